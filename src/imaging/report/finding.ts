@@ -1,0 +1,61 @@
+import { z } from 'zod';
+
+/** The JSON that a caller programs against: API.md, "Findings". Coordinates are LPS millimetres of the named Frame of Reference. */
+export const codeSchema = z.object({ system: z.string(), value: z.string(), meaning: z.string() }).meta({ id: 'Code', description: 'A coded concept' });
+
+const point = z.tuple([z.number(), z.number(), z.number()]);
+
+export const findingSchema = z
+  .object({
+    id: z.uuid(),
+    kind: z.string(),
+    code: codeSchema,
+    score: z.number().min(0).max(1),
+    location: z
+      .object({
+        frameOfReferenceUid: z.string().optional(),
+        center: point.optional(),
+        box: z.tuple([point, point]).optional(),
+        sopInstanceUid: z.string(),
+        frame: z.number().int().min(1),
+      })
+      .optional(),
+    measurements: z.array(z.object({ name: z.string(), value: z.number(), unit: z.string() })),
+  })
+  .meta({ id: 'Finding' });
+
+export const labelSchema = z
+  .object({
+    name: z.string(),
+    /** In the caller's language. */
+    displayName: z.string().optional(),
+    probability: z.number().min(0).max(1),
+    threshold: z.number().min(0).max(1),
+    positive: z.boolean(),
+    code: codeSchema.optional(),
+  })
+  .meta({ id: 'Label' });
+
+export const segmentSchema = z.object({ number: z.number().int().min(1), name: z.string(), volumeMl: z.number() }).meta({ id: 'Segment' });
+
+export const summarySchema = z.object({ text: z.string(), critical: z.boolean() }).meta({ id: 'Summary' });
+
+export const provenanceSchema = z
+  .object({
+    model: z.object({ name: z.string(), version: z.string(), digest: z.string() }),
+    software: z.string(),
+    /** sha256 over the digests of the instances that were read, sorted by SOP Instance UID. */
+    inputDigest: z.string(),
+    executionProvider: z.string(),
+    startedAt: z.string(),
+    finishedAt: z.string(),
+  })
+  .meta({ id: 'Provenance' });
+
+export type Finding = z.infer<typeof findingSchema>;
+export type Label = z.infer<typeof labelSchema>;
+export type Segment = z.infer<typeof segmentSchema>;
+export type Summary = z.infer<typeof summarySchema>;
+export type Provenance = z.infer<typeof provenanceSchema>;
+
+export const DISCLAIMER = { en: 'Not for primary diagnosis.', 'zh-CN': '不用于初步诊断。' } as const;

@@ -1,0 +1,130 @@
+/**
+ * Every error that leaves the process has a stable code. The table gives the HTTP status and the titles;
+ * `platform/http` turns it into RFC 9457 problem+json, the command line into one line.
+ */
+export const ERROR_CODES = {
+  // The request
+  'bad-request': { status: 400, en: 'Bad request', zh: '请求无效' },
+  'invalid-body': { status: 400, en: 'The request body is not valid', zh: '请求体无效' },
+  'invalid-query': { status: 400, en: 'A query parameter is not valid', zh: '查询参数无效' },
+  'malformed-multipart': { status: 400, en: 'The multipart body cannot be read', zh: '无法读取多部分请求体' },
+  'unauthenticated': { status: 401, en: 'Authentication is required', zh: '需要身份验证' },
+  'invalid-credentials': { status: 401, en: 'The credentials are not valid', zh: '凭据无效' },
+  'forbidden': { status: 403, en: 'Not permitted', zh: '没有权限' },
+  'not-found': { status: 404, en: 'Not found', zh: '未找到' },
+  'method-not-allowed': { status: 405, en: 'Method not allowed', zh: '不允许的方法' },
+  'not-acceptable': { status: 406, en: 'None of the accepted media types can be produced', zh: '无法生成所要求的媒体类型' },
+  'conflict': { status: 409, en: 'The request conflicts with the present state', zh: '请求与当前状态冲突' },
+  'precondition-failed': { status: 412, en: 'The resource has changed since it was read', zh: '资源已被修改' },
+  'payload-too-large': { status: 413, en: 'The request is too large', zh: '请求过大' },
+  'unsupported-media-type': { status: 415, en: 'The media type is not supported', zh: '不支持的媒体类型' },
+  'unprocessable': { status: 422, en: 'The request cannot be carried out', zh: '无法处理该请求' },
+  'idempotency-key-reused': { status: 422, en: 'The Idempotency-Key was used with another body', zh: '幂等键已用于其他请求体' },
+  'too-many-requests': { status: 429, en: 'Too many requests', zh: '请求过多' },
+  // The installation
+  'internal': { status: 500, en: 'An unexpected error occurred', zh: '发生意外错误' },
+  'database-unavailable': { status: 503, en: 'The database does not answer', zh: '数据库无响应' },
+  'queue-unavailable': { status: 503, en: 'The queue does not answer', zh: '队列无响应' },
+  'storage-unavailable': { status: 503, en: 'The blob store does not answer', zh: '存储无响应' },
+  'storage-full': { status: 507, en: 'No room is left on the storage', zh: '存储空间不足' },
+  'blob-missing': { status: 500, en: 'A stored object is missing', zh: '存储对象缺失' },
+  'shutting-down': { status: 503, en: 'The server is shutting down', zh: '服务器正在关闭' },
+  'configuration-invalid': { status: 500, en: 'The configuration is not valid', zh: '配置无效' },
+  // Files and images
+  'empty-file': { status: 422, en: 'The file is empty', zh: '文件为空' },
+  'not-dicom': { status: 422, en: 'The file is neither DICOM nor a supported image or archive', zh: '文件不是 DICOM，也不是支持的图像或压缩包' },
+  'truncated-file': { status: 422, en: 'The file ends before its data does', zh: '文件不完整' },
+  'invalid-dicom': { status: 422, en: 'The DICOM data set cannot be read', zh: '无法读取 DICOM 数据集' },
+  'missing-uid': { status: 422, en: 'A required UID is missing or not valid', zh: '缺少必需的 UID 或其无效' },
+  'missing-sop-class': { status: 422, en: 'The SOP Class UID is missing', zh: '缺少 SOP 类 UID' },
+  'unsupported-transfer-syntax': { status: 422, en: 'The transfer syntax is not supported', zh: '不支持的传输语法' },
+  'unsupported-photometric': { status: 422, en: 'The photometric interpretation is not supported', zh: '不支持的光度解释' },
+  'no-pixel-data': { status: 422, en: 'The object has no pixel data', zh: '对象没有像素数据' },
+  'invalid-pixel-data': { status: 422, en: 'The pixel data do not match their description', zh: '像素数据与描述不符' },
+  'pixel-data-undecodable': { status: 422, en: 'The pixel data cannot be decoded', zh: '像素数据无法解码' },
+  'image-too-large': { status: 422, en: 'The image has too many pixels', zh: '图像像素过多' },
+  'frame-not-found': { status: 404, en: 'The object has no such frame', zh: '对象没有该帧' },
+  'invalid-image': { status: 422, en: 'The image cannot be decoded', zh: '图像无法解码' },
+  'invalid-image-fields': { status: 422, en: 'The fields that describe the image are not valid', zh: '图像描述字段无效' },
+  'invalid-archive': { status: 422, en: 'The archive cannot be read', zh: '无法读取压缩包' },
+  'archive-bomb': { status: 422, en: 'The archive expands beyond what is allowed', zh: '压缩包展开后超出限制' },
+  'unsafe-archive-path': { status: 422, en: 'An archive entry points outside the archive', zh: '压缩包条目路径不安全' },
+  'instance-conflict': { status: 409, en: 'Another object with this SOP Instance UID is stored', zh: '已存在相同 SOP 实例 UID 的其他对象' },
+  'wrong-study': { status: 409, en: 'The instance belongs to another study', zh: '实例属于其他检查' },
+  // Studies and analyses
+  'study-not-found': { status: 404, en: 'No such study', zh: '检查不存在' },
+  'series-not-found': { status: 404, en: 'No such series', zh: '序列不存在' },
+  'instance-not-found': { status: 404, en: 'No such instance', zh: '实例不存在' },
+  'analysis-not-found': { status: 404, en: 'No such analysis', zh: '分析不存在' },
+  'result-not-found': { status: 404, en: 'No such result', zh: '结果不存在' },
+  'finding-not-found': { status: 404, en: 'No such finding', zh: '所见不存在' },
+  'model-not-found': { status: 404, en: 'No such model', zh: '模型不存在' },
+  'no-active-model': { status: 409, en: 'No model is active for this analysis', zh: '该分析没有可用模型' },
+  'model-rejected': { status: 409, en: 'The model did not pass its checks', zh: '模型未通过检查' },
+  'model-mismatch': { status: 422, en: 'The model belongs to another analysis', zh: '模型属于其他分析' },
+  'model-load-failed': { status: 500, en: 'The model cannot be loaded', zh: '模型无法加载' },
+  'model-output-invalid': { status: 500, en: 'The model gave numbers that are not finite', zh: '模型输出无效' },
+  'manifest-invalid': { status: 422, en: 'The model manifest is not valid', zh: '模型清单无效' },
+  'analysis-not-cancellable': { status: 409, en: 'The analysis has ended and cannot be cancelled', zh: '分析已结束，无法取消' },
+  'analysis-not-retryable': { status: 409, en: 'Only failed or cancelled analyses can be retried', zh: '只有失败或已取消的分析可以重试' },
+  'study-deleted': { status: 409, en: 'The study was deleted', zh: '检查已删除' },
+  'out-of-memory': { status: 500, en: 'The worker ran out of memory', zh: '工作进程内存不足' },
+  'worker-lost': { status: 500, en: 'The worker died repeatedly while running this analysis', zh: '工作进程多次异常终止' },
+  'time-limit': { status: 500, en: 'The analysis took longer than allowed', zh: '分析超时' },
+  // People and systems
+  'user-not-found': { status: 404, en: 'No such user', zh: '用户不存在' },
+  'institution-not-found': { status: 404, en: 'No such institution', zh: '机构不存在' },
+  'api-key-not-found': { status: 404, en: 'No such API key', zh: 'API 密钥不存在' },
+  'notification-not-found': { status: 404, en: 'No such notification', zh: '通知不存在' },
+  'scope-not-held': { status: 403, en: 'A key cannot carry a permission its owner lacks', zh: '密钥不能包含所有者没有的权限' },
+} as const satisfies Record<string, { status: number; en: string; zh: string }>;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+export type Language = 'en' | 'zh-CN';
+
+/** One fault in a body or query; `pointer` is an RFC 6901 JSON pointer. */
+export interface FieldError {
+  pointer: string;
+  detail: string;
+}
+
+export interface AppErrorOptions {
+  /** A sentence for the caller. Never PHI: it is logged. */
+  detail?: string;
+  errors?: FieldError[];
+  cause?: unknown;
+  /** Seconds for `Retry-After`. */
+  retryAfterSeconds?: number;
+}
+
+/** The one error type that modules throw. Transport-neutral; the code decides the status. */
+export class AppError extends Error {
+  override readonly name = 'AppError';
+  readonly detail: string | undefined;
+  readonly errors: FieldError[] | undefined;
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(
+    readonly code: ErrorCode,
+    options: AppErrorOptions = {},
+  ) {
+    super(options.detail ?? ERROR_CODES[code].en, { cause: options.cause });
+    this.detail = options.detail;
+    this.errors = options.errors;
+    this.retryAfterSeconds = options.retryAfterSeconds;
+  }
+
+  get status(): number {
+    return ERROR_CODES[this.code].status;
+  }
+}
+
+/** The title of a code in the caller's language. */
+export function errorTitle(code: ErrorCode, language: Language = 'en'): string {
+  return language === 'zh-CN' ? ERROR_CODES[code].zh : ERROR_CODES[code].en;
+}
+
+/** True for errors of the file system or S3 that mean "no room left". */
+export function isNoSpace(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
+}

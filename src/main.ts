@@ -1,0 +1,52 @@
+import 'reflect-metadata';
+import { AppError } from './kernel/errors.js';
+import { ConfigurationError, parseConfig, type Config } from './platform/config.js';
+import { createLogger } from './platform/ops/logger.js';
+import { VERSION } from './platform/version.js';
+import { runRole } from './roles/run.js';
+
+/** `npm start`: runs the role of the environment until SIGTERM or SIGINT. Resolves when it listens. */
+export async function main(): Promise<void> {
+  const config = configOrExit();
+  const logger = createLogger(config.LOG_LEVEL, { role: config.APP_ROLE });
+  process.on('unhandledRejection', (err) => { logger.error({ err }, 'unhandled rejection'); });
+  try {
+    const running = await runRole(config, { logger });
+    logger.info({ url: running.url, version: VERSION }, 'listening');
+    // Tools that asked for PORT=0 read the port here.
+    process.stdout.write(`HealthVision ${VERSION} (${config.APP_ROLE}) listens at ${running.url}\n`);
+    stopOnSignal(() => running.close());
+  } catch (error) {
+    if (error instanceof ConfigurationError) exitWith(error.lines);
+    if (error instanceof AppError) exitWith([`${error.code}: ${error.message}`]);
+    logger.fatal({ err: error }, 'start failed');
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.exit(1);
+  }
+}
+
+function configOrExit(): Config {
+  try {
+    return parseConfig();
+  } catch (error) {
+    if (error instanceof ConfigurationError) exitWith(error.lines);
+    throw error;
+  }
+}
+
+function exitWith(lines: string[]): never {
+  for (const line of lines) process.stderr.write(`healthvision: ${line}\n`);
+  process.exit(1);
+}
+
+function stopOnSignal(close: () => Promise<void>): void {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => {
+      // A second signal ends it the hard way.
+      process.once(signal, () => process.exit(1));
+      close().then(() => process.exit(0), () => process.exit(1));
+    });
+  }
+}
+
+await main();

@@ -1,0 +1,14 @@
+/** Outbox topics of this module. */
+export const ANALYSIS_REQUESTED = 'analysis.requested';
+export const ANALYSIS_SUCCEEDED = 'analysis.succeeded';
+export const ANALYSIS_NOT_ANALYSABLE = 'analysis.not-analysable';
+export const ANALYSIS_FAILED = 'analysis.failed';
+export const RESULT_READY = 'result.ready';
+export const RESULT_CRITICAL = 'result.critical';
+
+/** Payload of `analysis.requested`. */
+export type AnalysisRequested = { institutionId: string; analysisId: string };
+/** Payload of `analysis.succeeded`, `analysis.not-analysable` and `analysis.failed`. */
+export type AnalysisEnded = { institutionId: string; analysisId: string; studyInstanceUid: string; analysis: string; resultId: string | null };
+/** Payload of `result.ready` and `result.critical`. */
+export type ResultReady = { institutionId: string; resultId: string; analysisId: string; studyInstanceUid: string; analysis: string };

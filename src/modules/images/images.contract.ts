@@ -1,0 +1,55 @@
+import type { DicomJson } from '../../imaging/dicom/attributes.js';
+import type { Transaction } from '../../kernel/transaction.js';
+
+/** Outbox topics of this module. */
+export const STUDY_COMPLETED = 'study.completed';
+export const STUDY_DELETED = 'study.deleted';
+
+/** Payload of `study.completed`. Several may follow for one study; the revision tells them apart. */
+export type StudyCompleted = { institutionId: string; studyId: string; studyInstanceUid: string; revision: number };
+/** Payload of `study.deleted`; written in the transaction that removes the rows. */
+export type StudyDeleted = { institutionId: string; studyId: string; studyInstanceUid: string };
+
+/** A stored instance as an analysis sees it. */
+export interface StoredInstance {
+  id: string;
+  sopInstanceUid: string;
+  sopClassUid: string;
+  transferSyntaxUid: string;
+  instanceNumber: number | null;
+  rows: number | null;
+  columns: number | null;
+  frames: number | null;
+  blobKey: string;
+  sizeBytes: number;
+  sha256: string;
+  /** Data set without pixel data. Holds PHI: never log it. */
+  attributes: DicomJson;
+}
+
+export interface StoredSeries {
+  seriesInstanceUid: string;
+  modality: string | null;
+  instances: StoredInstance[];
+}
+
+/** A study with all its instances that are not derived by us. */
+export interface StoredStudy {
+  id: string;
+  institutionId: string;
+  studyInstanceUid: string;
+  state: 'receiving' | 'complete';
+  revision: number;
+  series: StoredSeries[];
+}
+
+/** What other modules may ask of `images`. */
+export abstract class StudyReader {
+  /** null when the institution has no such study. */
+  abstract find(institutionId: string, studyInstanceUid: string): Promise<StoredStudy | null>;
+  abstract findById(institutionId: string, studyId: string): Promise<StoredStudy | null>;
+  /** Locks the study's row for the transaction, so that it cannot be deleted before the commit; false when it is gone. */
+  abstract lock(tx: Transaction, institutionId: string, studyId: string): Promise<boolean>;
+  /** The whole Part 10 object. @throws AppError `blob-missing` */
+  abstract readInstance(blobKey: string): Promise<Uint8Array>;
+}

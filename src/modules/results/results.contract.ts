@@ -1,0 +1,41 @@
+import type { Finding, Label, Provenance, Segment, Summary } from '../../imaging/report/finding.js';
+import type { Transaction } from '../../kernel/transaction.js';
+
+/** A heat map that belongs to one label or finding; signed evidence, row-major `[height, width]`. */
+export interface HeatMap {
+  label: string;
+  width: number;
+  height: number;
+  data: Float32Array;
+}
+
+/** Everything that one run concluded, ready to be stored. */
+export interface NewResult {
+  institutionId: string;
+  analysisId: string;
+  studyId: string;
+  studyInstanceUid: string;
+  analysis: string;
+  summary: Summary;
+  findings: Finding[];
+  labels: Label[];
+  segments: Segment[];
+  provenance: Provenance;
+  /** The frame that the preview shows. */
+  keyImage: { sopInstanceUid: string; blobKey: string; frame: number } | null;
+  heatMaps: HeatMap[];
+}
+
+/** What `analysis` may ask of `results`. Two steps, because bytes are safe before the rows that name them. */
+export abstract class ResultWriter {
+  /** Stores the heat maps. Idempotent per analysis. */
+  abstract prepare(result: NewResult): Promise<PreparedResult>;
+  /** Inserts the row in the caller's transaction; the id is in `prepared`. */
+  abstract commit(tx: Transaction, prepared: PreparedResult): Promise<void>;
+}
+
+export interface PreparedResult {
+  id: string;
+  result: NewResult;
+  heatMapBlobKeys: string[];
+}

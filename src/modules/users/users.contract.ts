@@ -1,0 +1,24 @@
+/** Every permission that a route can ask for. */
+export const PERMISSIONS = [
+  'institutions:read', 'institutions:write', 'users:read', 'users:write', 'api-keys:read', 'api-keys:write',
+  'images:read', 'images:write', 'images:delete',
+  'analyses:read', 'analyses:create', 'analyses:cancel', 'models:read', 'models:write',
+  'results:read', 'results:review', 'notifications:read', 'audit:read', 'jobs:read', 'jobs:write',
+] as const;
+
+export type Permission = (typeof PERMISSIONS)[number];
+
+export const ROLES = ['platform-admin', 'admin', 'radiologist', 'technician', 'auditor', 'service'] as const;
+export type Role = (typeof ROLES)[number];
+
+const clinical = ['images:read', 'analyses:read', 'models:read', 'results:read', 'notifications:read'] as const;
+
+/** What each role may do. A key carries a subset of its owner's. */
+export const ROLE_PERMISSIONS: Readonly<Record<Role, readonly Permission[]>> = {
+  'platform-admin': PERMISSIONS,
+  'admin': PERMISSIONS,
+  'radiologist': [...clinical, 'images:write', 'analyses:create', 'analyses:cancel', 'results:review', 'api-keys:read', 'api-keys:write'],
+  'technician': [...clinical, 'images:write', 'analyses:create', 'analyses:cancel'],
+  'auditor': ['audit:read', 'users:read', 'institutions:read', 'jobs:read'],
+  'service': [...clinical, 'images:write', 'analyses:create', 'analyses:cancel'],
+};

@@ -1,0 +1,107 @@
+import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
+import { z } from 'zod';
+
+const QUEUE_NAME = /^[a-z][a-z-]*$/;
+
+const list = z.string().transform((text) => text.split(',').map((part) => part.trim()).filter((part) => part !== ''));
+const flag = z.enum(['true', 'false', '1', '0']).transform((text) => text === 'true' || text === '1');
+const port = z.coerce.number().int().min(0).max(65535);
+const count = z.coerce.number().int().min(1);
+
+/** "4 GiB", "500MB" or plain bytes. */
+const bytes = z.string().transform((text, context) => {
+  const match = /^(\d+(?:\.\d+)?)\s*(|B|KB|MB|GB|TB|KiB|MiB|GiB|TiB)$/.exec(text.trim());
+  const factors: Record<string, number> = { '': 1, B: 1, KB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 };
+  const factor = factors[match?.[2] ?? ''];
+  if (!match || factor === undefined) {
+    context.addIssue({ code: 'custom', message: 'must be a number of bytes, or one with a unit such as 500MB or 4GiB' });
+    return z.NEVER;
+  }
+  return Math.floor(Number(match[1]) * factor);
+});
+
+const masterKey = z.string().refine((text) => Buffer.from(text, 'base64').length === 32, 'must be 32 bytes in base64 (openssl rand -base64 32)');
+
+const environment = z.object({
+  NODE_ENV: z.string().default('development'),
+  PORT: port.default(8080),
+  HOST: z.string().default('0.0.0.0'),
+  METRICS_PORT: port.optional(),
+  APP_ROLE: z.enum(['all', 'api', 'worker']).default('all'),
+  WORKER_QUEUES: list.pipe(z.array(z.string().regex(QUEUE_NAME))).optional(),
+  WORKER_CONCURRENCY: count.max(64).default(1),
+  DATA_DIR: z.string().default('./data'),
+  DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//, 'must start with postgresql://').optional(),
+  DATABASE_POOL_SIZE: count.max(500).default(10),
+  DATABASE_CA_FILE: z.string().optional(),
+  QUEUE_BACKEND: z.enum(['postgres', 'redis']).default('postgres'),
+  REDIS_URL: z.string().regex(/^rediss?:\/\//, 'must start with redis:// or rediss://').optional(),
+  REDIS_CA_FILE: z.string().optional(),
+  BLOB_STORE: z.enum(['fs']).default('fs'),
+  BOOTSTRAP_ADMIN_EMAIL: z.string().regex(/^[^@\s]+@[^@\s]+$/, 'must be an e-mail address').default('admin@localhost'),
+  BOOTSTRAP_ADMIN_PASSWORD: z.string().min(8, 'must have at least 8 characters').optional(),
+  MASTER_KEY: masterKey.optional(),
+  MODELS_DIR: z.string().default('./models'),
+  EXECUTION_PROVIDERS: list.pipe(z.array(z.enum(['cpu', 'cuda', 'tensorrt', 'webgpu'])).min(1)).default(['cpu']),
+  GPU_DEVICE_ID: z.coerce.number().int().min(0).default(0),
+  EXECUTION_PROVIDERS_STRICT: flag.default(false),
+  PUBLIC_URL: z.url().optional(),
+  TRUST_PROXY: z.string().optional(),
+  SETTLE_SECONDS: z.coerce.number().min(0).max(86_400).default(30),
+  MAX_UPLOAD_BYTES: bytes.default(4 * 2 ** 30),
+  DOCS_PUBLIC: flag.default(true),
+  CORS_ORIGINS: list.optional(),
+  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+});
+
+export type Role = 'all' | 'api' | 'worker';
+
+/** Everything that the environment decides, parsed once and frozen. Sizes in bytes, times in seconds unless named. */
+export type Config = Readonly<z.output<typeof environment>> & {
+  readonly isProduction: boolean;
+  /** Absolute. */
+  readonly dataDir: string;
+  /** Absolute. */
+  readonly modelsDir: string;
+  /** Threads for ONNX Runtime inside one compute thread; one core is left to the event loop. */
+  readonly inferenceThreads: number;
+};
+
+/** Thrown by `parseConfig`: one line per invalid variable. */
+export class ConfigurationError extends Error {
+  constructor(readonly lines: string[]) {
+    super(lines.join('\n'));
+    this.name = 'ConfigurationError';
+  }
+}
+
+/** Dependency-injection token of the frozen configuration. */
+export const CONFIG = Symbol('Config');
+
+/**
+ * @param variables  the process environment; empty strings count as unset
+ * @throws ConfigurationError with one line per variable that is invalid or missing
+ */
+export function parseConfig(variables: NodeJS.ProcessEnv = process.env): Config {
+  const given = Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== undefined && value !== ''));
+  const parsed = environment.safeParse(given);
+  const lines = parsed.success ? [] : parsed.error.issues.map((issue) => `${issue.path.map(String).join('.')}: ${issue.message}`);
+  if (parsed.success) lines.push(...contradictions(parsed.data));
+  if (!parsed.success || lines.length > 0) throw new ConfigurationError(lines);
+  const values = parsed.data;
+  return Object.freeze({
+    ...values,
+    isProduction: values.NODE_ENV === 'production',
+    dataDir: resolve(values.DATA_DIR),
+    modelsDir: resolve(values.MODELS_DIR),
+    inferenceThreads: Math.max(1, availableParallelism() - 1),
+  });
+}
+
+function contradictions(values: z.output<typeof environment>): string[] {
+  const lines: string[] = [];
+  if (values.QUEUE_BACKEND === 'redis' && !values.REDIS_URL) lines.push('REDIS_URL: is required when QUEUE_BACKEND=redis');
+  if (values.NODE_ENV === 'production' && !values.MASTER_KEY) lines.push('MASTER_KEY: is required when NODE_ENV=production (openssl rand -base64 32)');
+  return lines;
+}

@@ -1,0 +1,98 @@
+import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { PrismaPg } from '@prisma/adapter-pg';
+import { Prisma, PrismaClient } from '../../generated/prisma/client.js';
+import { AppError } from '../../kernel/errors.js';
+import type { Transaction } from '../../kernel/transaction.js';
+import { CONFIG, type Config } from '../config.js';
+import { DATABASE_URL, poolOptions } from './connection.js';
+
+export type PrismaTransaction = Prisma.TransactionClient;
+
+/** Whose rows a transaction may touch: one institution, or `system` for work that serves all of them. */
+export type Scope = { institutionId: string } | 'system';
+
+/** The one Prisma client of the process. Stores use it; services hold transactions without looking inside. */
+@Injectable()
+export class Database implements OnApplicationShutdown {
+  private readonly prisma: PrismaClient;
+
+  constructor(@Inject(CONFIG) config: Config, @Inject(DATABASE_URL) url: string) {
+    this.prisma = new PrismaClient({
+      adapter: new PrismaPg({ ...poolOptions(url, config), max: config.DATABASE_POOL_SIZE }, { onPoolError: () => undefined, onConnectionError: () => undefined }),
+    });
+  }
+
+  /**
+   * Runs `work` in one transaction whose scope PostgreSQL knows (`app.institution_id`), retrying serialisation failures and
+   * deadlocks up to three times; so `work` must have no effect outside the database.
+   *
+   * @throws AppError `database-unavailable` when PostgreSQL does not answer
+   */
+  async transaction<T>(scope: Scope, work: (tx: Transaction) => Promise<T>): Promise<T> {
+    const institution = scope === 'system' ? '' : scope.institutionId;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.prisma.$transaction(
+          async (client) => {
+            await client.$executeRaw`SELECT set_config('app.institution_id', ${institution}, true)`;
+            // The brand exists only in the type system; a transaction is Prisma's client under an opaque name.
+            return work(client as unknown as Transaction);
+          },
+          { maxWait: 10_000, timeout: 60_000 },
+        );
+      } catch (error) {
+        if (attempt < 3 && isConflict(error)) continue;
+        throw translate(error);
+      }
+    }
+  }
+
+  /** Reads and single statements without a transaction of their own. */
+  get client(): PrismaClient {
+    return this.prisma;
+  }
+
+  /** @throws AppError `database-unavailable` */
+  async ping(): Promise<void> {
+    try {
+      await this.prisma.$queryRaw`SELECT 1`;
+    } catch (error) {
+      throw translate(error);
+    }
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.prisma.$disconnect();
+  }
+}
+
+/** The Prisma client behind a transaction; for stores only. */
+export function prismaOf(tx: Transaction): PrismaTransaction {
+  // See Database.transaction: this is the other side of the brand.
+  return tx as unknown as PrismaTransaction;
+}
+
+/** True for a violated unique constraint. */
+export function isUniqueViolation(error: unknown): boolean {
+  return error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002';
+}
+
+function isConflict(error: unknown): boolean {
+  return error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2034';
+}
+
+const UNREACHABLE_CODES = new Set(['P1000', 'P1001', 'P1002', 'P1008', 'P1010', 'P1017', 'P2024', 'P2028', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOENT', '57P01', '57P02', '57P03', '08006', '08001', '53300']);
+
+/** Maps "PostgreSQL is away" in its many shapes to one code; other errors pass. */
+export function translate(error: unknown): unknown {
+  return isDatabaseAway(error) ? new AppError('database-unavailable', { cause: error, retryAfterSeconds: 2 }) : error;
+}
+
+export function isDatabaseAway(error: unknown): boolean {
+  for (let current: unknown = error, depth = 0; current instanceof Error && depth < 5; current = current.cause, depth++) {
+    if ('code' in current && typeof current.code === 'string' && UNREACHABLE_CODES.has(current.code)) return true;
+    if (current.name === 'PrismaClientInitializationError') return true;
+    if (/Connection terminated|Can't reach database|server closed the connection|the database system is (starting up|shutting down|in recovery)|timeout exceeded when trying to connect|ECONNREFUSED|DatabaseNotReachable|ConnectionClosed/i.test(current.message)) return true;
+  }
+  return false;
+}

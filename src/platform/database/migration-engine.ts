@@ -1,0 +1,159 @@
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { PrismaPg } from '@prisma/adapter-pg';
+import { DriverAdapterError, bindMigrationAwareSqlAdapterFactory } from '@prisma/driver-adapter-utils';
+import type { SqlDriverAdapter, SqlMigrationAwareDriverAdapterFactory } from '@prisma/driver-adapter-utils';
+import * as bindings from '@prisma/schema-engine-wasm/schema_engine_bg';
+import pg from 'pg';
+import type { ClientConfig } from 'pg';
+import { AppError } from '../../kernel/errors.js';
+
+export interface Migration {
+  /** `<timestamp>_<name>`, its folder. */
+  name: string;
+  sql: string;
+}
+
+/** Held by the transaction of a migration that runs; random. */
+export const SCRIPT_LOCK = '2705816904417752';
+
+const NO_FILTERS = { externalTables: [], externalEnums: [] };
+/** Type "char" (oid 18) of PostgreSQL's catalogue, which the adapter refuses and the engine reads as text (oid 25). */
+const CHAR_OID = 18;
+const TEXT_OID = 25;
+
+/**
+ * Applies the migrations that are missing and records them in Prisma's table `_prisma_migrations`.
+ *
+ * @returns the names that were applied
+ * @throws AppError `configuration-invalid` with the migration's name and PostgreSQL's message; the migration left nothing behind
+ */
+export async function runMigrations(connection: ClientConfig, migrationsDir: string, migrations: readonly Migration[]): Promise<string[]> {
+  let failure: AppError | undefined;
+  const execute = async (pool: pg.Pool, script: string): Promise<void> => {
+    const migration = migrations.find(({ sql }) => sql === script);
+    try {
+      await pool.query(migration === undefined ? script : inOneTransaction(script));
+    } catch (error) {
+      if (migration !== undefined) failure = failureOf(migration, error);
+      throw toAdapterError(error);
+    }
+  };
+  const engine = await openEngine(connection, execute);
+  try {
+    const { appliedMigrationNames } = await engine.applyMigrations({ migrationsList: toList(migrationsDir, migrations), filters: NO_FILTERS });
+    return appliedMigrationNames;
+  } catch (error) {
+    throw failure ?? error;
+  } finally {
+    engine.free();
+  }
+}
+
+/**
+ * What leads from the migrations to a schema, as SQL; an empty string when they agree. It replays the migrations in a shadow
+ * database, so the role must be allowed to create one.
+ */
+export async function diffMigrations(connection: ClientConfig, migrationsDir: string, migrations: readonly Migration[], schema: string): Promise<string> {
+  const engine = await openEngine(connection, async (pool, script) => {
+    await pool.query(script);
+  });
+  try {
+    const { stdout } = await engine.diff({
+      from: { tag: 'migrations', ...toList(migrationsDir, migrations) },
+      to: { tag: 'schemaDatamodel', files: [{ path: 'schema.prisma', content: schema }] },
+      script: true,
+      exitCode: null,
+      filters: NO_FILTERS,
+    });
+    const sql = (stdout ?? '').trim();
+    return sql === '-- This is an empty migration.' ? '' : sql;
+  } finally {
+    engine.free();
+  }
+}
+
+/**
+ * PostgreSQL runs a query of several statements as one transaction. With the row that records the migration inside it, a
+ * migration has happened exactly when it is recorded, whenever the process dies.
+ */
+function inOneTransaction(script: string): string {
+  return `SELECT pg_advisory_xact_lock(${SCRIPT_LOCK});\n${script}\n;UPDATE _prisma_migrations SET finished_at = now() WHERE finished_at IS NULL AND rolled_back_at IS NULL`;
+}
+
+type Execute = (pool: pg.Pool, script: string) => Promise<void>;
+
+async function openEngine(connection: ClientConfig, execute: Execute): Promise<bindings.SchemaEngine> {
+  await loadEngine();
+  const inner = new PrismaPg({ ...connection, max: 2 });
+  const factory: SqlMigrationAwareDriverAdapterFactory = {
+    adapterName: inner.adapterName,
+    provider: inner.provider,
+    connect: async () => withWholeScripts(await inner.connect(), execute),
+    connectToShadowDb: async () => withWholeScripts(await inner.connectToShadowDb(), execute),
+  };
+  return bindings.SchemaEngine.new({ datamodels: undefined }, () => undefined, bindMigrationAwareSqlAdapterFactory(factory));
+}
+
+type PgAdapter = Awaited<ReturnType<PrismaPg['connect']>>;
+
+/** The adapter cuts scripts at every semicolon, also inside function bodies, and refuses the catalogue's "char". */
+function withWholeScripts(adapter: PgAdapter, execute: Execute): SqlDriverAdapter {
+  const pool = adapter.underlyingDriver();
+  // One of the overloads of query, all of which are the same function.
+  const query = pool.query.bind(pool) as (config: unknown) => Promise<pg.QueryResult | pg.QueryResult[]>;
+  Object.assign(pool, {
+    query: async (config: unknown) => {
+      const result = await query(config);
+      if (!Array.isArray(result)) {
+        for (const field of result.fields) if (field.dataTypeID === CHAR_OID) field.dataTypeID = TEXT_OID;
+      }
+      return result;
+    },
+  });
+  adapter.executeScript = (script) => execute(pool, script);
+  return adapter;
+}
+
+function toList(baseDir: string, migrations: readonly Migration[]) {
+  return {
+    baseDir,
+    lockfile: { path: 'migration_lock.toml', content: 'provider = "postgresql"\n' },
+    shadowDbInitScript: '',
+    migrationDirectories: migrations.map(({ name, sql }) => ({
+      path: name,
+      migrationFile: { path: 'migration.sql', content: { tag: 'ok' as const, value: sql } },
+    })),
+  };
+}
+
+function failureOf(migration: Migration, error: unknown): AppError {
+  const reason = error instanceof Error ? error.message : String(error);
+  return new AppError('configuration-invalid', { detail: `The migration ${migration.name} failed: ${reason}`, cause: error });
+}
+
+function toAdapterError(error: unknown): unknown {
+  if (!(error instanceof pg.DatabaseError)) return error;
+  const { code = 'XX000', severity = 'ERROR', message, detail, column, hint } = error;
+  return new DriverAdapterError({ kind: 'postgres', code, severity, message, detail, column, hint, originalCode: code, originalMessage: message });
+}
+
+// TypeScript knows WebAssembly from the browser's library only.
+declare const WebAssembly: {
+  compile(bytes: Uint8Array): Promise<object>;
+  instantiate(module: object, imports: object): Promise<{ exports: { __wbindgen_start(): void } }>;
+};
+
+let loaded: Promise<void> | undefined;
+
+/** The package expects a bundler to import its WebAssembly; Node cannot yet, so it is compiled here. */
+function loadEngine(): Promise<void> {
+  loaded ??= (async () => {
+    const script = createRequire(import.meta.url).resolve('@prisma/schema-engine-wasm/schema_engine_bg');
+    const wasm = await WebAssembly.compile(await readFile(script.replace(/\.js$/, '.wasm')));
+    const { exports } = await WebAssembly.instantiate(wasm, { './schema_engine_bg.js': bindings });
+    bindings.__wbg_set_wasm(exports);
+    exports.__wbindgen_start();
+  })();
+  return loaded;
+}

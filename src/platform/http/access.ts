@@ -1,0 +1,32 @@
+import { createParamDecorator, SetMetadata, type ExecutionContext } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
+import { AppError } from '../../kernel/errors.js';
+
+/** Who makes a request. Set by the authentication guard of the `users` module. */
+export interface Principal {
+  /** Of the user, or of the API key. */
+  id: string;
+  kind: 'user' | 'api-key';
+  /** The person, or the key's owner. */
+  userId: string;
+  institutionId: string;
+  role: string;
+  permissions: ReadonlySet<string>;
+}
+
+export type AuthenticatedRequest = FastifyRequest & { principal?: Principal };
+
+export const PUBLIC_KEY = 'healthvision:public';
+export const PERMISSION_KEY = 'healthvision:permission';
+
+/** The route answers without authentication: only what API.md lists under "Unauthenticated". */
+export const Public = (): ClassDecorator & MethodDecorator => SetMetadata(PUBLIC_KEY, true);
+
+/** The permission that a route asks for. A route with neither this nor `Public` refuses everybody. */
+export const RequirePermission = (permission: string): ClassDecorator & MethodDecorator => SetMetadata(PERMISSION_KEY, permission);
+
+export const CurrentPrincipal = createParamDecorator((_: unknown, context: ExecutionContext): Principal => {
+  const { principal } = context.switchToHttp().getRequest<AuthenticatedRequest>();
+  if (!principal) throw new AppError('unauthenticated');
+  return principal;
+});

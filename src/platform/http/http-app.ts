@@ -1,0 +1,76 @@
+import formbody from '@fastify/formbody';
+import helmet from '@fastify/helmet';
+import multipart from '@fastify/multipart';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { DynamicModule } from '@nestjs/common';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { AppError } from '../../kernel/errors.js';
+import type { Config } from '../config.js';
+import { NestLogger, type Logger } from '../ops/logger.js';
+import { Metrics } from '../ops/metrics.js';
+import { asAppError, ProblemFilter } from './problem.filter.js';
+import { languageOf, problemOf } from './problem.js';
+import { SchemaValidationPipe } from './validation.pipe.js';
+
+const REQUEST_ID_PATTERN = /^[A-Za-z0-9._-]{8,64}$/;
+const JSON_LIMIT_BYTES = 1024 * 1024;
+
+/** Builds the HTTP application of a role; it listens only when the caller says so. */
+export async function createHttpApp(module: DynamicModule, config: Config, logger: Logger): Promise<NestFastifyApplication> {
+  const adapter = new FastifyAdapter({
+    genReqId: (request: IncomingMessage) => requestId(request),
+    requestIdHeader: false,
+    bodyLimit: JSON_LIMIT_BYTES,
+    trustProxy: trustProxy(config.TRUST_PROXY),
+    // Uploads of gigabytes take their time; a client that stops sending does not.
+    requestTimeout: 0,
+    connectionTimeout: 120_000,
+    keepAliveTimeout: 75_000,
+    routerOptions: { maxParamLength: 256 },
+    frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
+      void reply.status(error.statusCode ?? 400).header('Content-Type', 'application/problem+json; charset=utf-8').header('X-Request-Id', String(request.id))
+        .send(JSON.stringify(problemOf(asAppError(error), String(request.id), languageOf(request.headers['accept-language']))));
+    },
+  });
+  const app = await NestFactory.create<NestFastifyApplication>(module, adapter, { logger: new NestLogger(logger), abortOnError: false, bodyParser: true, forceCloseConnections: true });
+  const fastify: FastifyInstance = app.getHttpAdapter().getInstance();
+  await fastify.register(formbody, { bodyLimit: 64 * 1024 });
+  await fastify.register(multipart, { limits: { fileSize: config.MAX_UPLOAD_BYTES, files: 100_000, fields: 1_000, fieldSize: 64 * 1024, headerPairs: 200 }, throwFileSizeLimit: true });
+  await fastify.register(helmet, { contentSecurityPolicy: false, crossOriginEmbedderPolicy: false });
+  // STOW-RS bodies are streamed by their controller.
+  fastify.addContentTypeParser(/^multipart\/related/, (_request, payload, done) => { done(null, payload); });
+  app.useGlobalFilters(new ProblemFilter(logger));
+  app.useGlobalPipes(new SchemaValidationPipe());
+  if (config.CORS_ORIGINS) app.enableCors({ origin: config.CORS_ORIGINS, credentials: true, exposedHeaders: ['X-Request-Id', 'ETag', 'Location', 'Idempotency-Replayed'] });
+  addHooks(fastify, app.get(Metrics), logger);
+  return app;
+}
+
+function addHooks(fastify: FastifyInstance, metrics: Metrics, logger: Logger): void {
+  fastify.addHook('onRequest', async (request, reply) => {
+    void reply.header('X-Request-Id', String(request.id));
+    if (request.url.includes('\0') || request.url.includes('%00')) throw new AppError('bad-request', { detail: 'The URL holds a null character.' });
+  });
+  fastify.addHook('onResponse', async (request, reply) => {
+    // The template, never the URL: a path or query may name a patient's study.
+    const route = request.routeOptions.url ?? 'unmatched';
+    metrics.httpDuration.observe({ method: request.method, route, status: String(reply.statusCode) }, reply.elapsedTime / 1000);
+    logger[route === '/health' || route === '/ready' || route === '/metrics' ? 'trace' : 'info'](
+      { requestId: request.id, method: request.method, route, status: reply.statusCode, ms: Math.round(reply.elapsedTime) }, 'request');
+  });
+}
+
+function requestId(request: IncomingMessage): string {
+  const given = request.headers['x-request-id'];
+  return typeof given === 'string' && REQUEST_ID_PATTERN.test(given) ? given : randomUUID();
+}
+
+/** `true`, a number of hops, or addresses and networks separated by commas. */
+function trustProxy(setting: string | undefined): boolean | string | ((address: string, hop: number) => boolean) {
+  if (setting === undefined || setting === 'false') return false;
+  if (setting === 'true') return true;
+  return /^\d+$/.test(setting) ? (_address, hop) => hop < Number(setting) : setting;
+}

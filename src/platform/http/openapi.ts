@@ -1,0 +1,146 @@
+import { applyDecorators, HttpCode } from '@nestjs/common';
+import { ApiOperation, ApiResponse, DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { z } from 'zod';
+import { ERROR_CODES, errorTitle, type ErrorCode } from '../../kernel/errors.js';
+import { problemSchema, problemType } from './problem.js';
+
+/** One answer of an operation. `schema` documents JSON; anything else goes under its media type. */
+export interface Answer {
+  description: string;
+  schema?: z.ZodType;
+  example?: unknown;
+  /** Default `application/json`. */
+  mediaType?: string;
+  /** Header name → description. */
+  headers?: Record<string, string>;
+}
+
+export interface OperationDescription {
+  id: string;
+  summary: string;
+  description?: string;
+  /** By status; the first one is the status that the route answers with. */
+  answers: Record<number, Answer>;
+  /** Codes it can answer with, beside those that every operation has. */
+  problems?: readonly ErrorCode[];
+  /** Answers without authentication. Goes together with `@Public()`. */
+  public?: boolean;
+  deprecated?: boolean;
+}
+
+const EVERYWHERE: readonly ErrorCode[] = ['bad-request', 'internal', 'database-unavailable'];
+const AUTHENTICATED: readonly ErrorCode[] = ['unauthenticated', 'forbidden'];
+
+/**
+ * Documents a route completely: summary, every status with schema and example, security. It also sets the status, when there is
+ * one success status only.
+ */
+export function Operation(description: OperationDescription): MethodDecorator {
+  const statuses = Object.keys(description.answers).map(Number);
+  const codes = new Set<ErrorCode>([...EVERYWHERE, ...(description.public ? [] : AUTHENTICATED), ...(description.problems ?? [])]);
+  const first = statuses[0];
+  return applyDecorators(
+    ...(first === undefined ? [] : [HttpCode(first)]),
+    ApiOperation({
+      operationId: description.id,
+      summary: description.summary,
+      description: description.description ?? description.summary,
+      ...(description.public && { security: [] }),
+      ...(description.deprecated && { deprecated: true }),
+    }),
+    ...Object.entries(description.answers).map(([status, answer]) => ApiResponse({ status: Number(status), ...answerObject(answer) })),
+    ...problemResponses(codes),
+  );
+}
+
+function answerObject(answer: Answer): { description: string; content?: Record<string, { schema: object; example?: unknown }>; headers?: Record<string, { description: string; schema: { type: 'string' } }> } {
+  const mediaType = answer.mediaType ?? (answer.schema ? 'application/json' : undefined);
+  return {
+    description: answer.description,
+    ...(mediaType !== undefined && { content: { [mediaType]: { schema: answer.schema ? jsonSchema(answer.schema, 'output') : { type: 'string', format: 'binary' }, ...(answer.example !== undefined && { example: answer.example }) } } }),
+    ...(answer.headers && { headers: Object.fromEntries(Object.entries(answer.headers).map(([name, text]) => [name, { description: text, schema: { type: 'string' as const } }])) }),
+  };
+}
+
+/** One response per status; an example per code. */
+function problemResponses(codes: ReadonlySet<ErrorCode>): MethodDecorator[] {
+  const byStatus = new Map<number, ErrorCode[]>();
+  for (const code of codes) byStatus.set(ERROR_CODES[code].status, [...(byStatus.get(ERROR_CODES[code].status) ?? []), code]);
+  return [...byStatus].map(([status, group]) =>
+    ApiResponse({
+      status,
+      description: group.map((code) => `\`${code}\`: ${errorTitle(code)}`).join('; '),
+      content: {
+        'application/problem+json': {
+          schema: { $ref: '#/components/schemas/Problem' },
+          examples: Object.fromEntries(group.map((code) => [code, { value: { type: problemType(code), title: errorTitle(code), status, code, requestId: '0198c0de-0000-7000-8000-000000000000' } }])),
+        },
+      },
+    }),
+  );
+}
+
+/** JSON Schema (2020-12) of a zod schema; schemas with `meta({id})` go to `$defs`, from where `createDocument` lifts them. */
+export function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): Record<string, unknown> {
+  const { $schema: _, ...json } = z.toJSONSchema(schema, { target: 'draft-2020-12', io, unrepresentable: 'any' }) as Record<string, unknown>;
+  const id = z.globalRegistry.get(schema)?.id;
+  if (id === undefined) return json;
+  const { $defs, id: __, ...body } = json;
+  return { $ref: `#/$defs/${id}`, $defs: { ...($defs as Record<string, unknown> | undefined), [id]: body } };
+}
+
+/** The OpenAPI 3.1 document of the application. */
+export function createDocument(app: NestFastifyApplication, version: string): OpenAPIObject {
+  const config = new DocumentBuilder()
+    .setTitle('HealthVision')
+    .setDescription('Medical-imaging AI backend: studies in over REST and DICOMweb, findings out. Not for primary diagnosis.')
+    .setVersion(version)
+    .setOpenAPIVersion('3.1.0')
+    .setLicense('Apache-2.0', 'https://www.apache.org/licenses/LICENSE-2.0')
+    .setContact('HealthVision', 'https://healthvision.example', 'support@healthvision.example')
+    .addServer('/', 'This installation')
+    .addOAuth2({ type: 'oauth2', description: 'Sign in with e-mail address and password', flows: { password: { tokenUrl: '/oauth2/token', refreshUrl: '/oauth2/token', scopes: {} } } }, 'oauth2')
+    .addBearerAuth({ type: 'http', scheme: 'bearer', bearerFormat: 'JWT' }, 'bearer')
+    .addApiKey({ type: 'apiKey', in: 'header', name: 'X-API-Key' }, 'apiKey')
+    .addSecurityRequirements('oauth2')
+    .addSecurityRequirements('bearer')
+    .addSecurityRequirements('apiKey');
+  for (const [name, text] of TAGS) config.addTag(name, text);
+  const document = SwaggerModule.createDocument(app, config.build(), {
+    autoTagControllers: false,
+    standardSchemaConverter: (schema, { schemaType }) => (schema instanceof z.ZodType ? { schema: jsonSchema(schema, schemaType) } : undefined),
+  });
+  return liftDefinitions(document);
+}
+
+const TAGS = [
+  ['sign-in', 'Tokens and keys'], ['institutions', 'Institutions'], ['users', 'People'], ['api-keys', 'Keys of systems'],
+  ['images', 'Upload of files'], ['studies', 'Studies and their completeness'], ['dicomweb', 'DICOMweb (PS3.18)'],
+  ['analyses', 'Runs of an analysis'], ['models', 'Installed models'], ['results', 'Findings'],
+  ['notifications', 'What people should know'], ['operations', 'Health and metrics'],
+] as const;
+
+/** Moves every `$defs` to `components.schemas` and points the references there. */
+function liftDefinitions(document: OpenAPIObject): OpenAPIObject {
+  const schemas: Record<string, unknown> = { ...document.components?.schemas };
+  const visit = (node: unknown): unknown => {
+    if (Array.isArray(node)) return node.map(visit);
+    if (typeof node !== 'object' || node === null) return node;
+    const rest: Record<string, unknown> = {};
+    for (const [key, value] of Object.entries(node)) {
+      if (key === '$defs') for (const [name, definition] of Object.entries(value as Record<string, unknown>)) schemas[name] = withoutId(visit(definition));
+      else if (key === '$ref' && typeof value === 'string') rest[key] = value.replace('#/$defs/', '#/components/schemas/');
+      else rest[key] = visit(value);
+    }
+    return rest;
+  };
+  const lifted = visit({ ...document, components: { ...document.components, schemas: { ...document.components?.schemas, Problem: withoutId(jsonSchema(problemSchema, 'output')['$defs'] && (jsonSchema(problemSchema, 'output')['$defs'] as Record<string, unknown>)['Problem']) } } }) as OpenAPIObject;
+  return { ...lifted, components: { ...lifted.components, schemas: { ...(lifted.components?.schemas), ...schemas, ...(lifted.components?.schemas) } as NonNullable<OpenAPIObject['components']>['schemas'] & object } };
+}
+
+function withoutId(definition: unknown): unknown {
+  if (typeof definition !== 'object' || definition === null) return definition;
+  const { id: _, ...rest } = definition as Record<string, unknown>;
+  return rest;
+}

@@ -1,0 +1,48 @@
+import { Catch, HttpException, Inject, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { AppError, isNoSpace } from '../../kernel/errors.js';
+import { isDatabaseAway } from '../database/database.js';
+import { LOGGER, type Logger } from '../ops/logger.js';
+import { codeForStatus, languageOf, problemOf } from './problem.js';
+
+/** Every error becomes problem+json here, once. Unknown errors are logged without their message and answered as `internal`. */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  constructor(@Inject(LOGGER) private readonly logger: Logger) {}
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const reply = host.switchToHttp().getResponse<FastifyReply>();
+    const request = host.switchToHttp().getRequest<FastifyRequest>();
+    const problem = asAppError(error);
+    if (problem.status >= 500) this.logger.error({ err: error, requestId: request.id, code: problem.code }, 'request failed');
+    // Headers that were sent cannot be taken back (a stream broke in the middle): cut the connection, so the client knows.
+    if (reply.sent || reply.raw.headersSent) {
+      reply.raw.destroy();
+      return;
+    }
+    if (problem.retryAfterSeconds !== undefined) void reply.header('Retry-After', String(problem.retryAfterSeconds));
+    if (problem.status === 401 && !reply.hasHeader('WWW-Authenticate')) void reply.header('WWW-Authenticate', 'Bearer realm="healthvision"');
+    void reply
+      .status(problem.status)
+      .header('Content-Type', 'application/problem+json; charset=utf-8')
+      .send(JSON.stringify(problemOf(problem, String(request.id), languageOf(request.headers['accept-language']))));
+  }
+}
+
+export function asAppError(error: unknown): AppError {
+  if (error instanceof AppError) return error;
+  if (isDatabaseAway(error)) return new AppError('database-unavailable', { cause: error, retryAfterSeconds: 2 });
+  if (isNoSpace(error)) return new AppError('storage-full', { cause: error });
+  const status = statusOf(error);
+  if (status === undefined || status >= 500) return new AppError('internal', { cause: error });
+  // Messages of the framework below 500 speak of the request's form ("Cannot GET /x", "Unexpected token"), never of its content.
+  const detail = status === 404 ? 'There is no such route.' : error instanceof HttpException ? error.message : undefined;
+  return new AppError(codeForStatus(status), { cause: error, ...(detail !== undefined && { detail }) });
+}
+
+function statusOf(error: unknown): number | undefined {
+  if (error instanceof HttpException) return error.getStatus();
+  // Fastify's own errors carry statusCode.
+  if (error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number') return error.statusCode;
+  return undefined;
+}

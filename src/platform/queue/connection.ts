@@ -1,0 +1,23 @@
+import { createPostgresBackend, setDefaultBackendFactory, type QueueOptions } from 'bullmq';
+import { readFileSync } from 'node:fs';
+import type { Config } from '../config.js';
+import { poolOptions } from '../database/connection.js';
+
+/** PostgreSQL schema of BullMQ's tables. */
+const QUEUE_SCHEMA = 'bullmq';
+
+/**
+ * Options for every queue and worker of this process; selects BullMQ's backend as a side effect, because @nestjs/bullmq
+ * offers no way to hand a backend to a constructor.
+ */
+export function queueOptions(config: Config, databaseUrl: string): QueueOptions {
+  if (config.QUEUE_BACKEND === 'redis') {
+    setDefaultBackendFactory();
+    const tls = config.REDIS_CA_FILE ? { tls: { ca: readFileSync(config.REDIS_CA_FILE, 'utf8') } } : {};
+    return { connection: { url: config.REDIS_URL ?? '', maxRetriesPerRequest: null, ...tls }, prefix: 'healthvision' };
+  }
+  setDefaultBackendFactory(createPostgresBackend);
+  const connection = { ...poolOptions(databaseUrl, config), schema: QUEUE_SCHEMA, migrate: true, max: 4 };
+  // QueueOptions is typed for Redis; the PostgreSQL backend reads the pool options that stand here.
+  return { connection: connection as unknown as QueueOptions['connection'] };
+}

@@ -1,0 +1,83 @@
+import { Processor, WorkerHost } from '@nestjs/bullmq';
+import { Inject, Injectable, type BeforeApplicationShutdown, type OnApplicationBootstrap, type Type } from '@nestjs/common';
+import { ModuleRef } from '@nestjs/core';
+import { WaitingError, type Job } from 'bullmq';
+import { AppError } from '../../kernel/errors.js';
+import type { Config } from '../config.js';
+import { LOGGER, type Logger } from '../ops/logger.js';
+import { HandBack, type JobDefinition, type JobHandler } from './job.js';
+
+/** A lock is renewed every half of this; a worker that died loses its jobs after it. */
+const LOCK_MS = 10_000;
+const STALLED_CHECK_MS = 5_000;
+/** How long running jobs may finish after the process was asked to stop, before they are handed back. */
+const GRACE_MS = 20_000;
+
+/** What stops when this process stops: shared by all its consumers. */
+@Injectable()
+export class ConsumerLifecycle implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private readonly abort = new AbortController();
+  private readonly hosts = new Set<WorkerHost>();
+
+  constructor(@Inject(LOGGER) private readonly logger: Logger) {}
+
+  get signal(): AbortSignal {
+    return this.abort.signal;
+  }
+
+  adopt(host: WorkerHost): void {
+    this.hosts.add(host);
+  }
+
+  onApplicationBootstrap(): void {
+    for (const { worker } of this.hosts) {
+      worker.on('error', (err) => { this.logger.debug({ err, queue: worker.name }, 'queue connection'); });
+      worker.on('failed', (job, err) => { this.logger.error({ err, queue: worker.name, jobId: job?.id, attempt: job?.attemptsMade }, 'job failed'); });
+      worker.on('stalled', (jobId) => { this.logger.warn({ queue: worker.name, jobId }, 'job lost its worker and is taken up again'); });
+    }
+  }
+
+  /** Takes no new job, lets the running ones finish, hands back what is still running after the grace. */
+  async beforeApplicationShutdown(): Promise<void> {
+    const timer = setTimeout(() => { this.abort.abort(); }, GRACE_MS);
+    await Promise.all([...this.hosts].map(({ worker }) => worker.close().catch(() => undefined)));
+    clearTimeout(timer);
+  }
+}
+
+/** The @nestjs/bullmq processor that feeds one handler. */
+export function consumerOf(definition: JobDefinition, config: Config): Type<WorkerHost> {
+  const concurrency = definition.concurrency === 'configured' ? config.WORKER_CONCURRENCY : definition.concurrency;
+
+  @Processor({ name: definition.queue }, { concurrency, lockDuration: LOCK_MS, stalledInterval: STALLED_CHECK_MS, maxStalledCount: 10 })
+  class Consumer extends WorkerHost {
+    constructor(
+      @Inject(ModuleRef) private readonly moduleRef: ModuleRef,
+      @Inject(ConsumerLifecycle) private readonly lifecycle: ConsumerLifecycle,
+    ) {
+      super();
+      lifecycle.adopt(this);
+    }
+
+    async process(job: Job<never>, token?: string): Promise<void> {
+      const handler = this.moduleRef.get<JobHandler<never>>(definition.handler, { strict: false });
+      try {
+        await handler.handle(job.data, { jobId: job.id ?? '', attempt: job.attemptsMade + 1, signal: this.lifecycle.signal });
+      } catch (error) {
+        if (!(error instanceof HandBack)) throw withoutDetails(error);
+        await job.moveToWait(token);
+        throw new WaitingError();
+      }
+    }
+  }
+  Object.defineProperty(Consumer, 'name', { value: `${definition.handler.name}Consumer` });
+  return Consumer;
+}
+
+/** BullMQ stores a failure's message; a library's message may quote a row. Codes are enough there, the log has the stack. */
+function withoutDetails(error: unknown): Error {
+  const code = error instanceof AppError ? error.code : error instanceof Error && 'code' in error ? String(error.code) : undefined;
+  const safe = new Error(code ?? (error instanceof Error ? error.name : 'unknown'), { cause: error });
+  safe.stack = error instanceof Error ? (error.stack ?? '').split('\n').filter((line) => line.trimStart().startsWith('at ')).join('\n') : '';
+  return safe;
+}

@@ -1,0 +1,39 @@
+import type { Type } from '@nestjs/common';
+
+/** What a handler gets beside its payload. */
+export interface JobContext {
+  /** The outbox id, or the schedule's name. */
+  jobId: string;
+  /** 1 for the first try. */
+  attempt: number;
+  /** Aborts when this process is asked to stop and its grace is over: hand the work back with `HandBack`. */
+  signal: AbortSignal;
+}
+
+/** Thrown by a handler that gives its job back unfinished; it is queued again at once and no try is counted. */
+export class HandBack extends Error {
+  override readonly name = 'HandBack';
+}
+
+/**
+ * One job's handler. It re-reads the database, does nothing when the work is done or gone, and may run twice.
+ * Wire it in the module's `.worker.ts`.
+ */
+export abstract class JobHandler<Payload = Record<string, never>> {
+  abstract handle(payload: Payload, context: JobContext): Promise<void>;
+}
+
+/** How a job is fed and run. */
+export interface JobDefinition {
+  /** BullMQ queue; one handler each. Lower case and dashes. */
+  queue: string;
+  handler: Type<JobHandler<never>>;
+  /** Outbox topics that become jobs of this queue. */
+  topics?: readonly string[];
+  /** Runs on a timer, once per interval for the whole installation. */
+  everyMs?: number;
+  /** Jobs at a time in one process; `configured` = WORKER_CONCURRENCY. */
+  concurrency: number | 'configured';
+  /** Tries before the job is parked as failed. */
+  attempts?: number;
+}

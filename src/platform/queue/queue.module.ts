@@ -1,0 +1,58 @@
+import { BullModule } from '@nestjs/bullmq';
+import { Module, type DynamicModule } from '@nestjs/common';
+import { CONFIG, ConfigurationError, type Config } from '../config.js';
+import { DATABASE_URL } from '../database/connection.js';
+import { queueOptions } from './connection.js';
+import { consumerOf, ConsumerLifecycle } from './consumers.js';
+import type { JobDefinition } from './job.js';
+import { Outbox } from './outbox.js';
+import { PROBE_QUEUE, QueueProbe } from './queue-probe.js';
+import { JOB_DEFINITIONS, RelayService } from './relay.service.js';
+import { SchedulesService } from './schedules.service.js';
+
+/** The one place that talks to BullMQ. Modules append events to the outbox and declare jobs. */
+@Module({})
+export class QueueModule {
+  /** For processes that only append events. */
+  static forProducers(): DynamicModule {
+    return {
+      module: QueueModule,
+      global: true,
+      imports: [connection(), BullModule.registerQueue({ name: PROBE_QUEUE })],
+      providers: [Outbox, QueueProbe],
+      exports: [Outbox, QueueProbe],
+    };
+  }
+
+  /**
+   * For processes that run jobs: relay, schedules and a consumer for every job, or for those of `WORKER_QUEUES`.
+   * @throws ConfigurationError when two jobs share a queue or `WORKER_QUEUES` names none
+   */
+  static forWorkers(config: Config, jobs: readonly JobDefinition[]): DynamicModule {
+    const consumed = selectJobs(config, jobs);
+    return {
+      module: QueueModule,
+      global: true,
+      imports: [connection(), BullModule.registerQueue({ name: PROBE_QUEUE }, ...jobs.map(({ queue }) => ({ name: queue })))],
+      providers: [
+        Outbox, QueueProbe, RelayService, SchedulesService, ConsumerLifecycle,
+        { provide: JOB_DEFINITIONS, useValue: jobs },
+        ...consumed.map((definition) => consumerOf(definition, config)),
+      ],
+      exports: [Outbox, QueueProbe],
+    };
+  }
+}
+
+function connection(): DynamicModule {
+  return BullModule.forRootAsync({ inject: [CONFIG, DATABASE_URL], useFactory: (config: Config, url: string) => queueOptions(config, url) });
+}
+
+function selectJobs(config: Config, jobs: readonly JobDefinition[]): JobDefinition[] {
+  const queues = jobs.map(({ queue }) => queue);
+  const twice = queues.find((queue, index) => queues.indexOf(queue) !== index);
+  if (twice) throw new ConfigurationError([`two handlers are wired to the queue "${twice}"`]);
+  const unknown = config.WORKER_QUEUES?.filter((queue) => !queues.includes(queue)) ?? [];
+  if (unknown.length > 0) throw new ConfigurationError([`WORKER_QUEUES: no such queue ${unknown.join(', ')}; there are ${queues.join(', ')}`]);
+  return jobs.filter(({ queue }) => config.WORKER_QUEUES?.includes(queue) ?? true);
+}

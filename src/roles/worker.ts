@@ -1,0 +1,18 @@
+import type { DynamicModule } from '@nestjs/common';
+import { analysisJobs, AnalysisWorkerModule } from '../modules/analysis/analysis.worker.js';
+import { imagesJobs, ImagesWorkerModule } from '../modules/images/images.worker.js';
+import { notificationsJobs, NotificationsWorkerModule } from '../modules/notifications/notifications.worker.js';
+import { resultsJobs, ResultsWorkerModule } from '../modules/results/results.worker.js';
+import type { Config } from '../platform/config.js';
+import type { JobDefinition } from '../platform/queue/job.js';
+import { QueueModule } from '../platform/queue/queue.module.js';
+
+export const WORKER_MODULES = [ImagesWorkerModule, ResultsWorkerModule, AnalysisWorkerModule, NotificationsWorkerModule];
+export const JOBS: readonly JobDefinition[] = [...imagesJobs, ...resultsJobs, ...analysisJobs, ...notificationsJobs];
+
+class WorkerRole {}
+
+/** What runs jobs; serves health and metrics only. */
+export function workerRole(config: Config): DynamicModule {
+  return { module: WorkerRole, imports: [QueueModule.forWorkers(config, JOBS), ...WORKER_MODULES] };
+}

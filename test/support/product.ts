@@ -1,0 +1,119 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+export const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+
+export const ADMIN = { email: 'admin@hospital.test', password: 'correct horse battery staple' };
+
+/** A folder that the account PostgreSQL runs under may enter. */
+export function temporaryDirectory(): string {
+  const path = mkdtempSync(join(tmpdir(), 'healthvision-test-'));
+  chmodSync(path, 0o711);
+  return path;
+}
+
+export interface Product {
+  url: string;
+  dataDir: string;
+  process: ChildProcess;
+  /** What it wrote so far. */
+  output(): string;
+  token(): Promise<string>;
+  /** `fetch` with the administrator's token; paths are relative to the product. */
+  fetch(path: string, init?: RequestInit): Promise<Response>;
+  json<T>(path: string, init?: RequestInit): Promise<T>;
+  /** SIGTERM, and the exit status. */
+  stop(): Promise<number | null>;
+}
+
+export interface StartOptions {
+  dataDir?: string;
+  env?: Record<string, string>;
+  /** Remove the data directory after `stop`. Default: when it was made here. */
+  keepData?: boolean;
+}
+
+/** Starts the built product in a process of its own on a free port, with everything embedded unless `env` says otherwise. */
+export async function startProduct({ dataDir, env = {}, keepData }: StartOptions = {}): Promise<Product> {
+  const directory = dataDir ?? temporaryDirectory();
+  const child = spawn(process.execPath, [join(ROOT, 'dist', 'src', 'main.js')], {
+    cwd: ROOT,
+    env: {
+      PATH: process.env['PATH'], HOME: process.env['HOME'], PORT: '0', HOST: '127.0.0.1', DATA_DIR: directory, SETTLE_SECONDS: '1', LOG_LEVEL: 'warn',
+      BOOTSTRAP_ADMIN_EMAIL: ADMIN.email, BOOTSTRAP_ADMIN_PASSWORD: ADMIN.password, ...env,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const lines: string[] = [];
+  const url = await new Promise<string>((resolve, reject) => {
+    child.once('exit', (code) => { reject(new Error(`the product ended with ${String(code)}:\n${lines.join('\n')}`)); });
+    for (const stream of [child.stdout, child.stderr]) {
+      createInterface({ input: stream }).on('line', (line) => {
+        lines.push(line);
+        const match = / listens at (http\S+)$/.exec(line);
+        if (match?.[1]) resolve(match[1]);
+      });
+    }
+  });
+  let cached: { token: string; until: number } | undefined;
+  const token = async (): Promise<string> => {
+    if (cached && cached.until > Date.now()) return cached.token;
+    const response = await fetch(`${url}/oauth2/token`, { method: 'POST', body: new URLSearchParams({ grant_type: 'password', username: ADMIN.email, password: ADMIN.password }) });
+    if (!response.ok) throw new Error(`no token: ${String(response.status)} ${await response.text()}`);
+    const body = (await response.json()) as { access_token: string; expires_in: number };
+    cached = { token: body.access_token, until: Date.now() + body.expires_in * 500 };
+    return body.access_token;
+  };
+  const authorized = async (path: string, init: RequestInit = {}): Promise<Response> => {
+    const headers = new Headers(init.headers);
+    if (!headers.has('authorization') && !headers.has('x-api-key')) headers.set('authorization', `Bearer ${await token()}`);
+    return fetch(`${url}${path}`, { ...init, headers });
+  };
+  return {
+    url, dataDir: directory, process: child, token, fetch: authorized,
+    output: () => lines.join('\n'),
+    json: async <T>(path: string, init?: RequestInit) => {
+      const response = await authorized(path, init);
+      const text = await response.text();
+      if (!response.ok) throw new Error(`${init?.method ?? 'GET'} ${path}: ${String(response.status)} ${text}`);
+      // The caller names the shape that the contract promises.
+      return JSON.parse(text) as T;
+    },
+    stop: async () => {
+      if (child.exitCode === null && child.signalCode === null) {
+        child.kill('SIGTERM');
+        await once(child, 'exit');
+      }
+      if (!(keepData ?? dataDir !== undefined)) rmSync(directory, { recursive: true, force: true });
+      return child.exitCode;
+    },
+  };
+}
+
+/** Asks `probe` until it gives something, or fails after `timeoutMs` with `what`. */
+export async function eventually<T>(what: string, probe: () => Promise<T | undefined | null | false>, timeoutMs = 30_000): Promise<T> {
+  const deadline = Date.now() + timeoutMs;
+  let last: unknown;
+  for (;;) {
+    try {
+      const value = await probe();
+      if (value !== undefined && value !== null && value !== false) return value;
+    } catch (error) {
+      last = error;
+    }
+    if (Date.now() > deadline) throw new Error(`${what}: not within ${String(timeoutMs)} ms`, { cause: last });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+/** Writes bytes under a temporary folder and returns the path. */
+export function temporaryFile(name: string, bytes: Uint8Array): string {
+  const path = join(temporaryDirectory(), name);
+  writeFileSync(path, bytes);
+  return path;
+}

@@ -1,0 +1,20 @@
+import swc from 'unplugin-swc';
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  // SWC, because Nest's injection needs decorator metadata. It reads .swcrc.
+  plugins: [swc.vite()],
+  oxc: false,
+  test: {
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    pool: 'forks',
+    maxWorkers: 2,
+    projects: [
+      { extends: true, test: { name: 'unit', include: ['src/**/*.spec.ts', 'test/golden/**/*.spec.ts', 'test/architecture/**/*.spec.ts'] } },
+      { extends: true, test: { name: 'integration', include: ['test/integration/**/*.spec.ts'], fileParallelism: false } },
+      { extends: true, test: { name: 'e2e', include: ['test/e2e/**/*.spec.ts'], fileParallelism: false, testTimeout: 300_000 } },
+      { extends: true, test: { name: 'chaos', include: ['test/chaos/**/*.spec.ts'], fileParallelism: false, testTimeout: 600_000 } },
+    ],
+  },
+});
