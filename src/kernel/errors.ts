@@ -28,6 +28,9 @@ export const ERROR_CODES = {
   'storage-unavailable': { status: 503, en: 'The blob store does not answer', zh: '存储无响应' },
   'storage-full': { status: 507, en: 'No room is left on the storage', zh: '存储空间不足' },
   'blob-missing': { status: 500, en: 'A stored object is missing', zh: '存储对象缺失' },
+  'overloaded': { status: 503, en: 'The server has too much to do at present', zh: '服务器当前负载过高' },
+  'thread-lost': { status: 500, en: 'A thread died while it processed the request', zh: '处理请求的线程异常终止' },
+  'processing-timeout': { status: 500, en: 'The processing took longer than allowed', zh: '处理超时' },
   'shutting-down': { status: 503, en: 'The server is shutting down', zh: '服务器正在关闭' },
   'configuration-invalid': { status: 500, en: 'The configuration is not valid', zh: '配置无效' },
   // Files and images

@@ -85,7 +85,10 @@ def random_cutout(x, generator):
 
 
 def augment(x, generator, strength=1.0):
-    """The whole chain on a batch [n, 1, h, w] with grey values in [0, 1]."""
+    """The whole chain on a batch [n, 1, h, w] with grey values in [0, 1].
+
+    The strength scales every range but the cutout's.
+    """
     x = random_affine(x, generator, strength)
     x = random_sharpness(x, generator, strength)
     x = random_intensity(x, generator, strength)

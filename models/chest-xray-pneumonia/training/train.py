@@ -12,13 +12,14 @@ import time
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
 import torch.nn.functional as F
 
 import data
 import evaluate
 from augment import augment
-from network import SIZE, Ensemble, Member
+from network import MAP, SIZE, Ensemble, Member
 
 STRENGTHS = (0.3, 0.4, 0.5)  # augmentation strength, member by member in turn
 OVERLAP_SHARE = 0.5
@@ -78,15 +79,25 @@ def train_member(job):
     return {name: value.contiguous().numpy() for name, value in average.state_dict().items()}
 
 
+def name_shapes(path):
+    """Write the outputs' sizes, which the exporter leaves symbolic, into the file."""
+    graph = onnx.load(str(path))
+    for output, sizes in zip(graph.graph.output, ((1,), (1, MAP, MAP))):
+        for dimension, size in zip(output.type.tensor_type.shape.dim[1:], sizes):
+            dimension.dim_value = size
+    onnx.checker.check_model(graph, full_check=True)
+    onnx.save(graph, str(path))
+
+
 def export(members, path):
     """Write the ensemble as one ONNX file and check it against torch; return the difference."""
-    import onnxruntime
     ensemble = Ensemble(members).eval()
     torch.onnx.export(
         ensemble, torch.rand(2, 1, SIZE, SIZE), str(path), opset_version=13,
         input_names=["image"], output_names=["logits", "activation_map"],
         dynamic_axes={name: {0: "batch"} for name in ("image", "logits", "activation_map")})
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    name_shapes(path)
+    session = evaluate.open_model(path)
     worst = 0.0
     for batch in (1, 32):
         image = torch.rand(batch, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(batch))

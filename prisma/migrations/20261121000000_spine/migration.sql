@@ -153,6 +153,7 @@ CREATE TABLE "instances" (
 -- CreateTable
 CREATE TABLE "blob_tombstones" (
     "blob_key" TEXT NOT NULL,
+    "due_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
     "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
 
     CONSTRAINT "blob_tombstones_pkey" PRIMARY KEY ("blob_key")
@@ -306,6 +307,9 @@ CREATE INDEX "instances_series_id_idx" ON "instances"("series_id");
 CREATE UNIQUE INDEX "instances_institution_id_sop_instance_uid_key" ON "instances"("institution_id", "sop_instance_uid");
 
 -- CreateIndex
+CREATE INDEX "blob_tombstones_due_at_idx" ON "blob_tombstones"("due_at");
+
+-- CreateIndex
 CREATE UNIQUE INDEX "models_digest_key" ON "models"("digest");
 
 -- CreateIndex
@@ -337,6 +341,9 @@ CREATE INDEX "results_study_id_idx" ON "results"("study_id");
 
 -- CreateIndex
 CREATE INDEX "notifications_institution_id_id_idx" ON "notifications"("institution_id", "id");
+
+-- CreateIndex
+CREATE INDEX "notifications_institution_id_created_at_idx" ON "notifications"("institution_id", "created_at");
 
 -- CreateIndex
 CREATE INDEX "outbox_dispatched_at_id_idx" ON "outbox"("dispatched_at", "id");

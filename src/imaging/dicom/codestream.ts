@@ -12,6 +12,8 @@ export interface Codestream {
   components: number;
   precision: number;
   signed: boolean;
+  /** JPEG-LS with one scan a component, which decoders give back plane by plane. */
+  byPlane: boolean;
   /** Whether the decoded components are still YCbCr. */
   isYbr(photometric: string): boolean;
 }
@@ -75,6 +77,7 @@ function jpegFrame(frame: Uint8Array, view: DataView, body: number, length: numb
     columns: view.getUint16(body + 3),
     components,
     signed: false,
+    byPlane: frame[body - 3] === 0xf7 && components > 1 && componentsOfFirstScan(frame, view, body + length) === 1,
     // What the codestream itself declares goes before what the data set claims: conversions often forget the latter.
     isYbr: (photometric) => {
       if (components !== 3) return false;
@@ -84,6 +87,15 @@ function jpegFrame(frame: Uint8Array, view: DataView, body: number, length: numb
       return subsampled || isYbr(photometric);
     },
   };
+}
+
+function componentsOfFirstScan(frame: Uint8Array, view: DataView, from: number): number | undefined {
+  let at = from;
+  while (at + 5 <= frame.length && frame[at] === 0xff) {
+    if (frame[at + 1] === 0xda) return frame[at + 4];
+    at += 2 + view.getUint16(at + 2);
+  }
+  return undefined;
 }
 
 /** @see ITU-T T.800 Annex A (markers) and I (JP2) */
@@ -102,6 +114,7 @@ function jpeg2000(frame: Uint8Array): Codestream {
     rows: view.getUint32(start + 12) - view.getUint32(start + 20),
     components,
     precision: (depth & 0x7f) + 1,
+    byPlane: false,
     signed: (depth & 0x80) !== 0,
     // The decoder undoes RCT and ICT itself.
     isYbr: (photometric) => components === 3 && !multiComponentTransform && isYbr(photometric) && photometric !== 'YBR_RCT' && photometric !== 'YBR_ICT',

@@ -76,7 +76,7 @@ function frameOf(decoded: DecodedFrame, description: PixelDescription, codestrea
   const [bitsStored, highBit] = storedBits(description, codestream, decoded.bitsAllocated);
   let pixels = samplesOf(decoded.data, count, { bits: decoded.bitsAllocated, signed, kind: 'integer' }, true);
   pixels = fitStoredBits(pixels, { bitsAllocated: decoded.bitsAllocated, bitsStored, highBit, signed });
-  if (samplesPerPixel === 3 && decoded.planar === 1) pixels = byPixel(pixels);
+  if (samplesPerPixel === 3 && (decoded.planar === 1 || codestream?.byPlane === true)) pixels = byPixel(pixels);
   return finish(pixels, description, bitsStored, signed, codestream === undefined ? isYbr(description.photometric) : codestream.isYbr(description.photometric));
 }
 

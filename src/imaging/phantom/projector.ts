@@ -14,6 +14,8 @@ export interface Beam {
   distanceMm: number;
   /** y of the detector's plane. */
   detectorMm: number;
+  /** z of the central ray. */
+  centreMm: number;
 }
 
 /**
@@ -34,7 +36,7 @@ export interface Solid {
 export function project(beam: Beam, [x, y, z]: Point): { column: number; row: number; magnification: number } {
   const magnification = beam.distanceMm / (y - beam.detectorMm + beam.distanceMm);
   const centre = (beam.size - 1) / 2;
-  return { column: centre + (x * magnification) / beam.pitchMm, row: centre - (z * magnification) / beam.pitchMm, magnification };
+  return { column: centre + (x * magnification) / beam.pitchMm, row: centre - ((z - beam.centreMm) * magnification) / beam.pitchMm, magnification };
 }
 
 /**
@@ -47,7 +49,7 @@ export function integrate(beam: Beam, solids: readonly Solid[], track: readonly 
   const { size, pitchMm, distanceMm, detectorMm } = beam;
   const integral = new Float32Array(size * size);
   const tracked = new Float32Array(size * size);
-  const prepared = solids.map((solid) => ({ ...prepare(solid), ...shadow(beam, solid), isTracked: track.includes(solid) }));
+  const prepared = solids.map((solid) => ({ ...prepare(solid, beam.centreMm), ...shadow(beam, solid), isTracked: track.includes(solid) }));
   const source = detectorMm - distanceMm;
   const centre = (size - 1) / 2;
   const covered = new Float64Array(4 * solids.length + 4);
@@ -86,12 +88,13 @@ interface Prepared {
   attenuation: number;
 }
 
-function prepare(solid: Solid): Prepared {
+/** Seen from the central ray, so that every ray begins at z = 0. */
+function prepare(solid: Solid, level: number): Prepared {
   const [a, b, c] = solid.semiAxes;
   const tilt = solid.tilt ?? 0;
   return {
-    centre: solid.centre, inverse: [1 / (a * a), 1 / (b * b), 1 / (c * c)], cos: Math.cos(tilt), sin: Math.sin(tilt),
-    zMin: solid.zMin ?? -Infinity, zMax: solid.zMax ?? Infinity, attenuation: solid.attenuation,
+    centre: [solid.centre[0], solid.centre[1], solid.centre[2] - level], inverse: [1 / (a * a), 1 / (b * b), 1 / (c * c)], cos: Math.cos(tilt), sin: Math.sin(tilt),
+    zMin: (solid.zMin ?? -Infinity) - level, zMax: (solid.zMax ?? Infinity) - level, attenuation: solid.attenuation,
   };
 }
 

@@ -23,9 +23,9 @@ export interface OverlayImage extends DisplayImage {
   scale: { min: number; max: number };
 }
 
-/** Samples of the inferno map of matplotlib (CC0), dark to bright; lightness grows evenly. */
+/** ColorBrewer's YlOrRd without its dark end: the strongest evidence is red, which stands out on black and on white. */
 const WARM = [
-  [40, 11, 84], [101, 21, 110], [159, 42, 99], [212, 72, 66], [245, 125, 21], [250, 193, 39], [252, 255, 164],
+  [255, 237, 160], [254, 217, 118], [254, 178, 76], [253, 141, 60], [252, 78, 42], [227, 26, 28],
 ] as const;
 const COLD = [
   [8, 29, 70], [10, 62, 122], [24, 98, 163], [54, 135, 192], [103, 169, 207], [158, 202, 225], [208, 232, 242],

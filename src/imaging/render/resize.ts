@@ -42,10 +42,14 @@ export interface Taps {
   weights: Float32Array;
 }
 
-/** For each target position, the source positions that it blends; pixel centres at half integers. */
-export function weights(from: number, to: number): Taps[] {
+/**
+ * For each target position, the source positions that it blends; pixel centres at half integers.
+ *
+ * @param shrinking  `area` averages all that a target covers; `bilinear` blends two neighbours however small the target
+ */
+export function weights(from: number, to: number, shrinking: 'area' | 'bilinear' = 'area'): Taps[] {
   const ratio = from / to;
-  return Array.from({ length: to }, (_, target) => (ratio > 1 ? areaTaps(target * ratio, (target + 1) * ratio, from) : linearTaps((target + 0.5) * ratio - 0.5, from)));
+  return Array.from({ length: to }, (_, target) => (ratio > 1 && shrinking === 'area' ? areaTaps(target * ratio, (target + 1) * ratio, from) : linearTaps((target + 0.5) * ratio - 0.5, from)));
 }
 
 function areaTaps(start: number, end: number, size: number): Taps {

@@ -57,7 +57,8 @@ interface Kind {
 
 function kindsOf(findings: readonly Finding[]): Kind[] {
   const kinds = new Map<string, Finding[]>();
-  for (const finding of findings) kinds.set(finding.kind, [...(kinds.get(finding.kind) ?? []), finding]);
+  // A label says its own name below; its finding says where.
+  for (const finding of findings.filter(({ kind }) => kind !== 'label')) kinds.set(finding.kind, [...(kinds.get(finding.kind) ?? []), finding]);
   return [...kinds].map(([kind, group]) => ({ kind, findings: group }));
 }
 

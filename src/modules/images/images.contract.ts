@@ -1,4 +1,4 @@
-import type { DicomJson } from '../../imaging/dicom/attributes.js';
+import type { DicomJson } from '../../imaging/dicom/dicom-json.js';
 import type { Transaction } from '../../kernel/transaction.js';
 
 /** Outbox topics of this module. */

@@ -1,7 +1,7 @@
 import type { Finding, Label, Provenance, Segment, Summary } from '../../imaging/report/finding.js';
 import type { Transaction } from '../../kernel/transaction.js';
 
-/** A heat map that belongs to one label or finding; signed evidence, row-major `[height, width]`. */
+/** A heat map of one label; signed evidence, row-major `[height, width]`, laid evenly over the whole key image. */
 export interface HeatMap {
   label: string;
   width: number;
@@ -21,7 +21,7 @@ export interface NewResult {
   labels: Label[];
   segments: Segment[];
   provenance: Provenance;
-  /** The frame that the preview shows. */
+  /** The image that the preview shows; `frame` counts from 1 as in DICOM. */
   keyImage: { sopInstanceUid: string; blobKey: string; frame: number } | null;
   heatMaps: HeatMap[];
 }
@@ -30,7 +30,7 @@ export interface NewResult {
 export abstract class ResultWriter {
   /** Stores the heat maps. Idempotent per analysis. */
   abstract prepare(result: NewResult): Promise<PreparedResult>;
-  /** Inserts the row in the caller's transaction; the id is in `prepared`. */
+  /** Inserts the row in the caller's transaction; the id is in `prepared`. Without a commit the sweep takes the heat maps back. */
   abstract commit(tx: Transaction, prepared: PreparedResult): Promise<void>;
 }
 

@@ -110,7 +110,7 @@ export async function runCommand(
 
 /** PostgreSQL gets none of our environment: it may hold secrets, and PG* variables would change what it does. */
 export function plainEnvironment(): NodeJS.ProcessEnv {
-  return { PATH: process.env['PATH'] ?? '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
+  return { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C', TZ: 'UTC' };
 }
 
 async function lookUp(name: string): Promise<Account | undefined> {

@@ -11,7 +11,7 @@ import { SUPERUSER, configureCluster, createCluster, resetPassword } from './emb
 import { locateCluster, relocatedFolder } from './embedded-location.js';
 import { withProcessLock } from './embedded-lock.js';
 import { FOREIGN_GRACE_MS, HEARTBEAT_MS, errorCode, isForeign, presenceName, sweepPresence } from './embedded-presence.js';
-import { freePort, isStillRunning, runningServer, startServer, stopServer } from './embedded-server.js';
+import { freePort, isStillRunning, runningServer, settledServer, startServer, stopServer } from './embedded-server.js';
 import type { PostgresServer } from './embedded-server.js';
 import { readState, writeState } from './embedded-state.js';
 import type { ClusterState } from './embedded-state.js';
@@ -51,12 +51,14 @@ export async function openEmbeddedPostgres(options: EmbeddedPostgresOptions): Pr
 }
 
 /**
- * Stops the PostgreSQL of a throw-away data directory and removes its files, wherever they lie. The directory itself stays.
+ * Stops the PostgreSQL of a throw-away data directory and removes its files, wherever they lie. The directory itself stays; it
+ * may be gone already.
  *
  * @throws AppError `database-unavailable` while a process uses it
  */
 export async function discardEmbeddedPostgres(dataDir: string): Promise<void> {
-  const directory = await realpath(dataDir);
+  const directory = await realpath(dataDir).catch(() => null);
+  if (directory === null) return;
   await withProcessLock(lockOf(directory), async () => {
     if ((await sweepPresence(leasesOf(directory))).length > 0) {
       throw new AppError('database-unavailable', { detail: `The database of ${directory} is in use.` });
@@ -73,6 +75,7 @@ export async function discardEmbeddedPostgres(dataDir: string): Promise<void> {
 /** One process's share in the server of a data directory. */
 class Member implements EmbeddedPostgres {
   url = '';
+  private location = '';
   private server: PostgresServer | null = null;
   private timer: NodeJS.Timeout | undefined;
   private checking: Promise<void> | undefined;
@@ -94,6 +97,7 @@ class Member implements EmbeddedPostgres {
       await this.waitForForeigners();
       const state = await this.locked(() => this.ensureRunning(false));
       this.url = `postgresql://${SUPERUSER}:${state.password}@127.0.0.1:${String(state.port)}/${DATABASE}`;
+      this.location = state.location;
       await this.signLease();
     } catch (error) {
       await this.leave().catch(() => undefined);
@@ -136,7 +140,9 @@ class Member implements EmbeddedPostgres {
   private async check(): Promise<void> {
     try {
       if (Date.now() - this.lastHeartbeat >= HEARTBEAT_MS) await this.beat();
-      if (Date.now() < this.notBefore || (this.server && (await isStillRunning(this.server)))) return;
+      if (Date.now() < this.notBefore) return;
+      const server = await runningServer(this.location);
+      if (server !== null && server.status !== 'stopping') return;
       await this.locked(() => this.ensureRunning(true));
       this.failures = 0;
       this.notBefore = 0;
@@ -155,12 +161,8 @@ class Member implements EmbeddedPostgres {
   private async beat(): Promise<void> {
     const now = new Date();
     this.lastHeartbeat = now.getTime();
-    try {
-      await utimes(this.leasePath, now, now);
-    } catch (error) {
-      if (errorCode(error) === 'ENOENT') await this.signLease();
-      else throw error;
-    }
+    // Signed anew when somebody removed it.
+    await utimes(this.leasePath, now, now).catch(() => this.signLease());
   }
 
   /** Under the lock: joins the server that runs, or starts it. */
@@ -169,7 +171,7 @@ class Member implements EmbeddedPostgres {
     if (state?.ready) {
       this.server = await settledServer(state.location);
       if (this.server) return { ...state, port: this.server.port };
-      if (again) this.log('warn', 'The embedded PostgreSQL has died; it is being started again.');
+      if (again) this.log('warn', 'The embedded PostgreSQL has ended; it is being started again.');
     }
     const started = await this.start(state);
     if (again) this.log('warn', 'The embedded PostgreSQL runs again.');
@@ -232,10 +234,11 @@ class Member implements EmbeddedPostgres {
   /** Two servers on one cluster destroy it, and PostgreSQL cannot see into another machine or container to prevent that. */
   private async waitForForeigners(): Promise<void> {
     const deadline = Date.now() + FOREIGN_GRACE_MS + HEARTBEAT_MS;
-    for (;;) {
+    for (let round = 0; ; round++) {
       const members = await sweepPresence(leasesOf(this.dataDir));
       const foreign = await Promise.all(members.map(isForeign));
       if (!foreign.includes(true)) return;
+      if (round === 0) this.log('info', 'Another machine or container used this data directory a moment ago; waiting to see whether it is gone.');
       if (Date.now() > deadline) {
         throw new AppError('configuration-invalid', {
           detail: `A HealthVision on another machine or in another container uses ${this.dataDir}: give each its own DATA_DIR and all the same DATABASE_URL.`,
@@ -246,17 +249,10 @@ class Member implements EmbeddedPostgres {
   }
 }
 
-/** The server of a cluster once it takes connections; null when there is none. */
-async function settledServer(location: string): Promise<PostgresServer | null> {
-  for (;;) {
-    const server = await runningServer(location);
-    if (server === null || server.ready) return server;
-    await sleep(50);
-  }
-}
-
 async function ensureDatabase(state: ClusterState): Promise<void> {
   const client = new pg.Client({ host: '127.0.0.1', port: state.port, user: SUPERUSER, password: state.password, database: 'postgres' });
+  // The query that is under way reports it.
+  client.on('error', () => undefined);
   await client.connect();
   try {
     const { rowCount } = await client.query('SELECT FROM pg_database WHERE datname = $1', [DATABASE]);

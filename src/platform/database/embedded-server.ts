@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
-import { open, readFile, readdir, readlink, rm, stat } from 'node:fs/promises';
+import { open, readFile, readlink, rm, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -20,8 +20,8 @@ const STOP_LIMIT_MS = 60_000;
 export interface PostgresServer extends RunningProcess {
   pid: number;
   port: number;
-  /** It takes connections. */
-  ready: boolean;
+  /** What postmaster.pid says: `ready` when it takes connections, `starting`, `stopping`. */
+  status: string;
 }
 
 /** The server that runs on a cluster, or null. What a crash left in postmaster.pid does not count. */
@@ -37,10 +37,21 @@ export async function runningServer(location: string): Promise<PostgresServer | 
   const pid = Math.abs(Number(lines[0]));
   const found = await runningProcess(pid);
   if (found === null || !(await worksIn(pid, found, location))) return null;
-  return { ...found, pid, port: Number(lines[3]), ready: lines[7]?.trim() === 'ready' };
+  return { ...found, pid, port: Number(lines[3]), status: lines[7]?.trim() ?? 'starting' };
 }
 
-/** True while exactly this server process lives; cheap enough to ask twice a second. */
+/** The server of a cluster once it takes connections; null when there is none. One that somebody else stops is stopped at once. */
+export async function settledServer(location: string): Promise<PostgresServer | null> {
+  for (;;) {
+    const server = await runningServer(location);
+    if (server === null || server.status === 'ready') return server;
+    // "Smart" shutdown, which SIGTERM asks for, waits for the sessions of our pools, for ever.
+    if (server.status === 'stopping') await stopServer(server);
+    await sleep(POLL_MS);
+  }
+}
+
+/** True while exactly this server process lives. */
 export async function isStillRunning(server: PostgresServer): Promise<boolean> {
   return (await runningProcess(server.pid))?.startedAt === server.startedAt;
 }
@@ -54,6 +65,7 @@ export async function isStillRunning(server: PostgresServer): Promise<boolean> {
 export async function startServer(location: string, logFile: string, binaries: PostgresBinaries, account: Account | undefined): Promise<PostgresServer> {
   await clearRemains(location);
   const begun = Date.now();
+  const before = await logSizes(location);
   // Removed first: it may belong to another account that worked here before.
   await rm(logFile, { force: true });
   const log = await open(logFile, 'wx', 0o600);
@@ -82,10 +94,10 @@ export async function startServer(location: string, logFile: string, binaries: P
   while (Date.now() - begun < START_LIMIT_MS) {
     if (ended !== undefined) break;
     const server = await runningServer(location);
-    if (server?.ready === true && server.pid === pid) return server;
+    if (server?.status === 'ready' && server.pid === pid) return server;
     await sleep(POLL_MS);
   }
-  throw postgresFailure(`PostgreSQL did not start (${ended ?? 'no answer'})`, await lastWords(location, logFile, begun));
+  throw postgresFailure(`PostgreSQL did not start (${ended ?? 'no answer'})`, await lastWords(location, logFile, before));
 }
 
 /** Stops a server: sessions are ended and a checkpoint is written ("fast"); if that hangs, without the checkpoint. */
@@ -154,14 +166,18 @@ async function worksIn(pid: number, found: RunningProcess, location: string): Pr
   }
 }
 
-async function lastWords(location: string, logFile: string, since: number): Promise<string> {
-  const early = await readFile(logFile, 'utf8').catch(() => '');
-  let later = '';
-  for (const name of await readdir(join(location, 'log')).catch(() => [])) {
-    const file = join(location, 'log', name);
-    if ((await stat(file)).mtimeMs >= since - 1_000) later = await readFile(file, 'utf8').catch(() => '');
+/** What the server said since `before`: first to us, then, once it is open, to its own log. */
+async function lastWords(location: string, logFile: string, before: ReadonlyMap<string, number>): Promise<string> {
+  let words = await readFile(logFile, 'utf8').catch(() => '');
+  for (const [file, size] of await logSizes(location)) {
+    if (size !== before.get(file)) words += (await readFile(file)).subarray(before.get(file) ?? 0).toString('utf8');
   }
-  return `${early}\n${later.split('\n').slice(-8).join('\n')}`;
+  return words;
+}
+
+async function logSizes(location: string): Promise<Map<string, number>> {
+  const files = (await listNames(join(location, 'log'))).map((name) => join(location, 'log', name));
+  return new Map(await Promise.all(files.map(async (file) => [file, (await stat(file)).size] as const)));
 }
 
 function signalProcess(pid: number, signal: NodeJS.Signals): boolean {

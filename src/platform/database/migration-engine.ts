@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { PrismaPg } from '@prisma/adapter-pg';
-import { DriverAdapterError, bindMigrationAwareSqlAdapterFactory } from '@prisma/driver-adapter-utils';
+import { ColumnTypeEnum, DriverAdapterError, bindMigrationAwareSqlAdapterFactory } from '@prisma/driver-adapter-utils';
 import type { SqlDriverAdapter, SqlMigrationAwareDriverAdapterFactory } from '@prisma/driver-adapter-utils';
 import * as bindings from '@prisma/schema-engine-wasm/schema_engine_bg';
 import pg from 'pg';
@@ -18,7 +18,7 @@ export interface Migration {
 export const SCRIPT_LOCK = '2705816904417752';
 
 const NO_FILTERS = { externalTables: [], externalEnums: [] };
-/** Type "char" (oid 18) of PostgreSQL's catalogue, which the adapter refuses and the engine reads as text (oid 25). */
+/** Type "char" (oid 18) of PostgreSQL's catalogue, which the adapter refuses to pass on. */
 const CHAR_OID = 18;
 const TEXT_OID = 25;
 
@@ -39,26 +39,26 @@ export async function runMigrations(connection: ClientConfig, migrationsDir: str
       throw toAdapterError(error);
     }
   };
-  const engine = await openEngine(connection, execute);
   try {
-    const { appliedMigrationNames } = await engine.applyMigrations({ migrationsList: toList(migrationsDir, migrations), filters: NO_FILTERS });
-    return appliedMigrationNames;
+    return await withEngine(connection, execute, async (engine) => {
+      const { appliedMigrationNames } = await engine.applyMigrations({ migrationsList: toList(migrationsDir, migrations), filters: NO_FILTERS });
+      return appliedMigrationNames;
+    });
   } catch (error) {
     throw failure ?? error;
-  } finally {
-    engine.free();
   }
 }
 
 /**
- * What leads from the migrations to a schema, as SQL; an empty string when they agree. It replays the migrations in a shadow
- * database, so the role must be allowed to create one.
+ * What leads from the migrations to a schema, as SQL; an empty string when they agree.
+ *
+ * @param connection  an empty database to replay the migrations in
  */
 export async function diffMigrations(connection: ClientConfig, migrationsDir: string, migrations: readonly Migration[], schema: string): Promise<string> {
-  const engine = await openEngine(connection, async (pool, script) => {
+  const execute: Execute = async (pool, script) => {
     await pool.query(script);
-  });
-  try {
+  };
+  return withEngine(connection, execute, async (engine) => {
     const { stdout } = await engine.diff({
       from: { tag: 'migrations', ...toList(migrationsDir, migrations) },
       to: { tag: 'schemaDatamodel', files: [{ path: 'schema.prisma', content: schema }] },
@@ -68,9 +68,7 @@ export async function diffMigrations(connection: ClientConfig, migrationsDir: st
     });
     const sql = (stdout ?? '').trim();
     return sql === '-- This is an empty migration.' ? '' : sql;
-  } finally {
-    engine.free();
-  }
+  });
 }
 
 /**
@@ -83,16 +81,30 @@ function inOneTransaction(script: string): string {
 
 type Execute = (pool: pg.Pool, script: string) => Promise<void>;
 
-async function openEngine(connection: ClientConfig, execute: Execute): Promise<bindings.SchemaEngine> {
+async function withEngine<T>(connection: ClientConfig, execute: Execute, work: (engine: bindings.SchemaEngine) => Promise<T>): Promise<T> {
   await loadEngine();
   const inner = new PrismaPg({ ...connection, max: 2 });
-  const factory: SqlMigrationAwareDriverAdapterFactory = {
-    adapterName: inner.adapterName,
-    provider: inner.provider,
-    connect: async () => withWholeScripts(await inner.connect(), execute),
-    connectToShadowDb: async () => withWholeScripts(await inner.connectToShadowDb(), execute),
+  const adapters: PgAdapter[] = [];
+  const connect = async (): Promise<SqlDriverAdapter> => {
+    const adapter = await inner.connect();
+    adapters.push(adapter);
+    return withWholeScripts(adapter, execute);
   };
-  return bindings.SchemaEngine.new({ datamodels: undefined }, () => undefined, bindMigrationAwareSqlAdapterFactory(factory));
+  // The adapter's own shadow database is the main one when the connection is given as a URL, because pg lets the URL win.
+  const factory: SqlMigrationAwareDriverAdapterFactory = { adapterName: inner.adapterName, provider: inner.provider, connect, connectToShadowDb: connect };
+  const panic = new Promise<never>((_resolve, reject) => {
+    // The engine reports a panic here, and its promise is never settled.
+    Object.assign(globalThis, { PRISMA_WASM_PANIC_REGISTRY: { set_message: (message: string) => { reject(new Error(message)); } } });
+  });
+  try {
+    const engine = await bindings.SchemaEngine.new({ datamodels: undefined }, () => undefined, bindMigrationAwareSqlAdapterFactory(factory));
+    const result = await Promise.race([work(engine), panic]);
+    engine.free();
+    return result;
+  } finally {
+    // Ends the sessions, one of which holds the engine's advisory lock. The engine has ended that of a shadow database itself.
+    await Promise.all(adapters.filter((adapter) => !adapter.underlyingDriver().ending).map((adapter) => adapter.dispose()));
+  }
 }
 
 type PgAdapter = Awaited<ReturnType<PrismaPg['connect']>>;
@@ -102,15 +114,23 @@ function withWholeScripts(adapter: PgAdapter, execute: Execute): SqlDriverAdapte
   const pool = adapter.underlyingDriver();
   // One of the overloads of query, all of which are the same function.
   const query = pool.query.bind(pool) as (config: unknown) => Promise<pg.QueryResult | pg.QueryResult[]>;
+  /** Which columns of a result, known by its rows, are "char". */
+  const charColumns = new WeakMap<object, number[]>();
   Object.assign(pool, {
     query: async (config: unknown) => {
       const result = await query(config);
-      if (!Array.isArray(result)) {
-        for (const field of result.fields) if (field.dataTypeID === CHAR_OID) field.dataTypeID = TEXT_OID;
-      }
+      if (Array.isArray(result)) return result;
+      charColumns.set(result.rows, result.fields.flatMap((field, column) => (field.dataTypeID === CHAR_OID ? [column] : [])));
+      for (const field of result.fields) if (field.dataTypeID === CHAR_OID) field.dataTypeID = TEXT_OID;
       return result;
     },
   });
+  const queryRaw = adapter.queryRaw.bind(adapter);
+  adapter.queryRaw = async (sql) => {
+    const result = await queryRaw(sql);
+    for (const column of charColumns.get(result.rows) ?? []) result.columnTypes[column] = ColumnTypeEnum.Character;
+    return result;
+  };
   adapter.executeScript = (script) => execute(pool, script);
   return adapter;
 }

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import type { Config } from '../config.js';
 import type { Logger } from '../ops/logger.js';
+import { poolOptions } from './connection.js';
 import { openEmbeddedPostgres } from './embedded-postgres.js';
 import { applyMigrations } from './migrations.js';
 
@@ -23,7 +24,8 @@ export async function openDatabase(config: Config, logger: Logger, report: (step
     opened = { url: config.DATABASE_URL, embedded: false, close: () => Promise.resolve() };
   }
   try {
-    await applyMigrations(opened.url, { log });
+    const { ssl } = poolOptions(opened.url, config);
+    await applyMigrations(opened.url, { log, ...(typeof ssl === 'object' && { ssl }) });
     report('database migrated');
   } catch (error) {
     await opened.close();

@@ -22,8 +22,13 @@ export const PERMISSION_KEY = 'healthvision:permission';
 /** The route answers without authentication: only what API.md lists under "Unauthenticated". */
 export const Public = (): ClassDecorator & MethodDecorator => SetMetadata(PUBLIC_KEY, true);
 
-/** The permission that a route asks for. A route with neither this nor `Public` refuses everybody. */
+/** The permission that a route asks for. A route with neither this nor `Public` or `Authenticated` refuses everybody. */
 export const RequirePermission = (permission: string): ClassDecorator & MethodDecorator => SetMetadata(PERMISSION_KEY, permission);
+
+export const AUTHENTICATED_KEY = 'healthvision:authenticated';
+
+/** Any signed-in principal may call the route, whatever its permissions: only what concerns the caller alone. */
+export const Authenticated = (): ClassDecorator & MethodDecorator => SetMetadata(AUTHENTICATED_KEY, true);
 
 export const CurrentPrincipal = createParamDecorator((_: unknown, context: ExecutionContext): Principal => {
   const { principal } = context.switchToHttp().getRequest<AuthenticatedRequest>();

@@ -6,8 +6,8 @@ export type Logger = PinoLogger;
 /** Dependency-injection token of the process's pino logger. */
 export const LOGGER = Symbol('Logger');
 
-/** JSON lines on standard output (standard error for one-shot commands). Secrets are redacted; PHI must not get here at all. */
-export function createLogger(level: string, bindings: Record<string, unknown> = {}, destination: 1 | 2 = 1): Logger {
+/** JSON lines on standard output (standard error for one-shot commands, or any other open file). Secrets are redacted; PHI must not get here at all. */
+export function createLogger(level: string, bindings: Record<string, unknown> = {}, destination = 1): Logger {
   return pino(
     {
       level,

@@ -62,7 +62,7 @@ export function consumerOf(definition: JobDefinition, config: Config): Type<Work
     async process(job: Job<never>, token?: string): Promise<void> {
       const handler = this.moduleRef.get<JobHandler<never>>(definition.handler, { strict: false });
       try {
-        await handler.handle(job.data, { jobId: job.id ?? '', attempt: job.attemptsMade + 1, signal: this.lifecycle.signal });
+        await handler.handle(job.data, { jobId: job.id ?? '', topic: job.name, attempt: job.attemptsMade + 1, signal: this.lifecycle.signal });
       } catch (error) {
         if (!(error instanceof HandBack)) throw withoutDetails(error);
         await job.moveToWait(token);

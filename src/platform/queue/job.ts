@@ -4,6 +4,8 @@ import type { Type } from '@nestjs/common';
 export interface JobContext {
   /** The outbox id, or the schedule's name. */
   jobId: string;
+  /** The event's topic, or the schedule's name. */
+  topic: string;
   /** 1 for the first try. */
   attempt: number;
   /** Aborts when this process is asked to stop and its grace is over: hand the work back with `HandBack`. */

@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat, unlink, writeFile, type FileHandle } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { AppError, isNoSpace } from '../../kernel/errors.js';
@@ -9,6 +10,9 @@ import { BlobStore, type BlobDigest, type BlobDraft, type ByteRange } from './bl
 const KEY_PATTERN = /^[A-Za-z0-9_-][A-Za-z0-9._-]*(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$/;
 /** A draft older than this belongs to a process that died. */
 const ABANDONED_MS = 24 * 3600 * 1000;
+/** Drafts carry host and process, because several hosts may share the folder. */
+const HOST = hostname().replaceAll(/[^A-Za-z0-9.-]/g, '-');
+const OWNER = `${HOST}~${String(process.pid)}`;
 
 /** Blobs as files: `<root>/objects/<key>`, drafts under `<root>/drafts`. */
 export class DiskBlobStore extends BlobStore {
@@ -33,7 +37,7 @@ export class DiskBlobStore extends BlobStore {
   }
 
   async begin(): Promise<BlobDraft> {
-    const path = join(this.drafts, `${String(process.pid)}-${randomUUID()}`);
+    const path = join(this.drafts, `${OWNER}~${randomUUID()}`);
     try {
       return new DiskDraft(await open(path, 'wx+', 0o600), path, this.objects);
     } catch (error) {
@@ -66,7 +70,7 @@ export class DiskBlobStore extends BlobStore {
   }
 
   async ping(): Promise<void> {
-    const probe = join(this.drafts, `${String(process.pid)}-probe`);
+    const probe = join(this.drafts, `${OWNER}~probe`);
     try {
       await writeFile(probe, 'ok');
       await unlink(probe);
@@ -149,11 +153,13 @@ async function syncFolder(path: string): Promise<void> {
   }
 }
 
+/** False only for a process of this host that is gone: of other hosts nothing is known but the age of their drafts. */
 function ownerLives(draftName: string): boolean {
-  const pid = Number.parseInt(draftName, 10);
-  if (pid === process.pid) return false;
+  const [host, pid] = draftName.split('~');
+  if (host !== HOST) return true;
+  if (Number(pid) === process.pid) return false;
   try {
-    process.kill(pid, 0);
+    process.kill(Number(pid), 0);
     return true;
   } catch (error) {
     return error instanceof Error && 'code' in error && error.code === 'EPERM';

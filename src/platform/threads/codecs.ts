@@ -13,7 +13,13 @@ const DECODERS = {
   htj2k: 'decodeHtJpeg2000',
 } as const satisfies Record<Exclude<PixelCoding, 'native'>, keyof typeof NativeCodecs>;
 
+/** A refused frame leaves its buffers behind in the module's memory; after so many the module is made anew. */
+const MAX_REFUSALS = 32;
+/** WebAssembly memory never shrinks: after a frame this large the module is made anew too. */
+const LARGE_FRAME_BYTES = 128 * 1024 * 1024;
+
 let ready: Promise<void> | undefined;
+let refusals = 0;
 
 /** Compiles the WebAssembly module at the first call of a thread (about 0.1 s). */
 function initialized(): Promise<void> {
@@ -21,9 +27,9 @@ function initialized(): Promise<void> {
   return ready;
 }
 
-/** Forgets a WebAssembly instance that trapped: its memory may be in any state. */
 function discard(): void {
   ready = undefined;
+  refusals = 0;
   NativeCodecs.release();
 }
 
@@ -52,9 +58,11 @@ export const nativeCodec: Codec = {
       const decoded = NativeCodecs[DECODERS[coding]](context, { convertColorspaceToRgb: false });
       const data = decoded.getDecodedBuffer();
       if (data === undefined) throw new Error('no pixels');
+      if (data.length >= LARGE_FRAME_BYTES) discard();
       return { rows, columns, samplesPerPixel, bitsAllocated: decoded.getBitsAllocated() ?? bitsAllocated, planar: 0, data };
     } catch (error) {
-      discard();
+      // A codec that says no throws a plain Error; a trap leaves the memory in any state.
+      if (error instanceof WebAssembly.RuntimeError || error instanceof RangeError || ++refusals >= MAX_REFUSALS) discard();
       throw new AppError('pixel-data-undecodable', { cause: error });
     }
   },

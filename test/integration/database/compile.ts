@@ -1,4 +1,4 @@
-import { mkdtemp, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { transform } from '@swc/core';
@@ -11,6 +11,8 @@ export async function compileDatabase(): Promise<{ folder: string; remove(): Pro
   const cache = join(ROOT, 'node_modules', '.cache');
   await mkdir(cache, { recursive: true });
   const folder = await mkdtemp(join(cache, 'database-test-'));
+  // Children of other accounts read it.
+  await chmod(folder, 0o755);
   // The compiler's own settings, which swc reads as options.
   const settings = JSON.parse(await readFile(join(ROOT, '.swcrc'), 'utf8')) as Options;
   const database = await readdir(join(ROOT, 'src', 'platform', 'database'));

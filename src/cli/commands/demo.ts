@@ -1,0 +1,143 @@
+import { Command, InvalidArgumentError } from 'commander';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { DemoEnvironment } from '../demo/environment.js';
+import { followStudy, pictureFolder, plainName, waitForModels, type DemoStudy, type StudyOutcome } from '../demo/session.js';
+import { CommandError } from '../failure.js';
+import { writeFindings } from '../findings-table.js';
+import { Installation, type FileFate } from '../installation.js';
+import { paint, Steps, writeJson, writeLine } from '../terminal.js';
+import { gatherFiles, uploadAll } from '../upload.js';
+import { curlLines, writeNextSteps, type NextSteps } from '../demo/next-steps.js';
+import { formFields, withImageFields, writeFates, type ImageFields } from './ingest.js';
+
+interface DemoOptions extends ImageFields {
+  exit?: boolean;
+  input?: string;
+  model?: string;
+  port?: number;
+  host: string;
+  keep?: boolean;
+  json?: boolean;
+}
+
+/** `healthvision demo`: everything in a throw-away data directory, from an empty database to a finding. */
+export function demoCommand(): Command {
+  const command = new Command('demo')
+    .description('start everything in a throw-away data directory and analyse a chest X-ray')
+    .option('--exit', 'stop when the findings are there')
+    .option('--input <path>', 'your own file or folder (DICOM, ZIP, PNG, JPEG) instead of the phantom')
+    .option('--model <name@version>', 'a model by name instead of the one that the product picks')
+    .option('--port <port>', 'port to listen at (8080 where it is free, else any)', portNumber)
+    .option('--host <address>', 'address to listen at', '127.0.0.1')
+    .option('--keep', 'keep the data directory');
+  return withImageFields(command).action(demo);
+}
+
+async function demo(options: DemoOptions): Promise<void> {
+  const steps = new Steps();
+  // Before anything is started: a path that is not there needs no database.
+  const input = options.input === undefined ? undefined : await gatherFiles(options.input);
+  const { createEnvironment } = await import('../demo/environment.js');
+  const environment = await createEnvironment(options.host, options.port);
+  const stopping = new AbortController();
+  const stop = new Promise<void>((resolve) => { stopping.signal.addEventListener('abort', () => { resolve(); }); });
+  const onSignal = (): void => { if (stopping.signal.aborted) process.exit(1); else stopping.abort(); };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, onSignal);
+  let close: (() => Promise<void>) | undefined;
+  try {
+    const [{ runRole }, { healthyImage, illImages }] = await Promise.all([import('../../roles/run.js'), import('../demo/phantoms.js')]);
+    steps.done('program loaded');
+    const starting = runRole(environment.config, { logger: environment.logger, report: (step) => { steps.done(step === 'ready' ? 'queue, storage, HTTP' : step, step === 'ready' ? 'listening' : ''); } });
+    // Reported where it is awaited.
+    starting.catch(() => undefined);
+    // PostgreSQL creates its files in processes of its own; meanwhile this one computes the pictures.
+    await pause(300);
+    const healthy = healthyImage();
+    await pause(0);
+    const [ill, another] = illImages();
+    const images = [healthy, ill];
+    const running = await starting;
+    close = () => running.close();
+    const email = running.firstAdministrator?.email ?? environment.config.BOOTSTRAP_ADMIN_EMAIL;
+    const { installation } = await Installation.signIn(running.url, email, environment.password);
+    const models = await waitForModels(installation);
+    steps.done('models', models.join(', '));
+
+    const pictures = await pictureFolder();
+    const uploadedAt = performance.now();
+    const files = images.map(({ file, bytes }) => ({ name: file, content: new Blob([Uint8Array.from(bytes)]) }));
+    const fates = input ? await uploadAll(installation, input, formFields(options), options.json === true) : await installation.upload(files);
+    steps.done('upload', `${String(fates.length)} ${fates.length === 1 ? 'object' : 'objects'}`);
+    if (fates.some(({ status }) => status === 'refused')) writeFates(fates);
+    const studies = studiesOf(fates, uploadedAt, new Map(images.map(({ studyInstanceUid, truth }) => [studyInstanceUid, truth])));
+    if (studies.length === 0) throw new CommandError('nothing-stored', 'None of the files was stored');
+
+    const outcomes: StudyOutcome[] = [];
+    for (const study of studies) {
+      if (stopping.signal.aborted) break;
+      outcomes.push(...(await followStudy(installation, study, options.model, pictures, options.json === true)));
+    }
+    steps.done('findings', `${steps.totalSeconds.toFixed(1)} s since the start`);
+    const upload = join(pictures, another.file);
+    await writeFile(upload, another.bytes);
+    show(outcomes, { url: running.url, email, password: environment.password, upload, pictures: outcomes.flatMap(({ preview }) => preview ?? []), logFile: environment.logFile, isRunning: options.exit !== true }, steps, options);
+    if (outcomes.some(({ run }) => run.status === 'failed' || run.status === 'cancelled' || (!input && run.status !== 'succeeded'))) process.exitCode = 1;
+    if (options.exit !== true) {
+      if (!options.json) writeLine(`\n${paint('dim', 'Running until Ctrl-C.')}`);
+      await stop;
+    }
+  } catch (error) {
+    // Where the log goes away with its folder, its end is what is left to tell why.
+    if (!stopping.signal.aborted) await tellLog(environment);
+    throw error;
+  } finally {
+    await close?.();
+    if (options.keep) process.stderr.write(`Data directory kept: ${environment.dataDir}\n`);
+    else await environment.remove();
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, onSignal);
+  }
+  steps.done('stopped', options.keep ? '' : 'data directory removed');
+  // Whatever a library still holds must not keep a demo that is over.
+  process.exit(process.exitCode ?? 0);
+}
+
+function show(outcomes: readonly StudyOutcome[], next: NextSteps, steps: Steps, { json }: DemoOptions): void {
+  if (json) {
+    writeJson({
+      url: next.url, docs: `${next.url}/docs`, email: next.email, password: next.password, secondsToFinding: Math.round(steps.totalSeconds * 10) / 10, steps: steps.timings,
+      studies: outcomes.map(({ study, run, resultId, rows, preview }) => ({ studyInstanceUid: study.studyInstanceUid, file: study.name, truth: study.truth, analysisId: run.id, status: run.status, reason: run.reason ?? null, resultId, labels: rows, preview })),
+      next: curlLines(next),
+    });
+    return;
+  }
+  writeLine();
+  writeFindings(outcomes.flatMap(({ rows }) => rows));
+  writeNextSteps(next);
+}
+
+/** Each study once, named after the first file of it. */
+function studiesOf(fates: readonly FileFate[], uploadedAt: number, truths: ReadonlyMap<string, string>): DemoStudy[] {
+  const studies = new Map<string, DemoStudy>();
+  for (const { studyInstanceUid, file, status } of fates) {
+    if (studyInstanceUid === undefined || status === 'refused' || studies.has(studyInstanceUid)) continue;
+    studies.set(studyInstanceUid, { studyInstanceUid, name: plainName(file), truth: truths.get(studyInstanceUid) ?? '', uploadedAt });
+  }
+  return [...studies.values()];
+}
+
+async function tellLog({ logFile }: DemoEnvironment): Promise<void> {
+  const { readFile } = await import('node:fs/promises');
+  const lines = (await readFile(logFile, 'utf8').catch(() => '')).trim().split('\n').filter((line) => /"level":"(warn|error|fatal)"/.test(line));
+  for (const line of lines.slice(-5)) process.stderr.write(`log: ${line}\n`);
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((done) => { setTimeout(done, milliseconds); });
+}
+
+function portNumber(text: string): number {
+  const port = Number(text);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new InvalidArgumentError('must be a number from 0 to 65535.');
+  return port;
+}

@@ -1,0 +1,3 @@
+/** Names this product as the writer of a file. @see PS3.7 D.3.3.2, PS3.5 B.2 */
+export const IMPLEMENTATION_CLASS_UID = '2.25.79516009368418279361988253162248230491';
+export const IMPLEMENTATION_VERSION_NAME = 'HEALTHVISION';

@@ -1,0 +1,30 @@
+import { describe, expect, it } from 'vitest';
+import { derivedDicomUid, isDicomUid, isUuid, newDicomUid, uuidv7 } from './uid.js';
+
+describe('DICOM UIDs', () => {
+  it.each(['1.2.840.10008.1.2', '2.25.0', '0.0'])('accepts %s', (uid) => { expect(isDicomUid(uid)).toBe(true); });
+  it.each(['', '1', '1.', '.1', '1..2', '1.02', '1.2a', ' 1.2', '1.2\0', `1.${'2'.repeat(63)}`])('refuses %j', (uid) => { expect(isDicomUid(uid)).toBe(false); });
+
+  it('are made new each time, and valid', () => {
+    expect(isDicomUid(newDicomUid())).toBe(true);
+    expect(newDicomUid()).not.toBe(newDicomUid());
+  });
+
+  it('derived from the same text are the same', () => {
+    expect(derivedDicomUid('a')).toBe(derivedDicomUid('a'));
+    expect(derivedDicomUid('a')).not.toBe(derivedDicomUid('b'));
+    expect(isDicomUid(derivedDicomUid('a'))).toBe(true);
+  });
+});
+
+describe('uuidv7', () => {
+  it('sorts by time', () => {
+    const ids = [3_000, 1_000, 2_000].map((time) => uuidv7(time));
+    expect([...ids].sort()).toEqual([ids[1], ids[2], ids[0]]);
+  });
+
+  it('is a UUID of version 7', () => {
+    expect(isUuid(uuidv7())).toBe(true);
+    expect(uuidv7()[14]).toBe('7');
+  });
+});

@@ -1,0 +1,30 @@
+import { Module } from '@nestjs/common';
+import { ComputePool } from '../../platform/compute/compute-pool.js';
+import type { JobDefinition } from '../../platform/queue/job.js';
+import { ImagesCoreModule } from '../images/images-core.module.js';
+import { STUDY_COMPLETED, STUDY_DELETED } from '../images/images.contract.js';
+import { ResultsCoreModule } from '../results/results-core.module.js';
+import { AnalysisCoreModule } from './analysis-core.module.js';
+import { ANALYSIS_REQUESTED } from './analysis.contract.js';
+import { ClaimsStore } from './claims.store.js';
+import { ForgetStudyJob } from './forget-study.job.js';
+import { ModelChecks } from './model-checks.service.js';
+import { PlanJob } from './plan.job.js';
+import { RecoverJob } from './recover.job.js';
+import { RunEnding } from './run-ending.service.js';
+import { RunExecution } from './run-execution.service.js';
+import { RunNotices } from './run-notices.service.js';
+import { RUN_JOB_ATTEMPTS, RunJob } from './run.job.js';
+
+export const analysisJobs: readonly JobDefinition[] = [
+  { queue: 'plan', handler: PlanJob, topics: [STUDY_COMPLETED], concurrency: 4 },
+  { queue: 'run', handler: RunJob, topics: [ANALYSIS_REQUESTED], concurrency: 'configured', attempts: RUN_JOB_ATTEMPTS },
+  { queue: 'recover', handler: RecoverJob, everyMs: 5_000, concurrency: 1 },
+  { queue: 'forget-study', handler: ForgetStudyJob, topics: [STUDY_DELETED], concurrency: 2 },
+];
+
+@Module({
+  imports: [ImagesCoreModule, ResultsCoreModule, AnalysisCoreModule],
+  providers: [ComputePool, ModelChecks, ClaimsStore, RunExecution, RunEnding, RunNotices, RunJob, PlanJob, RecoverJob, ForgetStudyJob],
+})
+export class AnalysisWorkerModule {}

@@ -1,0 +1,58 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { Database } from '../../platform/database/database.js';
+import { LOGGER, type Logger } from '../../platform/ops/logger.js';
+import { JobHandler } from '../../platform/queue/job.js';
+import { Outbox } from '../../platform/queue/outbox.js';
+import { ClaimsStore } from './claims.store.js';
+import { RunNotices } from './run-notices.service.js';
+import { ended, requested } from './run-events.js';
+import { MAX_ATTEMPTS } from './run.job.js';
+import type { Ending, RunRow } from './runs.store.js';
+
+const BATCH = 100;
+/** A run that waits for longer gets another job; a second job for one run does no harm. */
+const FORGOTTEN_MINUTES = 10;
+
+/** Takes up runs whose worker died, and runs whose job was lost. */
+@Injectable()
+export class RecoverJob extends JobHandler {
+  constructor(
+    private readonly database: Database,
+    private readonly claims: ClaimsStore,
+    private readonly outbox: Outbox,
+    private readonly notices: RunNotices,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {
+    super();
+  }
+
+  async handle(): Promise<void> {
+    const settled = await this.database.transaction('system', async (tx) => {
+      const endings: { run: RunRow; ending: Ending | undefined }[] = [];
+      for (const run of await this.claims.silent(tx, BATCH)) {
+        const ending = endingOf(run);
+        endings.push({ run, ending });
+        if (ending) {
+          await this.claims.finish(tx, run, ending);
+          await this.outbox.append(tx, ...ended(run, ending));
+        } else {
+          await this.claims.release(tx, run.id);
+          await this.outbox.append(tx, requested(run));
+        }
+      }
+      for (const run of await this.claims.forgotten(tx, FORGOTTEN_MINUTES, BATCH)) await this.outbox.append(tx, requested(run));
+      return endings;
+    });
+    for (const { run, ending } of settled) {
+      this.logger.warn({ analysisId: run.id, attempts: run.attempts, outcome: ending?.status ?? 'queued' }, 'the worker of a run fell silent');
+      await (ending ? this.notices.tell(run, ending) : this.notices.changed(run.id));
+    }
+  }
+}
+
+/** undefined when the run is to be tried again. */
+function endingOf({ cancelRequestedAt, attempts }: RunRow): Ending | undefined {
+  if (cancelRequestedAt) return { status: 'cancelled' };
+  if (attempts >= MAX_ATTEMPTS) return { status: 'failed', reason: { code: 'worker-lost', detail: `${String(attempts)} workers were lost while they computed this run` } };
+  return undefined;
+}

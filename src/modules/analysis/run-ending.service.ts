@@ -1,0 +1,60 @@
+import { Injectable } from '@nestjs/common';
+import { Database } from '../../platform/database/database.js';
+import { Outbox } from '../../platform/queue/outbox.js';
+import { StudyReader } from '../images/images.contract.js';
+import { ResultWriter } from '../results/results.contract.js';
+import { ClaimsStore } from './claims.store.js';
+import { ended } from './run-events.js';
+import type { Outcome } from './run-execution.service.js';
+import { RunStopped } from './run-lease.js';
+import { RunNotices } from './run-notices.service.js';
+import type { Ending, RunRow } from './runs.store.js';
+
+/** How runs end: state, result and events in one transaction. */
+@Injectable()
+export class RunEnding {
+  constructor(
+    private readonly database: Database,
+    private readonly claims: ClaimsStore,
+    private readonly studies: StudyReader,
+    private readonly results: ResultWriter,
+    private readonly outbox: Outbox,
+    private readonly notices: RunNotices,
+  ) {}
+
+  /**
+   * Stores what a run found. Nothing is stored when the study is gone or the claim is lost.
+   * @throws RunStopped; AppError of the database and the blob store
+   */
+  async succeed(run: RunRow, { result, timings }: Extract<Outcome, { kind: 'result' }>): Promise<void> {
+    const started = performance.now();
+    const prepared = await this.results.prepare(result);
+    const ending: Ending = { status: 'succeeded', resultId: prepared.id, timings };
+    const stored = await this.database.transaction({ institutionId: run.institutionId }, async (tx) => {
+      if (!(await this.studies.lock(tx, run.institutionId, run.studyId))) return false;
+      ending.timings = { ...timings, store: Math.round((performance.now() - started) * 100) / 100 };
+      if (!(await this.claims.finish(tx, run, ending))) {
+        // Rolls back. Which of the two it was, the caller's next look at the row tells.
+        throw new RunStopped((await this.claims.heartbeat(run)).held ? 'cancelled' : 'claim-lost');
+      }
+      await this.results.commit(tx, prepared);
+      await this.outbox.append(tx, ...ended(run, ending, result.summary.critical));
+      return true;
+    });
+    if (stored) await this.notices.tell(run, ending);
+    else await this.end(run, STUDY_DELETED_ENDING);
+  }
+
+  /** false when the claim is lost. */
+  async end(run: RunRow, ending: Ending): Promise<boolean> {
+    const changed = await this.database.transaction({ institutionId: run.institutionId }, async (tx) => {
+      if (!(await this.claims.finish(tx, run, ending))) return false;
+      await this.outbox.append(tx, ...ended(run, ending));
+      return true;
+    });
+    if (changed) await this.notices.tell(run, ending);
+    return changed;
+  }
+}
+
+export const STUDY_DELETED_ENDING: Ending = { status: 'cancelled', reason: { code: 'study-deleted', detail: 'The study was deleted' } };

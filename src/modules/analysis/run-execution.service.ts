@@ -1,0 +1,96 @@
+import { Injectable } from '@nestjs/common';
+import { CATALOG } from '../../imaging/analyses/catalog.js';
+import type { Conclusion, FrameRef, NotAnalysable } from '../../imaging/analyses/analysis.js';
+import type { RunReport } from '../../imaging/analyses/run.js';
+import type { AnalysisName } from '../../imaging/model/manifest.js';
+import { sha256Hex } from '../../kernel/digest.js';
+import { AppError } from '../../kernel/errors.js';
+import { uuidv7 } from '../../kernel/uid.js';
+import { ComputePool } from '../../platform/compute/compute-pool.js';
+import { VERSION } from '../../platform/version.js';
+import { StudyReader, type StoredInstance, type StoredStudy } from '../images/images.contract.js';
+import type { NewResult } from '../results/results.contract.js';
+import type { InstalledModel } from './model-folder.js';
+import { ModelsService } from './models.service.js';
+import type { RunLease } from './run-lease.js';
+import { restricted } from './runs.service.js';
+import type { RunRow } from './runs.store.js';
+
+export type Timings = Record<string, number>;
+
+export type Outcome = { kind: 'result'; result: NewResult; timings: Timings } | (NotAnalysable & { timings: Timings });
+
+/** From a claimed run to what it found: read → select → compute. Changes nothing. */
+@Injectable()
+export class RunExecution {
+  constructor(
+    private readonly models: ModelsService,
+    private readonly studies: StudyReader,
+    private readonly compute: ComputePool,
+  ) {}
+
+  /** @throws AppError `study-deleted`, `model-load-failed`, `model-output-invalid` and those of the pool; RunStopped */
+  async execute(run: RunRow, lease: RunLease): Promise<Outcome> {
+    const startedAt = new Date();
+    const started = performance.now();
+    lease.progress('read', 0);
+    const model = this.models.find(run.modelDigest);
+    const analysis = CATALOG[run.analysis as AnalysisName]; // checked when the run was made; undefined for a newer product's
+    if (!model || !analysis) throw new AppError('model-load-failed', { detail: 'This worker does not have the files of the model' });
+    const stored = await this.studies.findById(run.institutionId, run.studyId);
+    if (!stored) throw new AppError('study-deleted');
+    const study = restricted(stored, run.seriesInstanceUids);
+    const selected = analysis.select(study, model.manifest);
+    if (selected.kind === 'not-analysable') return { ...selected, timings: { read: since(started) } };
+    const inputs = await this.read(run, study, selected.frames);
+    const read = since(started);
+    const { outcome, timings, executionProvider } = await this.compute.run(model, inputs.map(({ frame, bytes }) => ({ ...frame, bytes })), {
+      signal: lease.signal, onProgress: (stage, done) => { lease.progress(stage, done); },
+    });
+    const all = { read, ...timings };
+    if (outcome.kind === 'not-analysable') return { ...outcome, timings: all };
+    return { kind: 'result', timings: all, result: this.resultOf(run, model, inputs.map(({ instance }) => instance), outcome, { executionProvider, startedAt }) };
+  }
+
+  private async read(run: RunRow, study: StoredStudy, frames: readonly FrameRef[]): Promise<{ frame: FrameRef; instance: StoredInstance; bytes: Uint8Array }[]> {
+    const instances = new Map(study.series.flatMap((series) => series.instances.map((instance) => [instance.sopInstanceUid, instance])));
+    const inputs = [];
+    for (const frame of frames) {
+      const instance = instances.get(frame.sopInstanceUid);
+      if (!instance) throw new AppError('internal', { detail: 'An analysis picked an instance that the study does not have' });
+      try {
+        inputs.push({ frame, instance, bytes: await this.studies.readInstance(instance.blobKey) });
+      } catch (error) {
+        // The study may have been deleted since it was read, and its bytes with it.
+        if (error instanceof AppError && error.code === 'blob-missing' && !(await this.studies.findById(run.institutionId, run.studyId))) throw new AppError('study-deleted', { cause: error });
+        throw error;
+      }
+    }
+    return inputs;
+  }
+
+  private resultOf(run: RunRow, { manifest, digest }: InstalledModel, instances: readonly StoredInstance[], conclusion: Conclusion, { executionProvider, startedAt }: { executionProvider: RunReport['executionProvider']; startedAt: Date }): NewResult {
+    const { summary, findings, labels, segments, keyImage, heatMaps } = conclusion;
+    const keyInstance = instances.find(({ sopInstanceUid }) => sopInstanceUid === keyImage?.sopInstanceUid);
+    return {
+      institutionId: run.institutionId, analysisId: run.id, studyId: run.studyId, studyInstanceUid: run.studyInstanceUid, analysis: run.analysis,
+      summary, labels, segments, heatMaps,
+      findings: findings.map((finding) => ({ id: uuidv7(), ...finding })),
+      provenance: {
+        model: { name: manifest.name, version: manifest.version, digest }, software: VERSION, inputDigest: inputDigestOf(instances), executionProvider,
+        startedAt: startedAt.toISOString(), finishedAt: new Date().toISOString(),
+      },
+      keyImage: keyImage && keyInstance ? { ...keyImage, blobKey: keyInstance.blobKey } : null,
+    };
+  }
+}
+
+/** sha256 over the digests of the instances that were read, sorted by SOP Instance UID. */
+function inputDigestOf(instances: readonly StoredInstance[]): string {
+  const sorted = [...instances].sort((a, b) => (a.sopInstanceUid < b.sopInstanceUid ? -1 : 1));
+  return `sha256:${sha256Hex(sorted.map(({ sha256 }) => sha256).join(''))}`;
+}
+
+function since(started: number): number {
+  return Math.round((performance.now() - started) * 100) / 100;
+}

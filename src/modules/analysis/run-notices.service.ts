@@ -1,0 +1,31 @@
+import { Injectable } from '@nestjs/common';
+import { LiveChannel } from '../../platform/database/live-channel.js';
+import { Metrics } from '../../platform/ops/metrics.js';
+import { RUN_CANCELLED, RUN_CHANGED } from './run-events.js';
+import type { Ending, RunRow } from './runs.store.js';
+
+/** Live signal and metrics of a run that ended. */
+@Injectable()
+export class RunNotices {
+  constructor(
+    private readonly live: LiveChannel,
+    private readonly metrics: Metrics,
+  ) {}
+
+  /** Never throws: the row says it all. */
+  async tell({ id, analysis }: RunRow, { status, timings = {} }: Ending): Promise<void> {
+    this.metrics.runs.inc({ analysis, outcome: status });
+    for (const [stage, ms] of Object.entries(timings)) this.metrics.runDuration.observe({ analysis, stage }, ms / 1000);
+    await this.changed(id);
+  }
+
+  /** Wakes the worker that computes a run, so that it looks at the row now. */
+  async stopped(id: string): Promise<void> {
+    await this.live.publish({ topic: RUN_CANCELLED, key: id }).catch(() => undefined);
+    await this.changed(id);
+  }
+
+  async changed(id: string): Promise<void> {
+    await this.live.publish({ topic: RUN_CHANGED, key: id }).catch(() => undefined);
+  }
+}

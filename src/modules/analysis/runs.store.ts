@@ -1,0 +1,105 @@
+import { Injectable } from '@nestjs/common';
+import type { AnalysisRun, Prisma } from '../../generated/prisma/client.js';
+import type { Transaction } from '../../kernel/transaction.js';
+import { Database, prismaOf } from '../../platform/database/database.js';
+
+export type RunRow = AnalysisRun;
+
+export const RUN_STATUSES = ['queued', 'running', 'succeeded', 'not-analysable', 'failed', 'cancelled'] as const;
+export type RunStatus = (typeof RUN_STATUSES)[number];
+export const FINAL_STATUSES: readonly string[] = ['succeeded', 'not-analysable', 'failed', 'cancelled'];
+
+export interface NewRun {
+  id: string;
+  institutionId: string;
+  studyId: string;
+  studyInstanceUid: string;
+  studyRevision: number;
+  analysis: string;
+  modelId: string;
+  modelName: string;
+  modelVersion: string;
+  modelDigest: string;
+  seriesInstanceUids: string[];
+  selection: string;
+  purpose: string;
+  priority: string;
+  requestedBy: string | null;
+}
+
+/** How a run ended. */
+export interface Ending {
+  status: 'succeeded' | 'not-analysable' | 'failed' | 'cancelled';
+  reason?: { code: string; detail: string };
+  resultId?: string;
+  timings?: Record<string, number>;
+}
+
+/** The queries of a run as callers see it; a worker's are in `claims.store`. */
+@Injectable()
+export class RunsStore {
+  constructor(private readonly database: Database) {}
+
+  /** Inserts unless the same run is there: same revision, analysis, model, selection and purpose. */
+  async create(tx: Transaction, run: NewRun): Promise<{ run: RunRow; created: boolean }> {
+    const client = prismaOf(tx);
+    const { count } = await client.analysisRun.createMany({ data: [run], skipDuplicates: true });
+    const { studyId, studyRevision, analysis, modelDigest, selection, purpose } = run;
+    const row = await client.analysisRun.findUniqueOrThrow({ where: { studyId_studyRevision_analysis_modelDigest_selection_purpose: { studyId, studyRevision, analysis, modelDigest, selection, purpose } } });
+    return { run: row, created: count === 1 };
+  }
+
+  async find(institutionId: string, id: string): Promise<RunRow | null> {
+    return this.database.client.analysisRun.findFirst({ where: { id, institutionId } });
+  }
+
+  /** Holds the row until the transaction ends. */
+  async lock(tx: Transaction, institutionId: string, id: string): Promise<RunRow | null> {
+    const client = prismaOf(tx);
+    await client.$executeRaw`SELECT 1 FROM analysis_runs WHERE id = ${id}::uuid AND institution_id = ${institutionId}::uuid FOR UPDATE`;
+    return client.analysisRun.findFirst({ where: { id, institutionId } });
+  }
+
+  /** Newest first. */
+  async list(institutionId: string, filter: { studyInstanceUid?: string | undefined; analysis?: string | undefined; status?: RunStatus | undefined }, page: { limit: number; cursor?: string | undefined }): Promise<RunRow[]> {
+    const where: Prisma.AnalysisRunWhereInput = {
+      institutionId,
+      ...(filter.studyInstanceUid !== undefined && { studyInstanceUid: filter.studyInstanceUid }),
+      ...(filter.analysis !== undefined && { analysis: filter.analysis }),
+      ...(filter.status !== undefined && { status: filter.status }),
+      ...(page.cursor !== undefined && { id: { lt: page.cursor } }),
+    };
+    return this.database.client.analysisRun.findMany({ where, orderBy: { id: 'desc' }, take: page.limit + 1 });
+  }
+
+  /** Ends a run that nobody computes. */
+  async cancelQueued(tx: Transaction, id: string): Promise<RunRow> {
+    return prismaOf(tx).analysisRun.update({ where: { id }, data: { status: 'cancelled', stage: 'done', finishedAt: new Date(), cancelRequestedAt: new Date() } });
+  }
+
+  /** Tells the worker that computes it to stop. */
+  async requestCancel(tx: Transaction, id: string): Promise<RunRow> {
+    return prismaOf(tx).analysisRun.update({ where: { id }, data: { cancelRequestedAt: new Date() } });
+  }
+
+  /** As if it had never been tried; the fence goes on, so that a late worker stays out. */
+  async restart(tx: Transaction, id: string): Promise<RunRow> {
+    return prismaOf(tx).analysisRun.update({
+      where: { id },
+      data: {
+        status: 'queued', stage: 'queued', progress: 0, attempts: 0, workerId: null, heartbeatAt: null, cancelRequestedAt: null, reasonCode: null, reasonDetail: null,
+        timings: {}, resultId: null, startedAt: null, finishedAt: null,
+      },
+    });
+  }
+
+  /** Ends every run of a study that is not over; whoever computes one loses its claim. */
+  async cancelOfStudy(tx: Transaction, institutionId: string, studyId: string): Promise<string[]> {
+    const rows = await prismaOf(tx).$queryRaw<{ id: string }[]>`
+      UPDATE analysis_runs SET status = 'cancelled', stage = 'done', fence = fence + 1, reason_code = 'study-deleted', reason_detail = 'The study was deleted',
+        finished_at = now(), updated_at = now()
+      WHERE institution_id = ${institutionId}::uuid AND study_id = ${studyId}::uuid AND status IN ('queued', 'running')
+      RETURNING id`;
+    return rows.map(({ id }) => id);
+  }
+}

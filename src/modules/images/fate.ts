@@ -1,0 +1,50 @@
+import { AppError, type ErrorCode } from '../../kernel/errors.js';
+
+/** Which instance a file holds, as far as it could be read. */
+export interface InstanceIdentity {
+  studyInstanceUid: string;
+  seriesInstanceUid: string;
+  sopInstanceUid: string;
+  sopClassUid: string;
+}
+
+/** What became of one instance. `duplicate`: the very same bytes were there before, nothing changed. */
+export type Fate = ({ status: 'stored' | 'duplicate' } & InstanceIdentity) | Refusal;
+
+export type Refusal = { status: 'refused'; code: ErrorCode; detail?: string } & Partial<InstanceIdentity>;
+
+/** The fate that an error stands for, or undefined when it tells of us and not of the file (disk full, database away). */
+export function refusalOf(error: unknown, identity?: InstanceIdentity): Refusal | undefined {
+  if (!(error instanceof AppError) || (error.status !== 422 && error.status !== 409)) return undefined;
+  return { status: 'refused', ...identity, code: error.code, ...(error.detail !== undefined && { detail: error.detail }) };
+}
+
+/** A file's fate in a list: `file` is the client's name for it, `archive.zip/path/entry.dcm` inside an archive. */
+export interface FileFate {
+  file: string;
+  status: Fate['status'];
+  studyInstanceUid?: string;
+  seriesInstanceUid?: string;
+  sopInstanceUid?: string;
+  code?: ErrorCode;
+  detail?: string;
+}
+
+export function fileFate(file: string, fate: Fate): FileFate {
+  const { status, studyInstanceUid, seriesInstanceUid, sopInstanceUid } = fate;
+  return {
+    file,
+    status,
+    ...(studyInstanceUid !== undefined && { studyInstanceUid }),
+    ...(seriesInstanceUid !== undefined && { seriesInstanceUid }),
+    ...(sopInstanceUid !== undefined && { sopInstanceUid }),
+    ...(fate.status === 'refused' && { code: fate.code, ...(fate.detail !== undefined && { detail: fate.detail }) }),
+  };
+}
+
+/** 201 when all files are in, 207 when some are, 422 when none is. */
+export function statusOf(fates: readonly FileFate[]): 201 | 207 | 422 {
+  const refused = fates.filter(({ status }) => status === 'refused').length;
+  if (refused === 0) return 201;
+  return refused < fates.length ? 207 : 422;
+}

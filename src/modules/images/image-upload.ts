@@ -1,0 +1,71 @@
+import type { MultipartFile } from '@fastify/multipart';
+import type { FastifyRequest } from 'fastify';
+import { AppError } from '../../kernel/errors.js';
+import { exhaust, UploadMeter } from './byte-source.js';
+import { SILENCE_MS, waitingFor } from './client-patience.js';
+import { IMAGE_FIELD_NAMES } from './image-fields.js';
+import type { UploadPart } from './upload.service.js';
+
+export const FILE_FIELD = 'files';
+
+const LIMITS = { files: 10_000, fields: 50, parts: 10_050, fieldNameSize: 100, fieldSize: 4096, headerPairs: 100 };
+/** Codes of @fastify/multipart that tell of a form with too much in it. */
+const TOO_MUCH = new Set(['FST_PARTS_LIMIT', 'FST_FILES_LIMIT', 'FST_FIELDS_LIMIT', 'FST_REQ_FILE_TOO_LARGE']);
+
+/**
+ * The parts of a multipart/form-data request, as they arrive.
+ *
+ * @throws AppError `unsupported-media-type`, `malformed-multipart`, `payload-too-large`, `invalid-body` for a field that is not known
+ * @see RFC 7578
+ */
+export async function* uploadParts(request: FastifyRequest, maxBytes: number): AsyncGenerator<UploadPart> {
+  if (!request.isMultipart()) throw new AppError('unsupported-media-type', { detail: 'Files are sent as multipart/form-data.' });
+  const meter = new UploadMeter(maxBytes);
+  meter.announce(request.headers['content-length']);
+  const parts = waitingFor(request.raw.socket, multipartErrors(() => request.parts({ limits: { ...LIMITS, fileSize: maxBytes } })));
+  for await (const part of parts) {
+    if (part.type === 'file') {
+      if (part.fieldname !== FILE_FIELD) throw unknownField(part.fieldname);
+      const content = meter.measure(waitingFor(request.raw.socket, multipartErrors(() => fileContent(part))));
+      yield { kind: 'file', name: fileName(part), content };
+      // The rest of a file that was refused early has to run off, or the next part never comes.
+      await exhaust(content);
+    } else {
+      if (!IMAGE_FIELD_NAMES.includes(part.fieldname)) throw unknownField(part.fieldname);
+      if (part.valueTruncated || typeof part.value !== 'string') throw new AppError('invalid-body', { errors: [{ pointer: `/${part.fieldname}`, detail: 'must be a short text' }] });
+      yield { kind: 'field', name: part.fieldname, value: part.value };
+    }
+  }
+}
+
+function fileName({ filename }: MultipartFile): string {
+  return (filename || 'unnamed').slice(0, 1024);
+}
+
+async function* fileContent({ file }: MultipartFile): AsyncGenerator<Uint8Array> {
+  // The parser must not see its stream destroyed when a reader has seen enough: it would end the whole form.
+  for await (const chunk of file.iterator({ destroyOnReturn: false })) yield chunk as Uint8Array; // busboy's streams are in byte mode
+  if (file.truncated) throw new AppError('payload-too-large');
+}
+
+/** Everything that breaks in here is the client's form or connection. */
+async function* multipartErrors<T>(open: () => AsyncIterable<T>): AsyncGenerator<T> {
+  try {
+    yield* open();
+  } catch (error) {
+    if (error instanceof AppError) throw error;
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    throw new AppError(TOO_MUCH.has(code) ? 'payload-too-large' : 'malformed-multipart', { cause: error });
+  }
+}
+
+function unknownField(name: string): AppError {
+  return new AppError('invalid-body', { errors: [{ pointer: `/${name.slice(0, 100)}`, detail: 'Unknown field' }] });
+}
+
+/** After an answer that came before the end of the body: reads the rest off, so that the client gets to hear the answer. */
+export function readOff(request: FastifyRequest): void {
+  request.raw.unpipe();
+  request.raw.socket.setTimeout(SILENCE_MS);
+  request.raw.resume();
+}

@@ -1,0 +1,13 @@
+import { Module } from '@nestjs/common';
+import { StudyReader } from './images.contract.js';
+import { DatabaseStudyReader } from './study-reader.js';
+import { StudiesService } from './studies.service.js';
+import { StudiesStore } from './studies.store.js';
+import { TombstonesStore } from './tombstones.store.js';
+
+/** What both roles need of this module. */
+@Module({
+  providers: [StudiesStore, TombstonesStore, StudiesService, { provide: StudyReader, useClass: DatabaseStudyReader }],
+  exports: [StudiesStore, TombstonesStore, StudiesService, StudyReader],
+})
+export class ImagesCoreModule {}

@@ -1,0 +1,12 @@
+import { expect, it } from 'vitest';
+import { storableJson } from './storable-json.js';
+
+it('leaves a clean data set as it is', () => {
+  const attributes = { '00100010': { vr: 'PN', Value: [{ Alphabetic: 'Wang^Xiao', Ideographic: '王^小' }] } };
+  expect(storableJson(attributes)).toBe(JSON.stringify(attributes));
+});
+
+it('takes out what jsonb refuses', () => {
+  const json = storableJson({ '00081030': { vr: 'LO', Value: ['a\0b', 'half \ud83d pair'] } });
+  expect(JSON.parse(json)).toEqual({ '00081030': { vr: 'LO', Value: ['ab', 'half \ufffd pair'] } });
+});

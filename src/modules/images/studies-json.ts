@@ -1,0 +1,113 @@
+import { z } from 'zod';
+import { isDicomUid } from '../../kernel/uid.js';
+import { pageQuery, pageSchema } from '../../platform/http/page.js';
+import type { SeriesRow, StudyRow } from './studies.store.js';
+
+export const uidParameter = z.string().refine(isDicomUid, 'must be a DICOM UID').meta({ description: 'DICOM UID', example: '1.2.840.113619.2.55.1' });
+
+const dicomDate = (description: string): z.ZodOptional<z.ZodPipe<z.ZodISODate, z.ZodTransform<string, string>>> =>
+  z.iso.date().transform((date) => date.replaceAll('-', '')).optional().meta({ description, example: '2026-11-21' });
+
+export const studyQuery = z.strictObject({
+  ...pageQuery.shape,
+  patientId: z.string().max(64).optional().meta({ description: 'Exactly this Patient ID', example: 'P-1024' }),
+  modality: z.string().max(16).optional().meta({ description: 'Studies that have a series of this modality', example: 'CT' }),
+  studyDateFrom: dicomDate('Study Date, inclusive'),
+  studyDateTo: dicomDate('Study Date, inclusive'),
+  state: z.enum(['receiving', 'complete']).optional().meta({ example: 'complete' }),
+});
+export type StudyQuery = z.output<typeof studyQuery>;
+
+const receiptSchema = z
+  .object({
+    reason: z.enum(['timer', 'explicit']).meta({ description: '`timer`: nothing new came for SETTLE_SECONDS' }),
+    at: z.iso.datetime(),
+    revision: z.number().int(),
+    instances: z.number().int(),
+    series: z.array(z.object({
+      seriesInstanceUid: z.string(),
+      instances: z.number().int(),
+      expected: z.number().int().optional().meta({ description: 'What the sender announced (0020,1209)' }),
+      missingInstanceNumbers: z.array(z.number().int()).optional().meta({ description: 'Gaps between the smallest and the largest Instance Number, the first hundred' }),
+    })),
+  })
+  .meta({ id: 'CompletionReceipt', description: 'Why the study counts as complete and what was there' });
+
+const studyFields = {
+  id: z.uuid(),
+  studyInstanceUid: z.string(),
+  patientId: z.string().nullable(),
+  patientName: z.string().nullable(),
+  patientBirthDate: z.string().nullable().meta({ description: 'YYYY-MM-DD; as it came when it is no date' }),
+  patientSex: z.string().nullable(),
+  studyDate: z.string().nullable().meta({ description: 'YYYY-MM-DD; as it came when it is no date' }),
+  studyTime: z.string().nullable().meta({ description: 'DICOM TM' }),
+  accessionNumber: z.string().nullable(),
+  studyDescription: z.string().nullable(),
+  modalities: z.array(z.string()),
+  seriesCount: z.number().int(),
+  instanceCount: z.number().int(),
+  sizeBytes: z.number().int(),
+  state: z.enum(['receiving', 'complete']),
+  revision: z.number().int().meta({ description: 'How often the study became complete' }),
+  completion: receiptSchema.nullable().meta({ description: 'Of the last time it became complete' }),
+  lastInstanceAt: z.iso.datetime(),
+  completedAt: z.iso.datetime().nullable(),
+  createdAt: z.iso.datetime(),
+};
+
+const studySchema = z.object(studyFields).meta({ id: 'Study' });
+const seriesSchema = z
+  .object({
+    seriesInstanceUid: z.string(),
+    modality: z.string().nullable(),
+    bodyPart: z.string().nullable(),
+    viewPosition: z.string().nullable(),
+    seriesNumber: z.number().int().nullable(),
+    seriesDescription: z.string().nullable(),
+    instanceCount: z.number().int(),
+  })
+  .meta({ id: 'Series' });
+
+export const studyPageSchema = pageSchema(studySchema, 'StudyPage');
+export const studyDetailSchema = z.object({ ...studyFields, series: z.array(seriesSchema) }).meta({ id: 'StudyDetail' });
+export type StudyJson = z.infer<typeof studySchema>;
+export type StudyDetailJson = z.infer<typeof studyDetailSchema>;
+
+export const studyExample: StudyJson = {
+  id: '0198c0de-0000-7000-8000-000000000001', studyInstanceUid: '1.2.840.113619.2.55.1', patientId: 'P-1024', patientName: 'Example^Eve', patientBirthDate: '1972-03-04', patientSex: 'F',
+  studyDate: '2026-11-21', studyTime: '101500', accessionNumber: 'A-77', studyDescription: 'Chest PA', modalities: ['DX'], seriesCount: 1, instanceCount: 1, sizeBytes: 8_400_000, state: 'complete', revision: 1,
+  completion: { reason: 'timer', at: '2026-11-21T10:16:00.000Z', revision: 1, instances: 1, series: [{ seriesInstanceUid: '1.2.840.113619.2.55.1.1', instances: 1 }] },
+  lastInstanceAt: '2026-11-21T10:15:30.000Z', completedAt: '2026-11-21T10:16:00.000Z', createdAt: '2026-11-21T10:15:30.000Z',
+};
+
+export function studyJson(row: StudyRow): StudyJson {
+  const { id, studyInstanceUid, patientId, patientName, patientSex, studyTime, accessionNumber, studyDescription, modalities, seriesCount, instanceCount, revision } = row;
+  return {
+    id, studyInstanceUid, patientId, patientName, patientBirthDate: isoDate(row.patientBirthDate), patientSex, studyDate: isoDate(row.studyDate), studyTime, accessionNumber, studyDescription,
+    modalities, seriesCount, instanceCount,
+    sizeBytes: Number(row.sizeBytes),
+    state: row.state === 'complete' ? 'complete' : 'receiving',
+    revision,
+    // Written by the settling out of a CompletionReceipt.
+    completion: row.completion as StudyJson['completion'],
+    lastInstanceAt: row.lastInstanceAt.toISOString(),
+    completedAt: row.completedAt?.toISOString() ?? null,
+    createdAt: row.createdAt.toISOString(),
+  };
+}
+
+export function studyDetailJson(row: StudyRow, series: readonly SeriesRow[]): StudyDetailJson {
+  return {
+    ...studyJson(row),
+    series: series.map(({ seriesInstanceUid, modality, bodyPart, viewPosition, seriesNumber, seriesDescription, instanceCount }) => ({ seriesInstanceUid, modality, bodyPart, viewPosition, seriesNumber, seriesDescription, instanceCount })),
+  };
+}
+
+export function etagOf({ revision, updatedAt }: StudyRow): string {
+  return `"${String(revision)}-${updatedAt.getTime().toString(36)}"`;
+}
+
+function isoDate(date: string | null): string | null {
+  return date !== null && /^\d{8}$/.test(date) ? `${date.slice(0, 4)}-${date.slice(4, 6)}-${date.slice(6)}` : date;
+}

@@ -1,0 +1,89 @@
+import { Controller, Get, Param, Post, Query } from '@nestjs/common';
+import { ApiTags } from '@nestjs/swagger';
+import { z } from 'zod';
+import { AppError } from '../../kernel/errors.js';
+import { CurrentPrincipal, RequirePermission, type Principal } from '../../platform/http/access.js';
+import { Operation } from '../../platform/http/openapi.js';
+import { pageOf, pageQuery, pageSchema, type Page } from '../../platform/http/page.js';
+import { NotificationsStore, type NotificationRecord } from './notifications.store.js';
+import { NOTIFIED_TOPICS } from './topics.js';
+
+export const subjectSchema = z
+  .object({ analysis: z.string(), analysisId: z.uuid(), resultId: z.uuid().nullable(), studyInstanceUid: z.string() })
+  .meta({ id: 'NotificationSubject', description: 'What it is about: ids only' });
+
+const notificationSchema = z
+  .object({
+    id: z.uuid(),
+    topic: z.enum(NOTIFIED_TOPICS),
+    critical: z.boolean(),
+    subject: subjectSchema,
+    createdAt: z.string().meta({ format: 'date-time' }),
+    acknowledgedAt: z.string().meta({ format: 'date-time' }).nullable(),
+    acknowledgedBy: z.uuid().nullable().meta({ description: 'The user' }),
+  })
+  .meta({ id: 'Notification', description: 'Something that people should know' });
+
+type NotificationJson = z.infer<typeof notificationSchema>;
+
+const listQuery = z.strictObject({
+  ...pageQuery.shape,
+  acknowledged: z.enum(['true', 'false']).transform((text) => text === 'true').optional().meta({ description: 'Only acknowledged ones, or only open ones', example: 'false' }),
+  topic: z.enum(NOTIFIED_TOPICS).optional().meta({ description: 'Only of this topic', example: 'result.critical' }),
+});
+
+export const subjectExample = {
+  analysis: 'chest-xray-classification',
+  analysisId: '0198c0de-4a10-7b11-8a01-0c9d8e7f6a5b',
+  resultId: '0198c0de-4a10-7c3e-9d52-6f0f1c2b3a49',
+  studyInstanceUid: '2.25.314159265358979323846264338327950288',
+} satisfies z.infer<typeof subjectSchema>;
+
+const example: NotificationJson = {
+  id: '0198c0de-4b00-7d2a-8c11-5e4f3a2b1c0d', topic: 'result.ready', critical: false, subject: subjectExample,
+  createdAt: '2026-11-21T10:00:00.120Z', acknowledgedAt: null, acknowledgedBy: null,
+};
+
+@ApiTags('notifications')
+@RequirePermission('notifications:read')
+@Controller('api/v1/notifications')
+export class NotificationsController {
+  constructor(private readonly store: NotificationsStore) {}
+
+  @Get()
+  @Operation({
+    id: 'listNotifications',
+    summary: 'List notifications, newest first',
+    answers: { 200: { description: 'A page of notifications', schema: pageSchema(notificationSchema, 'NotificationPage'), example: { items: [example], nextCursor: null } } },
+    problems: ['invalid-query'],
+  })
+  async list(@Query({ schema: listQuery }) { limit, cursor, ...filter }: z.infer<typeof listQuery>, @CurrentPrincipal() { institutionId }: Principal): Promise<Page<NotificationJson>> {
+    return pageOf(await this.store.list(institutionId, filter, limit + 1, cursor), limit, notificationJson);
+  }
+
+  @Post(':id/acknowledge')
+  @Operation({
+    id: 'acknowledgeNotification',
+    summary: 'Say that a notification was seen',
+    description: 'The first acknowledgement stays; asking again changes nothing.',
+    answers: { 200: { description: 'The notification', schema: notificationSchema, example: { ...example, acknowledgedAt: '2026-11-21T10:02:00.000Z', acknowledgedBy: '0198c0de-0001-7000-8000-000000000001' } } },
+    problems: ['notification-not-found'],
+  })
+  async acknowledge(@Param('id', { schema: z.uuid() }) id: string, @CurrentPrincipal() { institutionId, userId }: Principal): Promise<NotificationJson> {
+    await this.store.acknowledge(institutionId, id, userId, new Date());
+    const record = await this.store.find(institutionId, id);
+    if (!record) throw new AppError('notification-not-found');
+    return notificationJson(record);
+  }
+}
+
+function notificationJson({ id, topic, critical, subject, createdAt, acknowledgedAt, acknowledgedBy }: NotificationRecord): NotificationJson {
+  return {
+    id, critical, subject,
+    // Only the fan-out writes, and it is fed with these topics.
+    topic: topic as NotificationJson['topic'],
+    createdAt: createdAt.toISOString(),
+    acknowledgedAt: acknowledgedAt?.toISOString() ?? null,
+    acknowledgedBy,
+  };
+}

@@ -1,0 +1,91 @@
+import { Injectable } from '@nestjs/common';
+import type { Notification } from '../../generated/prisma/client.js';
+import { Database } from '../../platform/database/database.js';
+
+/** What a notification is about: ids only. */
+export interface NotificationSubject {
+  analysis: string;
+  analysisId: string;
+  resultId: string | null;
+  studyInstanceUid: string;
+}
+
+export interface NotificationRecord {
+  id: string;
+  topic: string;
+  subject: NotificationSubject;
+  critical: boolean;
+  createdAt: Date;
+  acknowledgedAt: Date | null;
+  acknowledgedBy: string | null;
+}
+
+export type NewNotification = Pick<NotificationRecord, 'id' | 'topic' | 'subject' | 'critical'> & { institutionId: string };
+
+/** The place of a notification in the order in which they came in. */
+export interface Position {
+  createdAt: Date;
+  id: string;
+}
+
+@Injectable()
+export class NotificationsStore {
+  constructor(private readonly database: Database) {}
+
+  /** Does nothing when there is one with this id; false then. */
+  async insert({ id, institutionId, topic, subject, critical }: NewNotification): Promise<boolean> {
+    const { count } = await this.database.client.notification.createMany({ data: [{ id, institutionId, topic, subject: { ...subject }, critical }], skipDuplicates: true });
+    return count > 0;
+  }
+
+  async find(institutionId: string, id: string): Promise<NotificationRecord | null> {
+    const row = await this.database.client.notification.findFirst({ where: { id, institutionId } });
+    return row && recordOf(row);
+  }
+
+  /** Newest first; `cursor` is the last id of the page before. */
+  async list(institutionId: string, filter: { acknowledged?: boolean | undefined; topic?: string | undefined }, limit: number, cursor: string | undefined): Promise<NotificationRecord[]> {
+    const { acknowledged, topic } = filter;
+    const rows = await this.database.client.notification.findMany({
+      where: {
+        institutionId,
+        ...(cursor !== undefined && { id: { lt: cursor } }),
+        ...(acknowledged !== undefined && { acknowledgedAt: acknowledged ? { not: null } : null }),
+        ...(topic !== undefined && { topic }),
+      },
+      orderBy: { id: 'desc' },
+      take: limit,
+    });
+    return rows.map(recordOf);
+  }
+
+  async newest(institutionId: string): Promise<NotificationRecord | null> {
+    const row = await this.database.client.notification.findFirst({ where: { institutionId }, orderBy: [{ createdAt: 'desc' }, { id: 'desc' }] });
+    return row && recordOf(row);
+  }
+
+  /** In the order in which they came in, from `since` on. Ids follow the events, which may be told late, so they do not give that order. */
+  async after(institutionId: string, since: Date, limit: number, position?: Position): Promise<NotificationRecord[]> {
+    const rows = await this.database.client.notification.findMany({
+      where: {
+        institutionId,
+        createdAt: { gte: since },
+        ...(position && { OR: [{ createdAt: { gt: position.createdAt } }, { createdAt: position.createdAt, id: { gt: position.id } }] }),
+      },
+      orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
+      take: limit,
+    });
+    return rows.map(recordOf);
+  }
+
+  /** The first acknowledgement stays. */
+  async acknowledge(institutionId: string, id: string, userId: string, at: Date): Promise<void> {
+    await this.database.client.notification.updateMany({ where: { id, institutionId, acknowledgedAt: null }, data: { acknowledgedAt: at, acknowledgedBy: userId } });
+  }
+}
+
+function recordOf({ id, topic, subject, critical, createdAt, acknowledgedAt, acknowledgedBy }: Notification): NotificationRecord {
+  // `insert` above is the only writer of the column.
+  const { analysis, analysisId, resultId, studyInstanceUid } = subject as unknown as NotificationSubject;
+  return { id, topic, subject: { analysis, analysisId, resultId, studyInstanceUid }, critical, createdAt, acknowledgedAt, acknowledgedBy };
+}

@@ -1,0 +1,73 @@
+import { z } from 'zod';
+import { codeSchema, DISCLAIMER, findingSchema, labelSchema, provenanceSchema, segmentSchema, summarySchema } from '../../imaging/report/finding.js';
+import { summaryText } from '../../imaging/report/summary.js';
+import { displayNameOf } from '../../imaging/report/terms.js';
+import type { Language } from '../../kernel/errors.js';
+import { pageSchema } from '../../platform/http/page.js';
+import type { ResultRecord } from './results.store.js';
+
+/** API.md, "Findings": what a caller programs against. */
+export const resultSchema = z
+  .object({
+    id: z.uuid(),
+    analysisId: z.uuid(),
+    analysis: z.string(),
+    studyInstanceUid: z.string(),
+    status: z.enum(['preliminary', 'final', 'amended', 'withheld']).meta({ description: '`preliminary` until a person signs off, then `final` or `amended`; `withheld` when the result gate refused it' }),
+    createdAt: z.string().meta({ format: 'date-time' }),
+    summary: summarySchema,
+    findings: z.array(findingSchema),
+    labels: z.array(labelSchema),
+    segments: z.array(segmentSchema),
+    provenance: provenanceSchema,
+    disclaimer: z.string(),
+  })
+  .meta({ id: 'Result', description: 'What one analysis found. Coordinates are millimetres in the patient system (LPS) of the named Frame of Reference.' });
+
+export const resultPageSchema = pageSchema(resultSchema, 'ResultPage');
+
+export type ResultJson = z.infer<typeof resultSchema>;
+
+/** A stored result in the reader's language. */
+export function findingsJson(record: ResultRecord, language: Language): ResultJson {
+  const { id, analysisId, analysis, studyInstanceUid, status, createdAt, summary, findings, labels, segments, provenance } = record;
+  return {
+    id, analysisId, analysis, studyInstanceUid, status,
+    createdAt: createdAt.toISOString(),
+    summary: { text: summaryText(record, language), critical: summary.critical },
+    // PostgreSQL keeps JSON in an order of its own; a reader gets the order of the documentation.
+    findings: findings.map((finding) => inOrder(findingSchema, { ...finding, code: inOrder(codeSchema, finding.code) })),
+    labels: labels.map((label) => inOrder(labelSchema, { ...label, displayName: displayNameOf(label.name, language), ...(label.code && { code: inOrder(codeSchema, label.code) }) })),
+    segments: segments.map((segment) => inOrder(segmentSchema, segment)),
+    provenance: inOrder(provenanceSchema, provenance),
+    disclaimer: DISCLAIMER[language],
+  };
+}
+
+function inOrder<T extends object>(schema: z.ZodObject, value: T): T {
+  const known = Object.keys(schema.shape).filter((key) => key in value);
+  // The same members as before.
+  return Object.fromEntries(known.map((key) => [key, value[key as keyof T]])) as T;
+}
+
+export const resultExample: ResultJson = {
+  id: '0198c0de-4a10-7c3e-9d52-6f0f1c2b3a49',
+  analysisId: '0198c0de-4a10-7b11-8a01-0c9d8e7f6a5b',
+  analysis: 'chest-xray-classification',
+  studyInstanceUid: '2.25.314159265358979323846264338327950288',
+  status: 'preliminary',
+  createdAt: '2026-11-21T10:00:00.000Z',
+  summary: { text: 'Pneumonia 93 %', critical: false },
+  findings: [],
+  labels: [{ name: 'Pneumonia', displayName: 'Pneumonia', probability: 0.93, threshold: 0.5, positive: true }],
+  segments: [],
+  provenance: {
+    model: { name: 'chest-xray-pneumonia', version: '1.0.0', digest: 'sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08' },
+    software: '1.0.0',
+    inputDigest: 'sha256:60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752',
+    executionProvider: 'cpu',
+    startedAt: '2026-11-21T09:59:58.412Z',
+    finishedAt: '2026-11-21T10:00:00.000Z',
+  },
+  disclaimer: DISCLAIMER.en,
+};

@@ -1,0 +1,78 @@
+import { percentText, positiveLabels, summaryText, topLabel } from '../../imaging/report/summary.js';
+import { displayNameOf } from '../../imaging/report/terms.js';
+import { AppError, type Language } from '../../kernel/errors.js';
+import type { Label } from '../../imaging/report/finding.js';
+import type { Rendering, ResultRecord } from './results.store.js';
+
+/** What a caller wants to see; nothing means the most telling label. */
+export interface PreviewWish {
+  finding?: string | undefined;
+  label?: string | undefined;
+}
+
+/** What a preview shows. */
+export interface PreviewSubject {
+  /** Distinguishes the previews of one result. */
+  key: string;
+  caption: string;
+  /** The probability or score, for the caption. */
+  value: string;
+  detail: string;
+  /** Where it is to be seen; null for the result's key image. `frame` counts from 1. */
+  place: { sopInstanceUid: string; frame: number } | null;
+  heatMap: Rendering['heatMaps'][number] | null;
+}
+
+/**
+ * Decides what the preview shows: the finding, the label, or the label that says most.
+ *
+ * @throws AppError `finding-not-found` when the result has no such finding or label
+ */
+export function previewSubject(record: ResultRecord, wish: PreviewWish, language: Language): PreviewSubject {
+  if (wish.finding !== undefined) return findingSubject(record, wish.finding, language);
+  const label = wish.label === undefined ? (positiveLabels(record.labels)[0] ?? topLabel(record.labels)) : record.labels.find(({ name }) => name === wish.label);
+  if (label) return labelSubject(record, label, language);
+  if (wish.label !== undefined) throw new AppError('finding-not-found', { detail: 'The result has no such label.' });
+  const [first] = [...record.findings].sort((a, b) => b.score - a.score);
+  if (first) return findingSubject(record, first.id, language);
+  return { key: '', caption: summaryText(record, language), value: '', detail: modelText(record), place: null, heatMap: null };
+}
+
+function labelSubject(record: ResultRecord, { name, probability, threshold, positive }: Label, language: Language): PreviewSubject {
+  const limit = percentText(threshold);
+  const [above, below] = language === 'zh-CN' ? [`高于阈值 ${limit}`, `低于阈值 ${limit}`] : [`Above its threshold of ${limit}`, `Below its threshold of ${limit}`];
+  return {
+    key: `label:${name}`,
+    caption: displayNameOf(name, language),
+    value: percentText(probability),
+    detail: `${positive ? above : below} · ${modelText(record)}`,
+    place: null,
+    heatMap: heatMapOf(record, name),
+  };
+}
+
+function findingSubject(record: ResultRecord, id: string, language: Language): PreviewSubject {
+  const finding = record.findings.find((one) => one.id === id);
+  if (!finding) throw new AppError('finding-not-found');
+  // A finding of a classification is a label that is positive; its heat map and threshold are the label's.
+  const label = finding.kind === 'label' ? record.labels.find(({ code, probability }) => code?.value === finding.code.value && probability === finding.score) : undefined;
+  if (label) return labelSubject(record, label, language);
+  const diameter = finding.measurements.find(({ name, unit }) => name === 'diameter' && unit === 'mm');
+  const { location } = finding;
+  return {
+    key: `finding:${id}`,
+    caption: displayNameOf(finding.kind === 'label' ? finding.code.meaning : finding.kind, language),
+    value: percentText(finding.score),
+    detail: diameter ? `${displayNameOf('diameter', language)} ${diameter.value.toFixed(1)} mm · ${modelText(record)}` : modelText(record),
+    place: location ? { sopInstanceUid: location.sopInstanceUid, frame: location.frame } : null,
+    heatMap: heatMapOf(record, id),
+  };
+}
+
+function heatMapOf(record: ResultRecord, name: string): PreviewSubject['heatMap'] {
+  return record.rendering.heatMaps.find(({ label }) => label === name) ?? null;
+}
+
+function modelText({ provenance: { model } }: ResultRecord): string {
+  return `${model.name} ${model.version}`;
+}

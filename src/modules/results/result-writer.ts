@@ -1,0 +1,49 @@
+import { Injectable } from '@nestjs/common';
+import type { Transaction } from '../../kernel/transaction.js';
+import { derivedUuidv7 } from '../../kernel/uid.js';
+import { BlobStore } from '../../platform/storage/blob-store.js';
+import { ResultWriter, type HeatMap, type NewResult, type PreparedResult } from './results.contract.js';
+import { ResultsStore } from './results.store.js';
+
+/**
+ * Stores what a run concluded. The result's id and the keys of its blobs follow from the analysis id, so that a run which is
+ * repeated after a crash overwrites its own heat maps and leaves none behind.
+ */
+@Injectable()
+export class StoredResultWriter extends ResultWriter {
+  constructor(
+    private readonly blobs: BlobStore,
+    private readonly store: ResultsStore,
+  ) {
+    super();
+  }
+
+  async prepare(result: NewResult): Promise<PreparedResult> {
+    const id = derivedUuidv7(result.analysisId, 'result');
+    const heatMapBlobKeys = result.heatMaps.map((_, index) => `${result.institutionId}/results/${id}/heatmap-${String(index)}`);
+    await this.store.reserveBlobs(heatMapBlobKeys);
+    for (const [index, key] of heatMapBlobKeys.entries()) {
+      const map = result.heatMaps[index];
+      if (map) await this.blobs.put(key, littleEndian(map));
+    }
+    return { id, result, heatMapBlobKeys };
+  }
+
+  async commit(tx: Transaction, prepared: PreparedResult): Promise<void> {
+    await this.store.insert(tx, prepared);
+  }
+}
+
+/** Float32, little endian, row-major `[height, width]`. */
+function littleEndian({ data, width, height }: HeatMap): Uint8Array {
+  const bytes = new Uint8Array(width * height * 4);
+  const view = new DataView(bytes.buffer);
+  for (let i = 0; i < width * height; i++) view.setFloat32(i * 4, data[i] ?? 0, true);
+  return bytes;
+}
+
+/** The other way round: values of a stored heat map. */
+export function heatMapValues(bytes: Uint8Array): Float32Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Float32Array.from({ length: bytes.byteLength >> 2 }, (_, i) => view.getFloat32(i * 4, true));
+}

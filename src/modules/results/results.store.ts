@@ -1,0 +1,136 @@
+import { Injectable } from '@nestjs/common';
+import type { Prisma, Result } from '../../generated/prisma/client.js';
+import type { Finding, Label, Provenance, Segment, Summary } from '../../imaging/report/finding.js';
+import { AppError } from '../../kernel/errors.js';
+import type { Transaction } from '../../kernel/transaction.js';
+import { Database, prismaOf } from '../../platform/database/database.js';
+import type { PreparedResult } from './results.contract.js';
+
+export type ResultStatus = 'preliminary' | 'final' | 'amended' | 'withheld';
+
+/** What the preview is drawn from. */
+export interface Rendering {
+  keyImage: { sopInstanceUid: string; blobKey: string; frame: number } | null;
+  heatMaps: { label: string; width: number; height: number; blobKey: string }[];
+}
+
+/** A result as it is stored; texts are composed when it is read. */
+export interface ResultRecord {
+  id: string;
+  institutionId: string;
+  analysisId: string;
+  studyInstanceUid: string;
+  analysis: string;
+  status: ResultStatus;
+  summary: Summary;
+  findings: Finding[];
+  labels: Label[];
+  segments: Segment[];
+  provenance: Provenance;
+  rendering: Rendering;
+  createdAt: Date;
+  updatedAt: Date;
+}
+
+export interface ResultFilter {
+  studyInstanceUid?: string | undefined;
+  analysis?: string | undefined;
+  status?: ResultStatus | undefined;
+  critical?: boolean | undefined;
+  from?: Date | undefined;
+  to?: Date | undefined;
+}
+
+/** Far longer than the moments between the bytes and their row. */
+const RESERVATION_MINUTES = 10;
+
+@Injectable()
+export class ResultsStore {
+  constructor(private readonly database: Database) {}
+
+  /**
+   * Announces blobs before their bytes: a tombstone that falls due when no `insert` follows, so that a crash in between leaves
+   * nothing that the sweep does not know of.
+   */
+  async reserveBlobs(blobKeys: readonly string[]): Promise<void> {
+    if (blobKeys.length === 0) return;
+    await this.database.client.$executeRaw`
+      INSERT INTO blob_tombstones (blob_key, due_at) SELECT key, now() + make_interval(mins => ${RESERVATION_MINUTES}::int) FROM unnest(${[...blobKeys]}::text[]) AS key
+      ON CONFLICT (blob_key) DO UPDATE SET due_at = EXCLUDED.due_at`;
+  }
+
+  /** @throws AppError `blob-missing` when the sweep has taken a heat map that was reserved too long ago */
+  async insert(tx: Transaction, { id, result, heatMapBlobKeys }: PreparedResult): Promise<void> {
+    const rendering: Rendering = {
+      keyImage: result.keyImage,
+      heatMaps: result.heatMaps.map(({ label, width, height }, index) => ({ label, width, height, blobKey: heatMapBlobKeys[index] ?? '' })),
+    };
+    const { institutionId, analysisId, studyId, studyInstanceUid, analysis, summary, findings, labels, segments, provenance } = result;
+    const claimed = await prismaOf(tx).blobTombstone.deleteMany({ where: { blobKey: { in: heatMapBlobKeys } } });
+    if (claimed.count !== heatMapBlobKeys.length) throw new AppError('blob-missing');
+    await prismaOf(tx).result.create({
+      data: {
+        id, institutionId, analysisId, studyId, studyInstanceUid, analysis,
+        summary: json(summary), findings: json(findings), labels: json(labels), segments: json(segments), provenance: json(provenance), rendering: json(rendering),
+      },
+    });
+  }
+
+  async find(institutionId: string, id: string): Promise<ResultRecord | null> {
+    const row = await this.database.client.result.findFirst({ where: { id, institutionId } });
+    return row && recordOf(row);
+  }
+
+  /** Newest first; `cursor` is the last id of the page before. */
+  async list(institutionId: string, filter: ResultFilter, limit: number, cursor: string | undefined): Promise<ResultRecord[]> {
+    const { studyInstanceUid, analysis, status, critical, from, to } = filter;
+    const rows = await this.database.client.result.findMany({
+      where: {
+        institutionId,
+        ...(cursor !== undefined && { id: { lt: cursor } }),
+        ...(studyInstanceUid !== undefined && { studyInstanceUid }),
+        ...(analysis !== undefined && { analysis }),
+        ...(status !== undefined && { status }),
+        ...(critical !== undefined && { summary: { path: ['critical'], equals: critical } }),
+        ...((from ?? to) !== undefined && { createdAt: { ...(from && { gte: from }), ...(to && { lt: to }) } }),
+      },
+      orderBy: { id: 'desc' },
+      take: limit,
+    });
+    return rows.map(recordOf);
+  }
+
+  /** Removes the results of a study that is gone, and leaves their heat maps to the sweep. Gives how many there were. */
+  async deleteOfStudy(tx: Transaction, institutionId: string, studyId: string): Promise<number> {
+    const rows = await prismaOf(tx).result.findMany({ where: { institutionId, studyId }, select: { rendering: true } });
+    const data = rows.flatMap(({ rendering }) => renderingOf(rendering).heatMaps).map(({ blobKey }) => ({ blobKey }));
+    if (data.length > 0) await prismaOf(tx).blobTombstone.createMany({ data, skipDuplicates: true });
+    const { count } = await prismaOf(tx).result.deleteMany({ where: { institutionId, studyId } });
+    return count;
+  }
+}
+
+/** Plain data of our own types. */
+function json(value: object): Prisma.InputJsonValue {
+  return value;
+}
+
+function recordOf(row: Result): ResultRecord {
+  const { id, institutionId, analysisId, studyInstanceUid, analysis, createdAt, updatedAt } = row;
+  return {
+    id, institutionId, analysisId, studyInstanceUid, analysis, createdAt, updatedAt,
+    // `insert` above is the only writer of these columns.
+    status: row.status as ResultStatus,
+    summary: row.summary as Summary,
+    findings: row.findings as unknown as Finding[],
+    labels: row.labels as unknown as Label[],
+    segments: row.segments as unknown as Segment[],
+    provenance: row.provenance as unknown as Provenance,
+    rendering: renderingOf(row.rendering),
+  };
+}
+
+function renderingOf(value: Prisma.JsonValue): Rendering {
+  // `insert` above is the only writer of this column.
+  return value as unknown as Rendering;
+}

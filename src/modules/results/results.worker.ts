@@ -1,0 +1,12 @@
+import { Module } from '@nestjs/common';
+import type { JobDefinition } from '../../platform/queue/job.js';
+import { STUDY_DELETED } from '../images/images.contract.js';
+import { PurgeJob } from './purge.job.js';
+import { ResultsCoreModule } from './results-core.module.js';
+
+export const resultsJobs: readonly JobDefinition[] = [
+  { queue: 'purge-results', handler: PurgeJob, topics: [STUDY_DELETED], concurrency: 2 },
+];
+
+@Module({ imports: [ResultsCoreModule], providers: [PurgeJob] })
+export class ResultsWorkerModule {}

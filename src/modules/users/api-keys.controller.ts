@@ -1,0 +1,124 @@
+import { Body, Controller, Delete, Get, Param, Post, Query, Res } from '@nestjs/common';
+import { ApiTags } from '@nestjs/swagger';
+import type { FastifyReply } from 'fastify';
+import { z } from 'zod';
+import { AppError } from '../../kernel/errors.js';
+import { CurrentPrincipal, RequirePermission, type Principal } from '../../platform/http/access.js';
+import { Idempotent } from '../../platform/http/idempotency.interceptor.js';
+import { Operation } from '../../platform/http/openapi.js';
+import { pageOf, pageQuery, pageSchema, type Page, type PageQuery } from '../../platform/http/page.js';
+import { ApiKeysStore, type ApiKey, type ApiKeyOwner } from './api-keys.store.js';
+import { name } from './fields.js';
+import { PrincipalsService } from './principals.service.js';
+import { newApiKey, sha256Hex } from './secrets.js';
+import { PERMISSIONS } from './users.contract.js';
+
+const PREFIX_LENGTH = 9;
+
+const apiKeySchema = z
+  .object({
+    id: z.uuid(),
+    userId: z.uuid().meta({ description: 'The owner: the key never does more than they may' }),
+    name: z.string(),
+    prefix: z.string().meta({ description: 'First characters of the key' }),
+    scopes: z.array(z.string()),
+    createdAt: z.iso.datetime(),
+    expiresAt: z.iso.datetime().nullable(),
+    lastUsedAt: z.iso.datetime().nullable().meta({ description: 'To the minute' }),
+    revokedAt: z.iso.datetime().nullable(),
+  })
+  .meta({ id: 'ApiKey' });
+
+const apiKeyPage = pageSchema(apiKeySchema, 'ApiKeyPage');
+const createdApiKey = apiKeySchema.extend({ key: z.string().meta({ description: 'The key itself, shown this once' }) }).meta({ id: 'CreatedApiKey' });
+
+const createApiKey = z
+  .strictObject({
+    name: name.meta({ example: 'PACS gateway' }),
+    scopes: z.array(z.enum(PERMISSIONS)).min(1).max(PERMISSIONS.length).meta({ example: ['images:write', 'results:read'] }),
+    expiresAt: z.iso.datetime({ offset: true }).refine((time) => Date.parse(time) > Date.now(), 'must lie in the future').nullish().meta({ example: '2031-01-01T00:00:00Z', description: 'Never when omitted' }),
+  })
+  .meta({ id: 'CreateApiKey' });
+
+type ApiKeyBody = z.infer<typeof apiKeySchema>;
+
+const example: ApiKeyBody = {
+  id: '0198c0de-0000-7000-8000-000000000002', userId: '0198c0de-0000-7000-8000-000000000001', name: 'PACS gateway', prefix: 'hv_4kPz0Q', scopes: ['images:write', 'results:read'],
+  createdAt: '2026-11-21T10:00:00.000Z', expiresAt: null, lastUsedAt: null, revokedAt: null,
+};
+
+/** Keys of systems. People see their own; whoever may write users sees and revokes all of the institution. */
+@ApiTags('api-keys')
+@Controller('api/v1/api-keys')
+export class ApiKeysController {
+  constructor(
+    private readonly keys: ApiKeysStore,
+    private readonly principals: PrincipalsService,
+  ) {}
+
+  @Get()
+  @RequirePermission('api-keys:read')
+  @Operation({ id: 'listApiKeys', summary: 'Keys, revoked ones too', answers: { 200: { description: 'A page, oldest first', schema: apiKeyPage, example: { items: [example], nextCursor: null } } }, problems: ['invalid-query'] })
+  async list(@CurrentPrincipal() principal: Principal, @Query({ schema: pageQuery }) page: PageQuery): Promise<Page<ApiKeyBody>> {
+    return pageOf(await this.keys.list(reachOf(principal), page), page.limit, bodyOf);
+  }
+
+  @Get(':id')
+  @RequirePermission('api-keys:read')
+  @Operation({ id: 'getApiKey', summary: 'One key', answers: { 200: { description: 'The key, without its secret', schema: apiKeySchema, example } }, problems: ['api-key-not-found'] })
+  async get(@CurrentPrincipal() principal: Principal, @Param('id', { schema: z.uuid() }) id: string): Promise<ApiKeyBody> {
+    return bodyOf(await this.load(principal, id));
+  }
+
+  @Post()
+  @RequirePermission('api-keys:write')
+  @Idempotent()
+  @Operation({
+    id: 'createApiKey',
+    summary: 'Make a key',
+    description: 'The scopes are a subset of the caller’s permissions. The key is shown once and stored as a hash.',
+    answers: { 201: { description: 'Created', schema: createdApiKey, example: { ...example, key: 'hv_4kPz0Q…' }, headers: { 'Location': 'Where the key is', 'Cache-Control': 'no-store' } } },
+    problems: ['invalid-body', 'scope-not-held', 'conflict', 'idempotency-key-reused'],
+  })
+  async create(@CurrentPrincipal() principal: Principal, @Body({ schema: createApiKey }) draft: z.infer<typeof createApiKey>, @Res({ passthrough: true }) reply: FastifyReply): Promise<z.infer<typeof createdApiKey>> {
+    const missing = draft.scopes.filter((scope) => !principal.permissions.has(scope));
+    if (missing.length > 0) throw new AppError('scope-not-held', { detail: `Not held: ${missing.join(', ')}.` });
+    const key = newApiKey();
+    const created = await this.keys.create({
+      institutionId: principal.institutionId,
+      userId: principal.userId,
+      name: draft.name,
+      prefix: key.slice(0, PREFIX_LENGTH),
+      keyHash: sha256Hex(key),
+      scopes: [...new Set(draft.scopes)],
+      expiresAt: typeof draft.expiresAt === 'string' ? new Date(draft.expiresAt) : null,
+    });
+    void reply.header('Location', `/api/v1/api-keys/${created.id}`).header('Cache-Control', 'no-store');
+    return { ...bodyOf(created), key };
+  }
+
+  @Delete(':id')
+  @RequirePermission('api-keys:write')
+  @Operation({ id: 'revokeApiKey', summary: 'Revoke a key', description: 'Takes effect at once here, and within 5 seconds in other processes.', answers: { 204: { description: 'Revoked' } }, problems: ['api-key-not-found'] })
+  async revoke(@CurrentPrincipal() principal: Principal, @Param('id', { schema: z.uuid() }) id: string): Promise<void> {
+    await this.keys.revoke((await this.load(principal, id)).id);
+    this.principals.forgetKeys();
+  }
+
+  private async load(principal: Principal, id: string): Promise<ApiKey> {
+    const key = await this.keys.find(reachOf(principal), id);
+    if (!key) throw new AppError('api-key-not-found');
+    return key;
+  }
+}
+
+function reachOf({ institutionId, userId, permissions }: Principal): ApiKeyOwner {
+  return permissions.has('users:write') ? { institutionId } : { institutionId, userId };
+}
+
+function bodyOf({ id, userId, name, prefix, scopes, createdAt, expiresAt, lastUsedAt, revokedAt }: ApiKey): ApiKeyBody {
+  return {
+    id, userId, name, prefix, scopes, createdAt: createdAt.toISOString(), expiresAt: expiresAt?.toISOString() ?? null,
+    lastUsedAt: lastUsedAt?.toISOString() ?? null, revokedAt: revokedAt?.toISOString() ?? null,
+  };
+}

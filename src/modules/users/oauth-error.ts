@@ -1,0 +1,61 @@
+import { Catch, Inject, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import type { AppError } from '../../kernel/errors.js';
+import { asAppError } from '../../platform/http/problem.filter.js';
+import { LOGGER, type Logger } from '../../platform/ops/logger.js';
+
+/** RFC 6749 §5.2 and RFC 7009 §2.2.1; the last two are RFC 6749 §4.1.2.1's words for our own trouble. */
+const STATUS = {
+  invalid_request: 400, invalid_client: 401, invalid_grant: 400, invalid_scope: 400, unsupported_grant_type: 400,
+  unsupported_token_type: 400, temporarily_unavailable: 503, server_error: 500,
+} as const;
+
+export type OAuthErrorCode = keyof typeof STATUS;
+
+export const oauthErrorSchema = z
+  .object({ error: z.enum(Object.keys(STATUS)), error_description: z.string() })
+  .meta({ id: 'OAuthError', description: 'RFC 6749 §5.2' });
+
+/** A refusal in the words of OAuth. Only the token and revocation endpoints throw it. */
+export class OAuthError extends Error {
+  override readonly name = 'OAuthError';
+
+  constructor(
+    readonly code: OAuthErrorCode,
+    /** Printable ASCII without `"` and `\`. */
+    readonly description: string,
+  ) {
+    super(description);
+  }
+
+  get status(): number {
+    return STATUS[this.code];
+  }
+}
+
+/** Everything that goes wrong on the OAuth endpoints is answered as RFC 6749 asks, not as problem+json. */
+@Catch()
+export class OAuthErrorFilter implements ExceptionFilter {
+  constructor(@Inject(LOGGER) private readonly logger: Logger) {}
+
+  catch(thrown: unknown, host: ArgumentsHost): void {
+    const reply = host.switchToHttp().getResponse<FastifyReply>();
+    const request = host.switchToHttp().getRequest<FastifyRequest>();
+    const error = thrown instanceof OAuthError ? thrown : fromProblem(asAppError(thrown));
+    if (error.status >= 500) this.logger.error({ err: thrown, requestId: request.id, code: error.code }, 'request failed');
+    if (error.status === 401) void reply.header('WWW-Authenticate', 'Basic realm="healthvision"');
+    if (error.status === 503) void reply.header('Retry-After', '2');
+    void reply.status(error.status).headers(NOT_STORED).type('application/json; charset=utf-8').send(JSON.stringify({ error: error.code, error_description: error.description }));
+  }
+}
+
+/** On every answer that may hold a token, and on the refusals. RFC 6749 §5.1 */
+export const NOT_STORED = { 'Cache-Control': 'no-store', 'Pragma': 'no-cache' };
+
+function fromProblem(problem: AppError): OAuthError {
+  if (problem.status === 503) return new OAuthError('temporarily_unavailable', 'The server cannot answer now; try again soon.');
+  if (problem.status >= 500) return new OAuthError('server_error', 'An unexpected error occurred.');
+  const fields = (problem.errors ?? []).map(({ pointer }) => pointer.slice(1)).filter((name) => /^[a-z_]{1,40}$/.test(name));
+  return new OAuthError('invalid_request', fields.length > 0 ? `Missing, repeated or malformed: ${fields.join(', ')}.` : 'The request is malformed.');
+}

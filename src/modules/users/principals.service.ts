@@ -1,0 +1,61 @@
+import { Injectable } from '@nestjs/common';
+import type { Principal } from '../../platform/http/access.js';
+import type { AccessTokenClaims } from './access-token.js';
+import { ApiKeysStore, type ApiKey } from './api-keys.store.js';
+import { ExpiringCache } from './expiring-cache.js';
+import { effectivePermissions } from './roles.js';
+import { isApiKey, sha256Hex } from './secrets.js';
+import { UsersStore, type User } from './users.store.js';
+
+/** A user disabled elsewhere is cut off here after at most this; in the same process at once. */
+const USER_LIFETIME_MS = 15_000;
+const API_KEY_LIFETIME_MS = 5_000;
+const CAPACITY = 10_000;
+
+/** Turns what a request shows into who makes it, without the database when it asked a moment ago. */
+@Injectable()
+export class PrincipalsService {
+  private readonly users = new ExpiringCache<User>(USER_LIFETIME_MS, CAPACITY);
+  private readonly keys = new ExpiringCache<ApiKey>(API_KEY_LIFETIME_MS, CAPACITY);
+
+  constructor(
+    private readonly usersStore: UsersStore,
+    private readonly apiKeysStore: ApiKeysStore,
+  ) {}
+
+  /** @returns null when the user is gone or disabled */
+  async ofToken({ sub, institution_id, scope }: AccessTokenClaims): Promise<Principal | null> {
+    const user = await this.activeUser(sub, institution_id);
+    return user && { id: user.id, kind: 'user', userId: user.id, institutionId: user.institutionId, role: user.role, permissions: effectivePermissions(scope.split(' '), user.role) };
+  }
+
+  /** @returns null when the key is unknown, revoked, expired, or its owner disabled */
+  async ofApiKey(text: string): Promise<Principal | null> {
+    if (!isApiKey(text)) return null;
+    const key = await this.keys.get(sha256Hex(text), (keyHash) => this.loadKey(keyHash));
+    if (key?.revokedAt !== null || (key.expiresAt !== null && key.expiresAt.getTime() <= Date.now())) return null;
+    const owner = await this.activeUser(key.userId, key.institutionId);
+    return owner && { id: key.id, kind: 'api-key', userId: owner.id, institutionId: key.institutionId, role: owner.role, permissions: effectivePermissions(key.scopes, owner.role) };
+  }
+
+  /** After a change to a user. */
+  forgetUser(id: string): void {
+    this.users.forget(id);
+  }
+
+  /** After a key was revoked: keys are remembered by hash, which nobody has at hand then. */
+  forgetKeys(): void {
+    this.keys.clear();
+  }
+
+  private async activeUser(id: string, institutionId: string): Promise<User | null> {
+    const user = await this.users.get(id, (userId) => this.usersStore.find(userId));
+    return user?.state === 'active' && user.institutionId === institutionId ? user : null;
+  }
+
+  private async loadKey(keyHash: string): Promise<ApiKey | undefined> {
+    const key = await this.apiKeysStore.findByHash(keyHash);
+    if (key?.revokedAt === null) await this.apiKeysStore.touch(key.id);
+    return key;
+  }
+}

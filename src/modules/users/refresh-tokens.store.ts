@@ -1,0 +1,58 @@
+import { Injectable } from '@nestjs/common';
+import type { Transaction } from '../../kernel/transaction.js';
+import { uuidv7 } from '../../kernel/uid.js';
+import { Database, prismaOf } from '../../platform/database/database.js';
+
+export interface RefreshToken {
+  id: string;
+  institutionId: string;
+  userId: string;
+  familyId: string;
+  scope: string;
+  expiresAt: Date;
+  usedAt: Date | null;
+  revokedAt: Date | null;
+}
+
+export interface NewRefreshToken {
+  institutionId: string;
+  userId: string;
+  familyId: string;
+  tokenHash: string;
+  scope: string;
+  expiresAt: Date;
+}
+
+/** Every change here happens under the lock on the token's user (`UsersStore.lock`). */
+@Injectable()
+export class RefreshTokensStore {
+  constructor(private readonly database: Database) {}
+
+  /** Whose it is, to lock that user before anything is decided. */
+  async ownerOf(tokenHash: string): Promise<string | undefined> {
+    return (await this.database.client.refreshToken.findUnique({ where: { tokenHash }, select: { userId: true } }))?.userId;
+  }
+
+  async find(tx: Transaction, tokenHash: string): Promise<RefreshToken | undefined> {
+    return (await prismaOf(tx).refreshToken.findUnique({ where: { tokenHash } })) ?? undefined;
+  }
+
+  /** Stores a token, and forgets those of the user that have expired. */
+  async add(tx: Transaction, token: NewRefreshToken): Promise<void> {
+    const client = prismaOf(tx);
+    await client.refreshToken.deleteMany({ where: { userId: token.userId, expiresAt: { lt: new Date() } } });
+    await client.refreshToken.create({ data: { ...token, id: uuidv7() } });
+  }
+
+  async markUsed(tx: Transaction, id: string): Promise<void> {
+    await prismaOf(tx).refreshToken.update({ where: { id }, data: { usedAt: new Date() } });
+  }
+
+  async revokeFamily(tx: Transaction, familyId: string): Promise<void> {
+    await prismaOf(tx).refreshToken.updateMany({ where: { familyId, revokedAt: null }, data: { revokedAt: new Date() } });
+  }
+
+  async revokeAllOf(tx: Transaction, userId: string): Promise<void> {
+    await prismaOf(tx).refreshToken.updateMany({ where: { userId, revokedAt: null }, data: { revokedAt: new Date() } });
+  }
+}

@@ -1,0 +1,123 @@
+import { randomBytes } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import type { Transaction } from '../../kernel/transaction.js';
+import { uuidv7 } from '../../kernel/uid.js';
+import { Database } from '../../platform/database/database.js';
+import { Metrics } from '../../platform/ops/metrics.js';
+import { ACCESS_TOKEN_SECONDS, AccessTokens } from './access-token.js';
+import { OAuthError } from './oauth-error.js';
+import { RefreshTokensStore } from './refresh-tokens.store.js';
+import { effectivePermissions, permissionsOf } from './roles.js';
+import { sha256Hex } from './secrets.js';
+import { SignInService } from './sign-in.service.js';
+import { UsersStore, type User } from './users.store.js';
+
+/** Each use gives a new one, so this is how long a person may stay away before signing in again. */
+const REFRESH_TOKEN_DAYS = 14;
+
+/** RFC 6749 §5.1 */
+export interface TokenAnswer {
+  access_token: string;
+  token_type: 'Bearer';
+  expires_in: number;
+  refresh_token: string;
+  scope: string;
+}
+
+type Rotation = { outcome: 'success'; user: User; scope: string; refreshToken: string } | { outcome: 'refused' | 'reused' | 'scope' };
+
+/** Gives out tokens and takes them back. A family is one sign-in: the refresh tokens that followed from it. */
+@Injectable()
+export class TokenService {
+  constructor(
+    private readonly signIns: SignInService,
+    private readonly users: UsersStore,
+    private readonly refreshTokens: RefreshTokensStore,
+    private readonly accessTokens: AccessTokens,
+    private readonly database: Database,
+    private readonly metrics: Metrics,
+  ) {}
+
+  /** @throws OAuthError `invalid_grant`, `invalid_scope`. @see RFC 6749 §4.3 */
+  async forPassword(email: string, password: string, requestedScope: string | undefined): Promise<TokenAnswer> {
+    const user = await this.signIns.signIn(email, password);
+    if (!user) throw new OAuthError('invalid_grant', 'The user name or the password is wrong, or the account is locked for a while.');
+    const scope = narrow(requestedScope, permissionsOf(user.role));
+    const refreshToken = await this.database.transaction('system', (tx) => this.addRefreshToken(tx, user, uuidv7(), scope));
+    return this.answer(user, scope, refreshToken);
+  }
+
+  /**
+   * Trades a refresh token for a new pair. A token that comes twice is in two hands: then all of its family is revoked.
+   *
+   * @throws OAuthError `invalid_grant`, `invalid_scope`
+   * @see RFC 6749 §6, RFC 9700 §4.14.2
+   */
+  async forRefreshToken(token: string, requestedScope: string | undefined): Promise<TokenAnswer> {
+    const tokenHash = sha256Hex(token);
+    const owner = await this.refreshTokens.ownerOf(tokenHash);
+    const rotation: Rotation = owner === undefined ? { outcome: 'refused' } : await this.database.transaction('system', (tx) => this.rotate(tx, owner, tokenHash, requestedScope));
+    this.metrics.signIns.inc({ grant: 'refresh_token', outcome: rotation.outcome === 'scope' ? 'refused' : rotation.outcome });
+    if (rotation.outcome === 'scope') throw scopeError();
+    if (rotation.outcome !== 'success') throw new OAuthError('invalid_grant', 'The refresh token is not valid (any more).');
+    return this.answer(rotation.user, rotation.scope, rotation.refreshToken);
+  }
+
+  /** Ends the sign-in that a refresh token belongs to; an unknown one is revoked already. @see RFC 7009 §2.2 */
+  async revoke(token: string): Promise<void> {
+    const tokenHash = sha256Hex(token);
+    const owner = await this.refreshTokens.ownerOf(tokenHash);
+    if (owner === undefined) return;
+    await this.database.transaction('system', async (tx) => {
+      await this.users.lock(tx, owner);
+      const found = await this.refreshTokens.find(tx, tokenHash);
+      if (found) await this.refreshTokens.revokeFamily(tx, found.familyId);
+    });
+  }
+
+  /** Under the lock on the user, so that of two uses at once one is first, and a revocation misses no token just made. */
+  private async rotate(tx: Transaction, userId: string, tokenHash: string, requestedScope: string | undefined): Promise<Rotation> {
+    const user = await this.users.lock(tx, userId);
+    const token = await this.refreshTokens.find(tx, tokenHash);
+    if (!user || token?.revokedAt !== null) return { outcome: 'refused' };
+    if (token.usedAt !== null) {
+      await this.refreshTokens.revokeFamily(tx, token.familyId);
+      return { outcome: 'reused' };
+    }
+    if (token.expiresAt.getTime() <= Date.now() || user.state !== 'active') return { outcome: 'refused' };
+    const held = [...effectivePermissions(token.scope.split(' '), user.role)];
+    if (!isNarrowing(requestedScope, held)) return { outcome: 'scope' };
+    await this.refreshTokens.markUsed(tx, token.id);
+    // RFC 6749 §6: the new refresh token keeps the scope of the old one, however narrow the access token is.
+    return { outcome: 'success', user, scope: narrow(requestedScope, held), refreshToken: await this.addRefreshToken(tx, user, token.familyId, token.scope) };
+  }
+
+  private async addRefreshToken(tx: Transaction, user: User, familyId: string, scope: string): Promise<string> {
+    const secret = `hvr_${randomBytes(32).toString('base64url')}`;
+    const expiresAt = new Date(Date.now() + REFRESH_TOKEN_DAYS * 86_400_000);
+    await this.refreshTokens.add(tx, { institutionId: user.institutionId, userId: user.id, familyId, tokenHash: sha256Hex(secret), scope, expiresAt });
+    return secret;
+  }
+
+  private async answer(user: User, scope: string, refreshToken: string): Promise<TokenAnswer> {
+    return { access_token: await this.accessTokens.sign(user, scope), token_type: 'Bearer', expires_in: ACCESS_TOKEN_SECONDS, refresh_token: refreshToken, scope };
+  }
+}
+
+/** The scope that was asked for; all that is held when none was. @throws OAuthError `invalid_scope` */
+function narrow(requested: string | undefined, held: readonly string[]): string {
+  if (!isNarrowing(requested, held)) throw scopeError();
+  return requested === undefined ? held.join(' ') : [...new Set(scopesOf(requested))].join(' ');
+}
+
+function isNarrowing(requested: string | undefined, held: readonly string[]): boolean {
+  return requested === undefined || scopesOf(requested).every((scope) => held.includes(scope));
+}
+
+function scopesOf(text: string): string[] {
+  return text.split(' ').filter((scope) => scope !== '');
+}
+
+function scopeError(): OAuthError {
+  return new OAuthError('invalid_scope', 'The scope names a permission that is not held.');
+}

@@ -1,0 +1,125 @@
+import { Injectable } from '@nestjs/common';
+import type { Transaction } from '../../kernel/transaction.js';
+import { uuidv7 } from '../../kernel/uid.js';
+import { Database, isUniqueViolation, prismaOf } from '../../platform/database/database.js';
+import type { PageQuery } from '../../platform/http/page.js';
+import type { Role } from './users.contract.js';
+
+export interface User {
+  id: string;
+  institutionId: string;
+  /** Lower case. */
+  email: string;
+  displayName: string;
+  role: string;
+  state: UserState;
+  createdAt: Date;
+  updatedAt: Date;
+  lastSignInAt: Date | null;
+}
+
+export type UserState = 'active' | 'disabled';
+
+/** A user with what the password check needs; never leaves the sign-in. */
+export interface Account extends User {
+  passwordHash: string;
+  lockedUntil: Date | null;
+}
+
+export interface NewUser {
+  institutionId: string;
+  email: string;
+  displayName: string;
+  role: Role;
+  passwordHash: string;
+}
+
+export type UserChange = Partial<Pick<User, 'displayName' | 'state'> & { role: Role }>;
+
+@Injectable()
+export class UsersStore {
+  constructor(private readonly database: Database) {}
+
+  async findAccount(email: string): Promise<Account | undefined> {
+    const row = await this.database.client.user.findUnique({ where: { email: email.toLowerCase() } });
+    return row ? { ...userOf(row), passwordHash: row.passwordHash, lockedUntil: row.lockedUntil } : undefined;
+  }
+
+  /** Whatever the institution: for the sign-in and the guard, who learn it from the row. */
+  async find(id: string): Promise<User | undefined> {
+    const row = await this.database.client.user.findUnique({ where: { id } });
+    return row ? userOf(row) : undefined;
+  }
+
+  async findIn(institutionId: string, id: string): Promise<User | undefined> {
+    const row = await this.database.client.user.findFirst({ where: { id, institutionId } });
+    return row ? userOf(row) : undefined;
+  }
+
+  /** The page's rows and one more, oldest first. */
+  async list(institutionId: string, { limit, cursor }: PageQuery): Promise<User[]> {
+    const rows = await this.database.client.user.findMany({
+      where: { institutionId, ...(cursor !== undefined && { id: { gt: cursor } }) }, orderBy: { id: 'asc' }, take: limit + 1,
+    });
+    return rows.map(userOf);
+  }
+
+  /** @returns undefined when the address is taken, here or in another institution */
+  async create(tx: Transaction, user: NewUser): Promise<User | undefined> {
+    try {
+      return userOf(await prismaOf(tx).user.create({ data: { ...user, id: uuidv7(), email: user.email.toLowerCase() } }));
+    } catch (error) {
+      if (isUniqueViolation(error)) return undefined;
+      throw error;
+    }
+  }
+
+  /** Reads the row and holds it until the transaction ends: whoever gives tokens to a user or takes them away does this first. */
+  async lock(tx: Transaction, id: string): Promise<User | undefined> {
+    const client = prismaOf(tx);
+    await client.$queryRaw`SELECT id FROM users WHERE id = ${id}::uuid FOR UPDATE`;
+    const row = await client.user.findUnique({ where: { id } });
+    return row ? userOf(row) : undefined;
+  }
+
+  async change(tx: Transaction, id: string, change: UserChange): Promise<User> {
+    return userOf(await prismaOf(tx).user.update({ where: { id }, data: change }));
+  }
+
+  /**
+   * Counts a failed password and locks the account by the number of failures in a row. In SQL, so that `updated_at` and with
+   * it the ETag stay: nobody has edited the user.
+   */
+  async recordFailure(id: string, lockSeconds: (failures: number) => number): Promise<void> {
+    await this.database.transaction('system', async (tx) => {
+      const client = prismaOf(tx);
+      const [row] = await client.$queryRaw<{ failed_sign_ins: number }[]>`
+        UPDATE users SET failed_sign_ins = failed_sign_ins + 1 WHERE id = ${id}::uuid RETURNING failed_sign_ins`;
+      const seconds = lockSeconds(row?.failed_sign_ins ?? 0);
+      if (seconds > 0) await client.$executeRaw`UPDATE users SET locked_until = now() + make_interval(secs => ${seconds}::float8) WHERE id = ${id}::uuid`;
+    });
+  }
+
+  async recordSuccess(id: string): Promise<void> {
+    await this.database.client.$executeRaw`
+      UPDATE users SET failed_sign_ins = 0, locked_until = NULL, last_sign_in_at = now() WHERE id = ${id}::uuid`;
+  }
+
+  async anyExists(tx?: Transaction): Promise<boolean> {
+    return (await (tx ? prismaOf(tx) : this.database.client).user.findFirst({ select: { id: true } })) !== null;
+  }
+
+  /** The user who came first with this role. */
+  async firstWithRole(role: Role): Promise<User | undefined> {
+    const row = await this.database.client.user.findFirst({ where: { role }, orderBy: { id: 'asc' } });
+    return row ? userOf(row) : undefined;
+  }
+}
+
+interface UserRow extends Omit<User, 'state'> {
+  state: string;
+}
+
+function userOf({ id, institutionId, email, displayName, role, state, createdAt, updatedAt, lastSignInAt }: UserRow): User {
+  return { id, institutionId, email, displayName, role, state: state === 'active' ? 'active' : 'disabled', createdAt, updatedAt, lastSignInAt };
+}

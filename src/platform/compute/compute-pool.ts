@@ -1,0 +1,116 @@
+import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import type { InstanceBytes, Stage } from '../../imaging/analyses/analysis.js';
+import { AppError } from '../../kernel/errors.js';
+import { CONFIG, type Config } from '../config.js';
+import { LOGGER, type Logger } from '../ops/logger.js';
+import { Metrics } from '../ops/metrics.js';
+import { threadEntry } from '../threads/thread-entry.js';
+import { ThreadPool } from '../threads/thread-pool.js';
+import type { ComputeModel, ComputeProgress, ComputeRunResult, ComputeTask, ThreadSettings } from './compute-protocol.js';
+
+export interface ComputeOptions {
+  /** Kills the thread that computes; the call is rejected with the signal's reason. */
+  signal?: AbortSignal;
+  /** The stage and how far the whole run is, 0–1. */
+  onProgress?: (stage: Stage, done: number) => void;
+  /** Milliseconds. */
+  timeLimitMs?: number;
+}
+
+/** No analysis of one study takes longer than this; a thread that does is stuck. */
+const TIME_LIMIT_MS = 15 * 60_000;
+const CHECK_LIMIT_MS = 2 * 60_000;
+/** JavaScript's own heap in one thread. Pixels and tensors live outside of it. */
+const HEAP_MB = 1024;
+const CACHE = { maxSessions: 8, maxBytes: 2 * 2 ** 30 };
+
+/**
+ * WORKER_CONCURRENCY threads that own ONNX Runtime sessions and run whole analyses, so that nothing heavy is on the event loop.
+ * They start with the first run; their sessions stay warm.
+ */
+@Injectable()
+export class ComputePool implements OnApplicationShutdown {
+  private readonly threads: ThreadPool;
+
+  constructor(
+    @Inject(CONFIG) config: Config,
+    @Inject(LOGGER) private readonly logger: Logger,
+    private readonly metrics: Metrics,
+  ) {
+    const settings: ThreadSettings = {
+      session: {
+        providers: config.EXECUTION_PROVIDERS, strict: config.EXECUTION_PROVIDERS_STRICT, gpuDeviceId: config.GPU_DEVICE_ID,
+        // The cores that one thread may use are shared when several run.
+        intraOpThreads: Math.max(1, Math.floor(config.inferenceThreads / config.WORKER_CONCURRENCY)),
+      },
+      cache: CACHE,
+    };
+    this.threads = new ThreadPool(threadEntry(import.meta.url, './thread'), {
+      threads: config.WORKER_CONCURRENCY, timeoutMs: TIME_LIMIT_MS, resourceLimits: { maxOldGenerationSizeMb: HEAP_MB }, workerData: settings,
+    });
+  }
+
+  /**
+   * Runs one analysis: load → decode → prepare → infer → conclude.
+   *
+   * @param instances  their bytes are moved to the thread and empty afterwards
+   * @throws AppError `time-limit`, `out-of-memory`, `thread-lost`, `model-load-failed`, `model-output-invalid`, `shutting-down`; the
+   *   signal's reason
+   */
+  async run(model: ComputeModel, instances: readonly InstanceBytes[], options: ComputeOptions = {}): Promise<ComputeRunResult> {
+    const owned = instances.map((instance) => ({ ...instance, bytes: ownBuffer(instance.bytes) }));
+    const task: ComputeTask = { kind: 'run', model, instances: owned };
+    // The thread answers a run with a run's result.
+    return (await this.submit(task, owned.map(({ bytes }) => bytes.buffer), options)) as ComputeRunResult;
+  }
+
+  /**
+   * Loads a model and tries it on a made-up image.
+   * @throws as `run` does
+   */
+  async check(model: ComputeModel, options: ComputeOptions = {}): Promise<{ executionProvider: string }> {
+    const task: ComputeTask = { kind: 'check', model };
+    // The thread answers a check with the provider.
+    return (await this.submit(task, [], { timeLimitMs: CHECK_LIMIT_MS, ...options })) as { executionProvider: string };
+  }
+
+  async close(): Promise<void> {
+    await this.threads.close();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.close();
+  }
+
+  private async submit(task: ComputeTask, transfer: ArrayBuffer[], { signal, onProgress, timeLimitMs }: ComputeOptions): Promise<unknown> {
+    try {
+      return await this.threads.run(task, {
+        transfer,
+        ...(signal && { signal }),
+        ...(timeLimitMs !== undefined && { timeoutMs: timeLimitMs }),
+        // The thread sends nothing else.
+        onProgress: (message) => { this.receive(message as ComputeProgress, task.model, onProgress); },
+      });
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'processing-timeout') throw new AppError('time-limit', { cause: error });
+      throw error;
+    }
+  }
+
+  private receive(message: ComputeProgress, { manifest, digest }: ComputeModel, onProgress: ComputeOptions['onProgress']): void {
+    if (message.kind === 'progress') {
+      onProgress?.(message.stage, message.done);
+      return;
+    }
+    const { wanted, used } = message.fallback;
+    this.metrics.providerFallbacks.inc({ wanted, used });
+    this.logger.warn({ model: manifest.name, version: manifest.version, digest, wanted, used }, 'execution provider not available, using the next one');
+  }
+}
+
+/** The bytes in a buffer of their own, which can be moved: small Node buffers share a pool. */
+function ownBuffer(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const { buffer } = bytes;
+  if (buffer instanceof ArrayBuffer && bytes.byteOffset === 0 && bytes.byteLength === buffer.byteLength) return new Uint8Array(buffer);
+  return new Uint8Array(bytes);
+}

@@ -1,0 +1,100 @@
+import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import { AppError } from '../../kernel/errors.js';
+import type { Session, Tensor } from '../../imaging/model/session.js';
+import { fromFloat16, toFloat16 } from './float16.js';
+
+export type ExecutionProvider = 'cpu' | 'cuda' | 'tensorrt' | 'webgpu';
+
+export interface SessionOptions {
+  /** In the order of preference. */
+  providers: readonly ExecutionProvider[];
+  /** Only the first provider will do. */
+  strict: boolean;
+  gpuDeviceId: number;
+  intraOpThreads: number;
+}
+
+/** A provider that could not take the model, and the one that did. */
+export interface Fallback {
+  wanted: ExecutionProvider;
+  used: ExecutionProvider;
+}
+
+export interface OnnxSession extends Session {
+  readonly fallbacks: readonly Fallback[];
+  /** Gives the memory back, that of the GPU too. */
+  release(): Promise<void>;
+}
+
+/**
+ * Loads a network, on the first execution provider that takes it.
+ *
+ * @param file  path of the `.onnx`; external data lie beside it
+ * @throws AppError `model-load-failed`, `out-of-memory`
+ */
+export async function openOnnxSession(file: string, options: SessionOptions): Promise<OnnxSession> {
+  const failed: ExecutionProvider[] = [];
+  let cause: unknown;
+  for (const provider of options.strict ? options.providers.slice(0, 1) : options.providers) {
+    try {
+      const session = await InferenceSession.create(file, {
+        executionProviders: [providerOption(provider, options.gpuDeviceId)],
+        intraOpNumThreads: options.intraOpThreads,
+        interOpNumThreads: 1,
+        graphOptimizationLevel: 'all',
+        // Errors are thrown; the rest would go to standard error past the logger.
+        logSeverityLevel: 4,
+      });
+      return wrap(session, provider, failed.map((wanted) => ({ wanted, used: provider })));
+    } catch (error) {
+      cause = error;
+      failed.push(provider);
+    }
+  }
+  throw runtimeError(cause, `ONNX Runtime cannot load the model with ${failed.join(', ')}`);
+}
+
+function providerOption(provider: ExecutionProvider, deviceId: number): InferenceSession.ExecutionProviderConfig {
+  return provider === 'cuda' || provider === 'tensorrt' ? { name: provider, deviceId } : provider;
+}
+
+function wrap(session: InferenceSession, provider: ExecutionProvider, fallbacks: readonly Fallback[]): OnnxSession {
+  const inputs = new Map(session.inputMetadata.filter((input) => input.isTensor).map((input) => [input.name, input]));
+  return {
+    inputNames: session.inputNames,
+    outputNames: session.outputNames,
+    provider,
+    fallbacks,
+    inputShapes: Object.fromEntries([...inputs].map(([name, { shape }]) => [name, shape])),
+    async run(feeds) {
+      const given = Object.fromEntries(Object.entries(feeds).map(([name, tensor]) => [name, toOrt(tensor, inputs.get(name)?.type === 'float16')]));
+      let outputs: InferenceSession.ReturnType;
+      try {
+        outputs = await session.run(given);
+      } catch (error) {
+        throw runtimeError(error, 'ONNX Runtime cannot run the model');
+      }
+      return Object.fromEntries(Object.entries(outputs).map(([name, tensor]) => [name, fromOrt(name, tensor)]));
+    },
+    release: () => session.release(),
+  };
+}
+
+function toOrt({ data, dims }: Tensor, half: boolean): OrtTensor {
+  if (data instanceof Float32Array) return half ? new OrtTensor('float16', toFloat16(data), dims) : new OrtTensor('float32', data, dims);
+  if (data instanceof Float64Array) return new OrtTensor('float64', data, dims);
+  if (data instanceof Int32Array) return new OrtTensor('int32', data, dims);
+  if (data instanceof BigInt64Array) return new OrtTensor('int64', data, dims);
+  return new OrtTensor('uint8', data, dims);
+}
+
+function fromOrt(name: string, { data, dims, type }: OrtTensor): Tensor {
+  if (type === 'float16' && data instanceof Uint16Array) return { data: fromFloat16(data), dims };
+  if (data instanceof Float32Array || data instanceof Float64Array || data instanceof Int32Array || data instanceof BigInt64Array || data instanceof Uint8Array) return { data, dims };
+  throw new AppError('model-output-invalid', { detail: `The output "${name}" is of the type ${type}, which the product does not read` });
+}
+
+function runtimeError(error: unknown, detail: string): AppError {
+  const memory = error instanceof Error && /bad_alloc|failed to allocate|out of memory|allocation failed/i.test(error.message);
+  return new AppError(memory ? 'out-of-memory' : 'model-load-failed', { detail, cause: error });
+}

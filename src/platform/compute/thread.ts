@@ -1,0 +1,51 @@
+import { workerData } from 'node:worker_threads';
+import { CATALOG } from '../../imaging/analyses/catalog.js';
+import type { Analysis } from '../../imaging/analyses/analysis.js';
+import { runAnalysis, type RunReport } from '../../imaging/analyses/run.js';
+import type { AnalysisName } from '../../imaging/model/manifest.js';
+import { AppError } from '../../kernel/errors.js';
+import { nativeCodec } from '../threads/codecs.js';
+import { serveTasks } from '../threads/thread-protocol.js';
+import type { ComputeProgress, ComputeTask, ThreadSettings } from './compute-protocol.js';
+import { SessionCache } from './session-cache.js';
+
+// ComputePool starts this module and sends these messages; nobody else does.
+const settings = workerData as ThreadSettings;
+let announce: (progress: ComputeProgress) => void = () => undefined;
+const sessions = new SessionCache(settings.session, settings.cache, (fallback) => { announce({ kind: 'fallback', fallback }); });
+
+serveTasks(async (message, report) => {
+  announce = report;
+  const task = message as ComputeTask;
+  const { manifest, digest } = task.model;
+  const analysis = analysisOf(manifest.analysis);
+  try {
+    if (task.kind === 'check') {
+      const session = await sessions.get(task.model);
+      await analysis.check(manifest, session);
+      return { result: { executionProvider: session.provider } };
+    }
+    const result = await runAnalysis(analysis, task.instances, {
+      session: () => sessions.get(task.model),
+      codec: nativeCodec,
+      manifest,
+      progress: (stage, done) => { announce({ kind: 'progress', stage, done }); },
+    });
+    return { result, transfer: buffersOf(result) };
+  } catch (error) {
+    // ONNX Runtime says little of the state that a failed run leaves behind; a fresh session costs milliseconds.
+    await sessions.drop(digest);
+    throw error;
+  }
+});
+
+function analysisOf(name: AnalysisName): Analysis {
+  const analysis = CATALOG[name];
+  if (!analysis) throw new AppError('model-load-failed', { detail: `This version has no code for the analysis ${name}` });
+  return analysis;
+}
+
+function buffersOf({ outcome }: RunReport): ArrayBuffer[] {
+  const maps = outcome.kind === 'concluded' ? outcome.heatMaps : [];
+  return [...new Set(maps.map(({ data }) => data.buffer))].filter((buffer) => buffer instanceof ArrayBuffer);
+}

@@ -1,0 +1,13 @@
+import { AppError } from '../../kernel/errors.js';
+
+/**
+ * Refuses a change to something that the caller has not seen. Without `If-Match` there is nothing to compare.
+ *
+ * @param etag  of the resource as it is, read under the lock that the change holds
+ * @throws AppError `precondition-failed`
+ * @see RFC 9110 §13.1.1: strong comparison, so a weak tag never matches
+ */
+export function requireMatch(ifMatch: string | undefined, etag: string): void {
+  if (ifMatch === undefined) return;
+  if (!ifMatch.split(',').some((given) => ['*', etag].includes(given.trim()))) throw new AppError('precondition-failed');
+}

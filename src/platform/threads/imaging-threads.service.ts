@@ -1,0 +1,66 @@
+import { Inject, Injectable, Optional, type OnApplicationShutdown } from '@nestjs/common';
+import type { PixelFrame } from '../../imaging/dicom/pixels.js';
+import type { FrameSource, PreviewOptions, RasterImage, RenderOptions } from './imaging-tasks.js';
+import type { ImagingTask } from './thread.js';
+import { threadEntry } from './thread-entry.js';
+import { ThreadPool, type TaskOptions, type ThreadPoolOptions } from './thread-pool.js';
+
+export type { FrameSource, PreviewOptions, RasterImage, RenderOptions } from './imaging-tasks.js';
+
+/** Provider token of the pool's options; two threads without it. */
+export const IMAGING_THREADS_OPTIONS = Symbol('IMAGING_THREADS_OPTIONS');
+
+/** Decoding, rendering and picture reading in worker threads, off the event loop and without ONNX Runtime. */
+@Injectable()
+export class ImagingThreads implements OnApplicationShutdown {
+  private readonly pool: ThreadPool;
+
+  constructor(@Optional() @Inject(IMAGING_THREADS_OPTIONS) options?: Partial<ThreadPoolOptions>) {
+    this.pool = new ThreadPool(threadEntry(import.meta.url, './thread'), { threads: 2, ...options });
+  }
+
+  /**
+   * Stored values of one frame.
+   *
+   * @param source  copied to the thread, unless a SharedArrayBuffer backs it
+   * @param frame  from 0
+   * @throws AppError of the parser (`parseInstance`) and of `decodeFrame`; `overloaded`, `processing-timeout`, `thread-lost`
+   */
+  async decode(source: FrameSource, frame: number, options?: TaskOptions): Promise<PixelFrame> {
+    // The thread answers a decode task with a frame.
+    return (await this.run({ kind: 'decode', source, frame }, options)) as PixelFrame;
+  }
+
+  /** One frame as PNG or JPEG, with the heat map laid over it if there is one. Throws as `decode` does. */
+  async render(source: FrameSource, options: RenderOptions, task?: TaskOptions): Promise<Buffer> {
+    const bytes = (await this.run({ kind: 'render', source, options }, task)) as Uint8Array;
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  /** One frame with what an analysis says about it: heat map, legend, sides. PNG of at most 1024 pixels. Throws as `decode` does. */
+  async preview(source: FrameSource, options: PreviewOptions, task?: TaskOptions): Promise<Buffer> {
+    const bytes = (await this.run({ kind: 'preview', source, options }, task)) as Uint8Array;
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  /**
+   * Samples of a PNG or JPEG picture, 8 or 16 bits, one or three channels.
+   *
+   * @throws AppError `invalid-image`, `image-too-large`; `overloaded`, `processing-timeout`, `thread-lost`
+   */
+  async readImage(bytes: Uint8Array, options?: TaskOptions): Promise<RasterImage> {
+    return (await this.run({ kind: 'read-image', bytes }, options)) as RasterImage;
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.close();
+  }
+
+  async close(): Promise<void> {
+    await this.pool.close();
+  }
+
+  private run(task: ImagingTask, options?: TaskOptions): Promise<unknown> {
+    return this.pool.run(task, options);
+  }
+}

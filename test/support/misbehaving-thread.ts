@@ -1,0 +1,32 @@
+import { AppError } from '../../src/kernel/errors.js';
+import { serveTasks } from '../../src/platform/threads/thread-protocol.js';
+
+/** A thread that does on command what threads must not do. */
+serveTasks(async (task) => {
+  // Only the pool's tests send messages here.
+  const { kind, value } = task as { kind: string; value?: number };
+  switch (kind) {
+    case 'double':
+      return { result: (value ?? 0) * 2 };
+    case 'sleep':
+      await new Promise((resolve) => setTimeout(resolve, value));
+      return { result: 'slept' };
+    case 'refuse':
+      throw new AppError('invalid-image', { detail: 'as asked' });
+    case 'fail':
+      throw new TypeError('as asked');
+    case 'spin':
+      for (;;) Math.sqrt(2);
+    case 'exit':
+      process.exit(3);
+    case 'crash':
+      setImmediate(() => { throw new Error('outside of any task'); });
+      return new Promise(() => undefined);
+    case 'memory': {
+      const hoard: number[][] = [];
+      for (;;) hoard.push(new Array<number>(100_000).fill(1));
+    }
+    default:
+      return { result: () => 'cannot be cloned' };
+  }
+});
