@@ -114,8 +114,7 @@ export class Installation {
       if (patience > 600) throw new CommandError('time-limit', `The analysis ${id} has not ended`);
       const response = await this.fetch(`/api/v1/analyses/${id}/events`, { headers: { Accept: 'text/event-stream' } });
       if (!response.ok || !response.body) throw await problem(response);
-      // Node's fetch gives a web stream that is iterable; the DOM's type of it is not.
-      for await (const event of serverEvents(response.body as unknown as AsyncIterable<Uint8Array>)) {
+      for await (const event of serverEvents(response.body)) {
         const seen = progressSchema.safeParse(parseJson(event.data));
         if (!seen.success) continue;
         tell({ progress: seen.data.progress ?? run.progress, stage: seen.data.stage ?? '', status: seen.data.status ?? '' });

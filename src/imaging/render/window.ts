@@ -77,13 +77,14 @@ export function toDisplay(frame: PixelFrame, attributes: DicomJson, options: Dis
   return { ...size, channels: 1, data: mapped(frame.pixels, toByte) };
 }
 
-/** Integer images of 16 bits or fewer go through a table of all their values, which is many times faster. */
+/** Images with more pixels than they have levels go through a table of the levels, which is many times faster. */
 function mapped(pixels: PixelArray, toByte: Transform): Uint8Array {
   const out = new Uint8Array(pixels.length);
-  const bytes = pixels.BYTES_PER_ELEMENT;
-  if (bytes <= 2) {
+  const levels = 256 ** pixels.BYTES_PER_ELEMENT;
+  if (levels <= out.length) {
     const offset = pixels instanceof Int8Array ? 128 : pixels instanceof Int16Array ? 32_768 : 0;
-    const table = Uint8Array.from({ length: 256 ** bytes }, (_, i) => toByte(i - offset));
+    const table = new Uint8Array(levels);
+    for (let i = 0; i < levels; i++) table[i] = toByte(i - offset);
     for (let i = 0; i < out.length; i++) out[i] = table[(pixels[i] as number) + offset] as number;
     return out;
   }

@@ -1,6 +1,5 @@
 import { Inject, Injectable, type BeforeApplicationShutdown, type MessageEvent } from '@nestjs/common';
-import { auditTime, concat, concatMap, defer, distinctUntilChanged, filter, finalize, from, interval, map, merge, of, Subject, takeUntil, takeWhile, type Observable } from 'rxjs';
-import { AppError } from '../../kernel/errors.js';
+import { auditTime, concatMap, distinctUntilChanged, filter, finalize, interval, map, merge, of, Subject, takeUntil, takeWhile, type Observable } from 'rxjs';
 import { LiveChannel } from '../../platform/database/live-channel.js';
 import { LOGGER, type Logger } from '../../platform/ops/logger.js';
 import { RUN_CHANGED } from './run-events.js';
@@ -24,18 +23,13 @@ export class RunFeed implements BeforeApplicationShutdown {
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
-  /**
-   * The run now, again at every change, and last in its final state.
-   * @throws AppError `analysis-not-found` before the stream begins
-   */
-  async watch(institutionId: string, id: string): Promise<Observable<MessageEvent>> {
-    const first = await this.runs.find(institutionId, id);
-    if (!first) throw new AppError('analysis-not-found');
+  /** The run now, again at every change, and last in its final state. */
+  watch(institutionId: string, id: string): Observable<MessageEvent> {
     const over = new Subject<void>();
     const signals = this.live.watch(RUN_CHANGED).pipe(filter((key) => key === id));
-    // Read again at once: a change may fall between the first look and the subscription.
-    const again = merge(of(id), signals, interval(REREAD_MS)).pipe(auditTime(GATHER_MS), concatMap(() => defer(() => from(this.read(institutionId, id)))), filter((run) => run !== null));
-    const events = concat(of(first), again).pipe(
+    const events = merge(of(id), merge(signals, interval(REREAD_MS)).pipe(auditTime(GATHER_MS))).pipe(
+      concatMap(() => this.read(institutionId, id)),
+      filter((run) => run !== null),
       takeWhile(({ status }) => !FINAL_STATUSES.includes(status), true),
       map((run) => JSON.stringify(analysisJson(run))),
       distinctUntilChanged(),

@@ -1,4 +1,4 @@
-import { Body, Controller, Get, Param, Post, Query, Req, Res, Sse, type MessageEvent } from '@nestjs/common';
+import { Body, Controller, Get, Param, Post, Query, Req, Res, Sse, UseGuards, type MessageEvent } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Observable } from 'rxjs';
@@ -9,6 +9,7 @@ import { Idempotent } from '../../platform/http/idempotency.interceptor.js';
 import { Operation } from '../../platform/http/openapi.js';
 import { pageOf, type Page } from '../../platform/http/page.js';
 import { etagOf, isNotModified } from '../../platform/http/representation.js';
+import { RunExistsGuard } from './run-exists.guard.js';
 import { RunFeed } from './run-feed.service.js';
 import { analysisExample, analysisJson, analysisPageSchema, analysisQuery, analysisSchema, newAnalysisSchema, type AnalysisJson, type AnalysisQuery, type NewAnalysis } from './runs-json.js';
 import { RunsService } from './runs.service.js';
@@ -71,6 +72,7 @@ export class RunsController {
   }
 
   @Sse(':id/events')
+  @UseGuards(RunExistsGuard)
   @RequirePermission('analyses:read')
   @Operation({
     id: 'watchAnalysis', summary: 'Follow a run',
@@ -78,7 +80,7 @@ export class RunsController {
     answers: { 200: { description: 'The stream', mediaType: 'text/event-stream', schema: z.string(), example: `event: progress\ndata: ${JSON.stringify(analysisExample)}\n\n` } },
     problems: ['analysis-not-found'],
   })
-  async watch(@Param('id', { schema: id }) runId: string, @CurrentPrincipal() { institutionId }: Principal): Promise<Observable<MessageEvent>> {
+  watch(@Param('id', { schema: id }) runId: string, @CurrentPrincipal() { institutionId }: Principal): Observable<MessageEvent> {
     return this.feed.watch(institutionId, runId);
   }
 

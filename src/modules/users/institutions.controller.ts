@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { AppError } from '../../kernel/errors.js';
 import { Database } from '../../platform/database/database.js';
 import { CurrentPrincipal, RequirePermission, type Principal } from '../../platform/http/access.js';
-import { requireMatch } from '../../platform/http/if-match.js';
+import { requireMatch, TakesIfMatch } from '../../platform/http/if-match.js';
 import { etagOf } from '../../platform/http/representation.js';
 import { Operation } from '../../platform/http/openapi.js';
 import { pageQuery, pageSchema, type Page, type PageQuery } from '../../platform/http/page.js';
@@ -49,6 +49,7 @@ export class InstitutionsController {
 
   @Patch(':id')
   @RequirePermission('institutions:write')
+  @TakesIfMatch()
   @Operation({
     id: 'updateInstitution',
     summary: 'Rename an institution',

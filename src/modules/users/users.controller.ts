@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { AppError } from '../../kernel/errors.js';
 import { Authenticated, CurrentPrincipal, RequirePermission, type Principal } from '../../platform/http/access.js';
 import { Idempotent } from '../../platform/http/idempotency.interceptor.js';
+import { TakesIfMatch } from '../../platform/http/if-match.js';
 import { Operation } from '../../platform/http/openapi.js';
 import { pageOf, pageQuery, pageSchema, type Page, type PageQuery } from '../../platform/http/page.js';
 import { name } from './fields.js';
@@ -102,6 +103,7 @@ export class UsersController {
   }
 
   @Patch(':id')
+  @TakesIfMatch()
   @RequirePermission('users:write')
   @Operation({
     id: 'updateUser',
@@ -121,6 +123,7 @@ export class UsersController {
   }
 
   @Delete(':id')
+  @TakesIfMatch()
   @RequirePermission('users:write')
   @Operation({
     id: 'disableUser',

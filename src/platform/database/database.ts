@@ -4,7 +4,7 @@ import { Prisma, PrismaClient } from '../../generated/prisma/client.js';
 import { AppError } from '../../kernel/errors.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { CONFIG, type Config } from '../config.js';
-import { DATABASE_URL, poolOptions } from './connection.js';
+import { DATABASE_URL, POOL_WAIT_MS, poolOptions } from './connection.js';
 
 export type PrismaTransaction = Prisma.TransactionClient;
 
@@ -38,7 +38,7 @@ export class Database implements OnApplicationShutdown {
             // The brand exists only in the type system; a transaction is Prisma's client under an opaque name.
             return work(client as unknown as Transaction);
           },
-          { maxWait: 10_000, timeout: 60_000 },
+          { maxWait: POOL_WAIT_MS, timeout: 60_000 },
         );
       } catch (error) {
         if (attempt < 3 && isConflict(error)) continue;

@@ -1,4 +1,14 @@
+import { ApiHeader } from '@nestjs/swagger';
 import { AppError } from '../../kernel/errors.js';
+
+/** Documents that the route takes `If-Match`. Name `precondition-failed` in its `problems`. */
+export const TakesIfMatch = (): MethodDecorator => ApiHeader({
+  name: 'If-Match',
+  description: 'The ETag of the version that you have seen; any version when omitted.',
+  required: false,
+  schema: { type: 'string' },
+  example: '"3q2-7wAAAAAAAAAAAAAAAA"',
+});
 
 /**
  * Refuses a change to something that the caller has not seen. Without `If-Match` there is nothing to compare.

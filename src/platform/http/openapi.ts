@@ -85,7 +85,8 @@ function problemResponses(codes: ReadonlySet<ErrorCode>): MethodDecorator[] {
 export function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): Record<string, unknown> {
   const { $schema: _, ...json } = z.toJSONSchema(schema, { target: 'draft-2020-12', io, unrepresentable: 'any' }) as Record<string, unknown>;
   const id = z.globalRegistry.get(schema)?.id;
-  if (id === undefined) return json;
+  // A schema with an id comes as a reference into its own `$defs`.
+  if (id === undefined || '$ref' in json) return json;
   const { $defs, id: __, ...body } = json;
   return { $ref: `#/$defs/${id}`, $defs: { ...($defs as Record<string, unknown> | undefined), [id]: body } };
 }

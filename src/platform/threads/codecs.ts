@@ -13,13 +13,13 @@ const DECODERS = {
   htj2k: 'decodeHtJpeg2000',
 } as const satisfies Record<Exclude<PixelCoding, 'native'>, keyof typeof NativeCodecs>;
 
-/** A refused frame leaves its buffers behind in the module's memory; after so many the module is made anew. */
-const MAX_REFUSALS = 32;
+/** A refused frame leaves its buffers behind in the module's memory; after so many bytes the module is made anew. */
+const MAX_LEFT_BEHIND_BYTES = 256 * 1024 * 1024;
 /** WebAssembly memory never shrinks: after a frame this large the module is made anew too. */
 const LARGE_FRAME_BYTES = 128 * 1024 * 1024;
 
 let ready: Promise<void> | undefined;
-let refusals = 0;
+let leftBehindBytes = 0;
 
 /** Compiles the WebAssembly module at the first call of a thread (about 0.1 s). */
 function initialized(): Promise<void> {
@@ -29,7 +29,7 @@ function initialized(): Promise<void> {
 
 function discard(): void {
   ready = undefined;
-  refusals = 0;
+  leftBehindBytes = 0;
   NativeCodecs.release();
 }
 
@@ -62,8 +62,13 @@ export const nativeCodec: Codec = {
       return { rows, columns, samplesPerPixel, bitsAllocated: decoded.getBitsAllocated() ?? bitsAllocated, planar: 0, data };
     } catch (error) {
       // A codec that says no throws a plain Error; a trap leaves the memory in any state.
-      if (error instanceof WebAssembly.RuntimeError || error instanceof RangeError || ++refusals >= MAX_REFUSALS) discard();
+      leftBehindBytes += frame.length + (rows * columns * samplesPerPixel * bitsAllocated) / 8;
+      if (isTrap(error) || leftBehindBytes >= MAX_LEFT_BEHIND_BYTES) discard();
       throw new AppError('pixel-data-undecodable', { cause: error });
     }
   },
 };
+
+function isTrap(error: unknown): boolean {
+  return error instanceof Error && (error.name === 'RuntimeError' || error.name === 'RangeError');
+}

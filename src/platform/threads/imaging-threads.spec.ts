@@ -60,15 +60,17 @@ describe('ImagingThreads', () => {
   });
 
   it('keeps the event loop free while it decodes', async () => {
-    const file = dicomFile([...imagePixel(2000, 2000, 16), [0x7fe00010, 'OW', new Uint8Array(8_000_000)]]);
+    const file = dicomFile([...imagePixel(3000, 3000, 16), [0x7fe00010, 'OW', new Uint8Array(18_000_000)]]);
     let longest = 0;
-    let last = performance.now();
+    const started = performance.now();
+    let last = started;
     const timer = setInterval(() => {
       longest = Math.max(longest, performance.now() - last);
       last = performance.now();
     }, 1);
-    await Promise.all(Array.from({ length: 5 }, () => threads.render(file, { frame: 0, format: 'png' })));
+    await Promise.all([1, 2].map(() => threads.render(file, { frame: 0, format: 'png' })));
     clearInterval(timer);
-    expect(longest).toBeLessThan(250);
+    // On the loop, each of the two would hold it for half of the time.
+    expect(longest).toBeLessThan(0.3 * (performance.now() - started));
   });
 });

@@ -12,6 +12,9 @@ import { decodeFrame, frameCount, frameLocation } from '../../../src/imaging/dic
 import { toDisplay } from '../../../src/imaging/render/window.js';
 import { nativeCodec } from '../../../src/platform/threads/codecs.js';
 
+/** No file of a few kilobytes may take this long, not even on a machine with other things to do. */
+const MAX_MS = 10_000;
+
 /** Mulberry32: the same seed, the same files. */
 function random(seed: number): () => number {
   let state = seed;
@@ -105,13 +108,13 @@ describe('A damaged file', () => {
     const { slowestMs, refused } = await hammer(files, 4000, 1);
     expect(refused).toBeGreaterThan(500);
     expect(refused).toBeLessThan(3900);
-    expect(slowestMs).toBeLessThan(2000);
+    expect(slowestMs).toBeLessThan(MAX_MS);
   });
 
   it('is decoded or refused with a code, and quickly, whatever is wrong with its pixels', async () => {
     const files = Object.values(compressed).map((base64) => new Uint8Array(Buffer.from(base64, 'base64')));
     const { slowestMs, refused } = await hammer(files, 3000, 2);
     expect(refused).toBeGreaterThan(300);
-    expect(slowestMs).toBeLessThan(5000);
+    expect(slowestMs).toBeLessThan(MAX_MS);
   });
 });
