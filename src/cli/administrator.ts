@@ -5,7 +5,7 @@ import { UsersCoreModule } from '../modules/users/users-core.module.js';
 import { CONFIG, parseConfig } from '../platform/config.js';
 import { DatabaseModule } from '../platform/database/database.module.js';
 import { openDatabase } from '../platform/database/open-database.js';
-import { createLogger, NestLogger } from '../platform/ops/logger.js';
+import { createLogger, LOGGER, NestLogger } from '../platform/ops/logger.js';
 
 /** Makes a platform administrator in the database of the environment, without the product running. */
 export async function createAdministrator(email: string, password?: string): Promise<FirstAdministrator> {
@@ -14,7 +14,7 @@ export async function createAdministrator(email: string, password?: string): Pro
   const database = await openDatabase(config, logger);
   try {
     @Global()
-    @Module({ providers: [{ provide: CONFIG, useValue: config }], exports: [CONFIG] })
+    @Module({ providers: [{ provide: CONFIG, useValue: config }, { provide: LOGGER, useValue: logger }], exports: [CONFIG, LOGGER] })
     class Settings {}
     class Wiring {}
     const app = await NestFactory.createApplicationContext(

@@ -36,7 +36,7 @@ export async function runRole(config: Config, { logger, report = () => undefined
     const app = await createHttpApp(await composition(config, logger, database.url), config, logger);
     const servesApi = config.APP_ROLE !== 'worker';
     const firstAdministrator = servesApi ? await app.get(BootstrapService).ensureFirstAdministrator() : null;
-    if (servesApi) serveDocs(app);
+    if (servesApi) serveDocs(app, config);
     await app.init();
     await app.listen(config.PORT, config.HOST);
     const metrics = config.METRICS_PORT === undefined ? undefined : await serveMetrics(app, config.METRICS_PORT, config.HOST);

@@ -87,10 +87,15 @@ function postmasterOf(dataDir: string): number {
   return Number(execFileSync('head', ['-n', '1', join(path, 'postmaster.pid')], { encoding: 'utf8' }));
 }
 
+/** A process that ended but that nobody reaped yet is gone, too. */
 function lives(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
+  } catch {
+    return false;
+  }
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${String(pid)}/status`, 'utf8'));
   } catch {
     return false;
   }

@@ -57,9 +57,9 @@ export interface AnalysisTools {
   codec: Codec;
   manifest: Manifest;
   /** Runs one stage and measures it. */
-  stage<T>(name: Stage, work: () => T | Promise<T>): Promise<T>;
+  stage: <T>(name: Stage, work: () => T | Promise<T>) => Promise<T>;
   /** How much of the present stage is done, 0–1. */
-  progress(done: number): void;
+  progress: (done: number) => void;
 }
 
 /** What an analysis found. Finding ids are given when the result is stored. */

@@ -110,9 +110,7 @@ function resets(byte: number, personName: boolean): boolean {
  */
 export function decodeText(bytes: Uint8Array, set: CharacterSet, personName = false): string {
   let plain = true;
-  for (let i = 0; i < bytes.length; i++) {
-    // Index is in range.
-    const byte = bytes[i] as number;
+  for (const byte of bytes) {
     if (byte >= 0x80 || byte === ESC) {
       plain = false;
       break;
@@ -143,7 +141,7 @@ function decodeIso2022(bytes: Uint8Array, set: CharacterSet, personName: boolean
   let text = '';
   let i = 0;
   while (i < bytes.length) {
-    const byte = bytes[i] as number;
+    const byte = bytes[i] ?? 0;
     if (byte === ESC) {
       const escape = matchEscape(bytes, i + 1);
       if (escape === undefined) {
@@ -167,11 +165,11 @@ function decodeIso2022(bytes: Uint8Array, set: CharacterSet, personName: boolean
         text += String.fromCharCode(byte);
         i += 1;
       } else {
-        while (i < bytes.length && (bytes[i] as number) > 0x20 && (bytes[i] as number) < 0x80) i += 2;
+        while (i < bytes.length && (bytes[i] ?? 0) > 0x20 && (bytes[i] ?? 0) < 0x80) i += 2;
         text += decodePlane(bytes.subarray(start, Math.min(i, bytes.length)), g0);
       }
     } else {
-      while (i < bytes.length && (bytes[i] as number) >= 0x80) i += 1;
+      while (i < bytes.length && (bytes[i] ?? 0) >= 0x80) i += 1;
       text += decodePlane(bytes.subarray(start, i), g1 ?? 'single:iso-8859-1');
     }
   }
@@ -199,7 +197,7 @@ function decodePlane(run: Uint8Array, plane: Plane): string {
       const euc = new Uint8Array(Math.ceil(run.length / 2) * 3);
       for (let i = 0, o = 0; i < run.length; i += 2) {
         euc[o++] = 0x8f;
-        euc[o++] = (run[i] as number) | 0x80;
+        euc[o++] = (run[i] ?? 0) | 0x80;
         euc[o++] = (run[i + 1] ?? 0) | 0x80;
       }
       return decoder('euc-jp').decode(euc);

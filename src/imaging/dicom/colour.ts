@@ -18,10 +18,9 @@ export function ybrToRgb(pixels: PixelArray, bits: number, partial = false): Pix
   const chroma = partial ? 255 / 224 : 1;
   const clamp = (value: number): number => (value <= 0 ? 0 : value >= max ? max : Math.round(value));
   for (let i = 0; i + 2 < pixels.length; i += 3) {
-    // Indices are in range.
-    const y = ((pixels[i] as number) - black) * gain;
-    const cb = ((pixels[i + 1] as number) - half) * chroma;
-    const cr = ((pixels[i + 2] as number) - half) * chroma;
+    const y = ((pixels[i] ?? 0) - black) * gain;
+    const cb = ((pixels[i + 1] ?? 0) - half) * chroma;
+    const cr = ((pixels[i + 2] ?? 0) - half) * chroma;
     pixels[i] = clamp(y + 1.402 * cr);
     pixels[i + 1] = clamp(y - 0.344136 * cb - 0.714136 * cr);
     pixels[i + 2] = clamp(y + 1.772 * cb);

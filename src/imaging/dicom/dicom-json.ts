@@ -15,6 +15,8 @@ export interface DicomJsonElement {
 }
 
 /** Keys are tags: eight upper-case hexadecimal digits. */
+// An interface, since a type alias may not refer to itself through a Record.
+// eslint-disable-next-line @typescript-eslint/consistent-indexed-object-style
 export interface DicomJson {
   [tag: string]: DicomJsonElement;
 }

@@ -119,8 +119,7 @@ function byPixel(planes: PixelArray): PixelArray {
   const out = planes.slice();
   const count = planes.length / 3;
   for (let sample = 0; sample < 3; sample++) {
-    // Indices are in range.
-    for (let i = 0, from = sample * count, to = sample; i < count; i++, from++, to += 3) out[to] = planes[from] as number;
+    for (let i = 0, from = sample * count, to = sample; i < count; i++, from++, to += 3) out[to] = planes[from] ?? 0;
   }
   return out;
 }
@@ -128,8 +127,8 @@ function byPixel(planes: PixelArray): PixelArray {
 function swappedPairs(bytes: Uint8Array): Uint8Array {
   const out = new Uint8Array(bytes.length);
   for (let i = 0; i + 1 < bytes.length; i += 2) {
-    out[i] = bytes[i + 1] as number;
-    out[i + 1] = bytes[i] as number;
+    out[i] = bytes[i + 1] ?? 0;
+    out[i + 1] = bytes[i] ?? 0;
   }
   return out;
 }

@@ -42,8 +42,8 @@ export function fitStoredBits(pixels: PixelArray, { bitsAllocated, bitsStored, h
   const left = 32 - 1 - highBit;
   const right = 32 - bitsStored;
   // Two shifts in 32 bits do it all: left until the high bit is the sign, right until the lowest stored bit is bit 0.
-  if (signed) for (let i = 0; i < pixels.length; i++) pixels[i] = ((pixels[i] as number) << left) >> right;
-  else for (let i = 0; i < pixels.length; i++) pixels[i] = ((pixels[i] as number) << left) >>> right;
+  if (signed) for (let i = 0; i < pixels.length; i++) pixels[i] = ((pixels[i] ?? 0) << left) >> right;
+  else for (let i = 0; i < pixels.length; i++) pixels[i] = ((pixels[i] ?? 0) << left) >>> right;
   return pixels;
 }
 

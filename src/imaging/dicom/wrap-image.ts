@@ -191,9 +191,8 @@ export function ageString(years: number): string {
 function luminance(rgb: Uint8Array | Uint16Array): Uint8Array | Uint16Array {
   const count = rgb.length / 3;
   const out = rgb instanceof Uint8Array ? new Uint8Array(count) : new Uint16Array(count);
-  // Indices are in range.
   for (let i = 0, from = 0; i < count; i++, from += 3) {
-    out[i] = Math.round(0.299 * (rgb[from] as number) + 0.587 * (rgb[from + 1] as number) + 0.114 * (rgb[from + 2] as number));
+    out[i] = Math.round(0.299 * (rgb[from] ?? 0) + 0.587 * (rgb[from + 1] ?? 0) + 0.114 * (rgb[from + 2] ?? 0));
   }
   return out;
 }
@@ -227,7 +226,7 @@ function checkFields(fields: WrapFields): void {
     // Object.entries widens the keys.
     const value = fields[field as keyof typeof TEXT_LIMITS];
     // Control characters and the backslash would end or split the value.
-    // eslint-disable-next-line no-control-regex
+     
     if (value !== undefined && (value.length > limit || /[\u0000-\u001f\\]/.test(value))) throw wrong(field);
   }
   for (const code of ['modality', 'bodyPart', 'viewPosition'] as const) {

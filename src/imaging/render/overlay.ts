@@ -45,10 +45,9 @@ export function overlayHeatMap(image: DisplayImage, map: HeatMap, options: Overl
   for (const [y, rowTaps] of vertical.entries()) {
     for (const [x, columnTaps] of horizontal.entries()) {
       let value = 0;
-      // Indices are in range.
       for (let j = 0; j < rowTaps.weights.length; j++) {
         for (let i = 0; i < columnTaps.weights.length; i++) {
-          value += (rowTaps.weights[j] as number) * (columnTaps.weights[i] as number) * finite(map.data[(rowTaps.first + j) * map.width + columnTaps.first + i] ?? 0);
+          value += (rowTaps.weights[j] ?? 0) * (columnTaps.weights[i] ?? 0) * finite(map.data[(rowTaps.first + j) * map.width + columnTaps.first + i] ?? 0);
         }
       }
       const strength = value >= 0 ? (max > 0 ? Math.min(value / max, 1) : 0) : min < 0 ? Math.min(value / min, 1) : 0;
@@ -56,7 +55,7 @@ export function overlayHeatMap(image: DisplayImage, map: HeatMap, options: Overl
       const alpha = opacity * Math.min(1, strength * 1.5);
       const pixel = y * width + x;
       for (let c = 0; c < 3; c++) {
-        const base = image.data[image.channels === 3 ? pixel * 3 + c : pixel] as number;
+        const base = image.data[image.channels === 3 ? pixel * 3 + c : pixel] ?? 0;
         data[pixel * 3 + c] = Math.round(base + (colour[c as 0 | 1 | 2] - base) * alpha);
       }
     }

@@ -13,8 +13,7 @@ export function resize(image: DisplayImage, width: number, height: number): Disp
     for (const [x, taps] of horizontal.entries()) {
       for (let c = 0; c < channels; c++) {
         let sum = 0;
-        // Indices are in range.
-        for (let k = 0; k < taps.weights.length; k++) sum += (taps.weights[k] as number) * (image.data[(y * image.width + taps.first + k) * channels + c] as number);
+        for (let k = 0; k < taps.weights.length; k++) sum += (taps.weights[k] ?? 0) * (image.data[(y * image.width + taps.first + k) * channels + c] ?? 0);
         rows[(y * width + x) * channels + c] = sum;
       }
     }
@@ -24,7 +23,7 @@ export function resize(image: DisplayImage, width: number, height: number): Disp
   for (const [y, taps] of vertical.entries()) {
     for (let i = 0; i < stride; i++) {
       let sum = 0;
-      for (let k = 0; k < taps.weights.length; k++) sum += (taps.weights[k] as number) * (rows[(taps.first + k) * stride + i] as number);
+      for (let k = 0; k < taps.weights.length; k++) sum += (taps.weights[k] ?? 0) * (rows[(taps.first + k) * stride + i] ?? 0);
       data[y * stride + i] = Math.round(sum);
     }
   }

@@ -84,7 +84,7 @@ describe('toDisplay', () => {
   });
 
   it('expands palettes of 8 and of 16 bits', () => {
-    const palette = (bits: number, ...colours: number[][]): DicomJson => Object.fromEntries(colours.flatMap((entries, i) => [
+    const palette = (bits: number, ...colours: number[][]): DicomJson => Object.fromEntries(colours.flatMap((entries, i): [string, DicomJsonElement][] => [
       [`0028110${String(i + 1)}`, element('US', entries.length, 0, bits)],
       [`0028120${String(i + 1)}`, { vr: 'OW', InlineBinary: base64(...entries) }],
     ]));
@@ -97,7 +97,7 @@ describe('toDisplay', () => {
   it('expands segmented palettes', () => {
     // Two entries as they are, three on a line to 1000 × 256, then the first segment again.
     const segments = base64(0, 2, 0, 0x2800, 1, 3, 0xff00, 2, 1, 0, 0);
-    const attributes: DicomJson = Object.fromEntries([1, 2, 3].flatMap((i) => [
+    const attributes: DicomJson = Object.fromEntries([1, 2, 3].flatMap((i): [string, DicomJsonElement][] => [
       [`0028110${String(i)}`, element('US', 7, 0, 16)],
       [`0028122${String(i)}`, { vr: 'OW', InlineBinary: segments }],
     ]));

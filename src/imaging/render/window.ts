@@ -36,7 +36,7 @@ type Transform = (value: number) => number;
 export function modalityValues(frame: PixelFrame, attributes: DicomJson): Float32Array {
   const transform = modalityTransform(frame, attributes);
   const values = Float32Array.from(frame.pixels);
-  if (transform !== undefined) for (let i = 0; i < values.length; i++) values[i] = transform(values[i] as number);
+  if (transform !== undefined) for (let i = 0; i < values.length; i++) values[i] = transform(values[i] ?? 0);
   return values;
 }
 
@@ -85,10 +85,10 @@ function mapped(pixels: PixelArray, toByte: Transform): Uint8Array {
     const offset = pixels instanceof Int8Array ? 128 : pixels instanceof Int16Array ? 32_768 : 0;
     const table = new Uint8Array(levels);
     for (let i = 0; i < levels; i++) table[i] = toByte(i - offset);
-    for (let i = 0; i < out.length; i++) out[i] = table[(pixels[i] as number) + offset] as number;
+    for (let i = 0; i < out.length; i++) out[i] = table[(pixels[i] ?? 0) + offset]!;
     return out;
   }
-  for (let i = 0; i < out.length; i++) out[i] = toByte(pixels[i] as number);
+  for (let i = 0; i < out.length; i++) out[i] = toByte(pixels[i] ?? 0);
   return out;
 }
 

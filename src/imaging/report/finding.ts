@@ -3,7 +3,9 @@ import { z } from 'zod';
 /** The JSON that a caller programs against: API.md, "Findings". Coordinates are LPS millimetres of the named Frame of Reference. */
 export const codeSchema = z.object({ system: z.string(), value: z.string(), meaning: z.string() }).meta({ id: 'Code', description: 'A coded concept' });
 
-const point = z.tuple([z.number(), z.number(), z.number()]);
+/** `items` and the sizes are what generators of clients understand of a tuple. */
+const point = z.tuple([z.number(), z.number(), z.number()]).meta({ items: { type: 'number' }, minItems: 3, maxItems: 3 });
+const box = z.tuple([point, point]).meta({ items: { type: 'array', items: { type: 'number' } }, minItems: 2, maxItems: 2, description: 'Two opposite corners' });
 
 export const findingSchema = z
   .object({
@@ -15,7 +17,7 @@ export const findingSchema = z
       .object({
         frameOfReferenceUid: z.string().optional(),
         center: point.optional(),
-        box: z.tuple([point, point]).optional(),
+        box: box.optional(),
         sopInstanceUid: z.string(),
         frame: z.number().int().min(1),
       })

@@ -22,7 +22,7 @@ export class PlanJob extends JobHandler<StudyCompleted> {
   async handle({ institutionId, studyId, revision }: StudyCompleted): Promise<void> {
     const study = await this.studies.findById(institutionId, studyId);
     // A later revision has an event of its own.
-    if (!study || study.revision !== revision) return;
+    if (study?.revision !== revision) return;
     const planned: ModelRow[] = [];
     for (const { name } of ANALYSES) {
       const model = await this.models.planned(name, study);

@@ -52,7 +52,8 @@ export class AccessGuard implements CanActivate {
     return { kind: 'undeclared' };
   }
 
-  private async authenticate(request: AuthenticatedRequest, reply: FastifyReply): Promise<Principal> {
+  /** @throws AppError `unauthenticated`; `bad-request` when a token and a key come together */
+  async authenticate(request: AuthenticatedRequest, reply: FastifyReply): Promise<Principal> {
     const { authorization, 'x-api-key': apiKey } = request.headers;
     if (authorization !== undefined && apiKey !== undefined) throw new AppError('bad-request', { detail: 'Send either Authorization or X-API-Key.' });
     if (authorization === undefined && apiKey === undefined) throw new AppError('unauthenticated');

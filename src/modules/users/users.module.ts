@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import { CryptoModule } from '../../platform/crypto/crypto.module.js';
+import { Authenticator } from '../../platform/http/access.js';
 import { IdempotencyModule } from '../../platform/http/idempotency.module.js';
 import { AccessGuard } from './access.guard.js';
 import { AccessTokens } from './access-token.js';
@@ -27,7 +28,10 @@ import { UsersService } from './users.service.js';
   providers: [
     ApiKeysStore, RefreshTokensStore, SigningKeysStore, SigningKeysService, AccessTokens, AccessTokenStrategy,
     PrincipalsService, SignInService, TokenService, UsersService,
-    { provide: APP_GUARD, useClass: AccessGuard },
+    AccessGuard,
+    { provide: APP_GUARD, useExisting: AccessGuard },
+    { provide: Authenticator, useExisting: AccessGuard },
   ],
+  exports: [Authenticator],
 })
 export class UsersModule {}

@@ -1,7 +1,6 @@
 import type { InstanceBytes, Stage } from '../../imaging/analyses/analysis.js';
 import type { RunReport } from '../../imaging/analyses/run.js';
 import type { Manifest } from '../../imaging/model/manifest.js';
-import type { CacheLimits } from './session-cache.js';
 import type { Fallback, SessionOptions } from './onnx-session.js';
 
 /** A model where a thread can load it. */
@@ -18,6 +17,13 @@ export type ComputeTask =
 export type ComputeProgress = { kind: 'progress'; stage: Stage; done: number } | { kind: 'fallback'; fallback: Fallback };
 
 export type ComputeRunResult = RunReport;
+
+/** Bounds of the warm sessions of one thread. */
+export interface CacheLimits {
+  maxSessions: number;
+  /** Size of the model files that are held, a proxy for the memory that their sessions take. */
+  maxBytes: number;
+}
 
 /** What a thread is given when it starts. */
 export interface ThreadSettings {

@@ -3,14 +3,8 @@ import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { AppError } from '../../kernel/errors.js';
-import type { ComputeModel } from './compute-protocol.js';
+import type { CacheLimits, ComputeModel } from './compute-protocol.js';
 import { openOnnxSession, type Fallback, type OnnxSession, type SessionOptions } from './onnx-session.js';
-
-export interface CacheLimits {
-  maxSessions: number;
-  /** Size of the model files that are held, a proxy for the memory that their sessions take. */
-  maxBytes: number;
-}
 
 /** The warm sessions of one thread, by model digest. The least recently used is released when there are too many. */
 export class SessionCache {

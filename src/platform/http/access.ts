@@ -1,5 +1,5 @@
 import { createParamDecorator, SetMetadata, type ExecutionContext } from '@nestjs/common';
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppError } from '../../kernel/errors.js';
 
 /** Who makes a request. Set by the authentication guard of the `users` module. */
@@ -35,3 +35,9 @@ export const CurrentPrincipal = createParamDecorator((_: unknown, context: Execu
   if (!principal) throw new AppError('unauthenticated');
   return principal;
 });
+
+/** Says who makes a request; for what answers outside the controllers, such as pages. The `users` module implements it. */
+export abstract class Authenticator {
+  /** @throws AppError `unauthenticated` */
+  abstract authenticate(request: AuthenticatedRequest, reply: FastifyReply): Promise<Principal>;
+}
