@@ -9,18 +9,20 @@ export interface FindingRow {
   probability: number | null;
   threshold: number | null;
   verdict: string;
+  /** Why there is no finding; null where there is one. */
+  reason: string | null;
   model: string;
   seconds: number;
 }
 
 /** One row per label of a result, or one that says why there is none. */
 export function findingRows(study: string, truth: string, run: Run, result: AnalysisResult | null, seconds: number): FindingRow[] {
-  const base = { study, truth, model: `${run.model.name}@${run.model.version}`, seconds };
+  const base = { study, truth, model: `${run.model.name}@${run.model.version}`, seconds: Math.round(seconds * 100) / 100 };
   if (!result || result.labels.length === 0) {
-    const reason = run.reason ? `: ${run.reason.code}${run.reason.detail ? ` – ${run.reason.detail}` : ''}` : '';
-    return [{ ...base, label: result?.summary.text ?? '–', probability: null, threshold: null, verdict: `${run.status}${reason}` }];
+    const reason = run.reason ? [run.reason.code, run.reason.detail].filter(Boolean).join(': ') : null;
+    return [{ ...base, label: result?.summary.text ?? '–', probability: null, threshold: null, verdict: run.status, reason }];
   }
-  return result.labels.map(({ name, probability, threshold, positive }) => ({ ...base, label: name, probability, threshold, verdict: positive ? 'positive' : 'negative' }));
+  return result.labels.map(({ name, probability, threshold, positive }) => ({ ...base, label: name, probability, threshold, verdict: positive ? 'positive' : 'negative', reason: null }));
 }
 
 export function writeFindings(rows: readonly FindingRow[]): void {
@@ -35,6 +37,7 @@ export function writeFindings(rows: readonly FindingRow[]): void {
     { title: 'Model', value: ({ model }) => model },
     { title: 'Time', value: ({ seconds }) => `${seconds.toFixed(1)} s`, align: 'right' },
   ]));
+  for (const { study, reason } of rows) if (reason !== null) writeLine(`${shortened(study)}: ${reason}`);
   writeLine('Not for primary diagnosis.');
 }
 

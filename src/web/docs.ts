@@ -21,7 +21,7 @@ export function serveDocs(app: NestFastifyApplication, config: Pick<Config, 'DOC
     jsonDocumentUrl: 'openapi.json',
     yamlDocumentUrl: 'openapi.yaml',
     customSiteTitle: 'HealthVision API',
-    swaggerOptions: { persistAuthorization: true, displayRequestDuration: true, docExpansion: 'none', tagsSorter: undefined, tryItOutEnabled: true },
+    swaggerOptions: { persistAuthorization: true, displayRequestDuration: true, docExpansion: 'list', tagsSorter: undefined, tryItOutEnabled: true },
   });
   return document;
 }

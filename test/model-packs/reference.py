@@ -29,6 +29,8 @@ def run(session, images):
 
 
 def softmax(x):
+    # In double precision: logits far apart would all become 0 and tie.
+    x = x.astype(np.float64)
     e = np.exp(x - x.max(1, keepdims=True))
     return e / e.sum(1, keepdims=True)
 

@@ -69,7 +69,8 @@ async function demo(options: DemoOptions): Promise<void> {
     const files = images.map(({ file, bytes }) => ({ name: file, content: new Blob([Uint8Array.from(bytes)]) }));
     const fates = input ? await uploadAll(installation, input, formFields(options), options.json === true) : await installation.upload(files);
     steps.done('upload', `${String(fates.length)} ${fates.length === 1 ? 'object' : 'objects'}`);
-    if (fates.some(({ status }) => status === 'refused')) writeFates(fates);
+    const refused = fates.filter(({ status }) => status === 'refused');
+    if (refused.length > 0 && !options.json) writeFates(fates);
     const studies = studiesOf(fates, uploadedAt, new Map(images.map(({ studyInstanceUid, truth }) => [studyInstanceUid, truth])));
     if (studies.length === 0) throw new CommandError('nothing-stored', 'None of the files was stored');
 
@@ -81,7 +82,7 @@ async function demo(options: DemoOptions): Promise<void> {
     steps.done('findings', `${steps.totalSeconds.toFixed(1)} s since the start`);
     const upload = join(pictures, another.file);
     await writeFile(upload, another.bytes);
-    show(outcomes, { url: running.url, email, password: environment.password, upload, pictures: outcomes.flatMap(({ preview }) => preview ?? []), logFile: environment.logFile, isRunning: options.exit !== true }, steps, options);
+    show(outcomes, { url: running.url, email, password: environment.password, upload, pictures: outcomes.flatMap(({ preview }) => preview ?? []), logFile: environment.logFile, isRunning: options.exit !== true }, refused, steps, options);
     if (outcomes.some(({ run }) => run.status === 'failed' || run.status === 'cancelled' || (!input && run.status !== 'succeeded'))) process.exitCode = 1;
     if (options.exit !== true) {
       if (!options.json) writeLine(`\n${paint('dim', 'Running until Ctrl-C.')}`);
@@ -102,11 +103,12 @@ async function demo(options: DemoOptions): Promise<void> {
   process.exit(process.exitCode ?? 0);
 }
 
-function show(outcomes: readonly StudyOutcome[], next: NextSteps, steps: Steps, { json }: DemoOptions): void {
+function show(outcomes: readonly StudyOutcome[], next: NextSteps, refused: readonly FileFate[], steps: Steps, { json }: DemoOptions): void {
   if (json) {
     writeJson({
       url: next.url, docs: `${next.url}/docs`, email: next.email, password: next.password, secondsToFinding: Math.round(steps.totalSeconds * 10) / 10, steps: steps.timings,
-      studies: outcomes.map(({ study, run, resultId, rows, preview }) => ({ studyInstanceUid: study.studyInstanceUid, file: study.name, truth: study.truth, analysisId: run.id, status: run.status, reason: run.reason ?? null, resultId, labels: rows, preview })),
+      studies: outcomes.map(({ study, run, resultId, rows, preview }) => ({ studyInstanceUid: study.studyInstanceUid, file: study.name, truth: study.truth, analysisId: run.id, status: run.status, reason: run.reason ?? null, resultId, findings: rows, preview })),
+      refused,
       next: curlLines(next),
     });
     return;
@@ -121,7 +123,9 @@ function studiesOf(fates: readonly FileFate[], uploadedAt: number, truths: Reado
   const studies = new Map<string, DemoStudy>();
   for (const { studyInstanceUid, file, status } of fates) {
     if (studyInstanceUid === undefined || status === 'refused' || studies.has(studyInstanceUid)) continue;
-    studies.set(studyInstanceUid, { studyInstanceUid, name: plainName(file), truth: truths.get(studyInstanceUid) ?? '', uploadedAt });
+    const plain = plainName(file);
+    const taken = [...studies.values()].filter(({ name }) => name === plain || name.startsWith(`${plain}-`)).length;
+    studies.set(studyInstanceUid, { studyInstanceUid, name: taken === 0 ? plain : `${plain}-${String(taken + 1)}`, truth: truths.get(studyInstanceUid) ?? '', uploadedAt });
   }
   return [...studies.values()];
 }

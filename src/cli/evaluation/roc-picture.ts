@@ -11,7 +11,7 @@ export interface RocPicture {
 }
 
 const PLOT = { left: 90, top: 96, side: 620 };
-const COLOURS = ['#0b6bcb', '#c2410c', '#15803d', '#7e22ce', '#b91c1c', '#0e7490', '#a16207', '#be185d', '#4d7c0f', '#4338ca', '#57534e', '#0369a1', '#9f1239', '#166534', '#6d28d9'];
+const COLOURS = ['#0b6bcb', '#c2410c', '#15803d', '#7e22ce', '#0f172a', '#be185d', '#0e9aa7', '#a16207'];
 const LISTED = 15;
 
 /** ROC curves with axes, grid, chance line and AUC. @returns PNG */
@@ -32,11 +32,11 @@ ${drawLine({ text: tick.toFixed(1), x: PLOT.left - 12, y: Number(y(tick)) + 6, s
   const lines = curves.map(({ points }, index) => {
     const path = points.map(({ falsePositiveRate, truePositiveRate }, at) => `${at === 0 ? 'M' : 'L'}${x(falsePositiveRate)} ${y(truePositiveRate)}`).join('');
     const area = isSingle ? `<path d="${path}L${x(1)} ${y(0)}Z" fill="${colour(index)}" fill-opacity="0.08"/>` : '';
-    return `${area}<path d="${path}" fill="none" stroke="${colour(index)}" stroke-width="${isSingle ? '3' : '2'}" stroke-linejoin="round"/>`;
+    return `${area}<path d="${path}" fill="none" stroke="${colour(index)}" stroke-width="${isSingle ? '3' : '2'}"${dashes(index)} stroke-linejoin="round"/>`;
   }).join('\n');
   const legend = isSingle ? '' : curves.slice(0, LISTED).map(({ name, auc }, index) => {
     const row = PLOT.top + 14 + index * 30;
-    return `<path d="M${String(PLOT.left + PLOT.side + 26)} ${String(row - 5)}h26" stroke="${colour(index)}" stroke-width="4"/>${drawLine({ text: `${auc.value.toFixed(4)}  ${name}`, x: PLOT.left + PLOT.side + 62, y: row, size: 16, fill: '#0f172a', room: 250 })}`;
+    return `<path d="M${String(PLOT.left + PLOT.side + 26)} ${String(row - 5)}h26" stroke="${colour(index)}" stroke-width="3"${dashes(index)}/>${drawLine({ text: `${auc.value.toFixed(4)}  ${name}`, x: PLOT.left + PLOT.side + 62, y: row, size: 16, fill: '#0f172a', room: 250 })}`;
   }).join('\n');
   const spot = operatingPoint && { x: Number(x(operatingPoint.falsePositiveRate)), y: Number(y(operatingPoint.truePositiveRate)) };
   const mark = operatingPoint && spot
@@ -63,4 +63,9 @@ ${titles.map(drawLine).join('')}
 
 function colour(index: number): string {
   return COLOURS[index % COLOURS.length] ?? '#0b6bcb';
+}
+
+/** Colours come round again dashed. */
+function dashes(index: number): string {
+  return index < COLOURS.length ? '' : ' stroke-dasharray="7 4"';
 }

@@ -16,7 +16,7 @@ export function expandPalette(frame: PixelFrame, attributes: DicomJson): Uint8Ar
   const shift = palettes.some((palette) => palette.bits > 8 && palette.entries.some((entry) => entry > 255)) ? 8 : 0;
   const out = new Uint8Array(frame.pixels.length * 3);
   for (const [channel, palette] of palettes.entries()) {
-    for (let i = 0, to = channel; i < frame.pixels.length; i++, to += 3) out[to] = lookUp(palette, (frame.pixels[i] ?? 0)) >> shift;
+    for (let i = 0, to = channel; i < frame.pixels.length; i++, to += 3) out[to] = lookUp(palette, frame.pixels[i] ?? 0) >> shift;
   }
   return out;
 }

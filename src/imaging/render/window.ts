@@ -85,7 +85,7 @@ function mapped(pixels: PixelArray, toByte: Transform): Uint8Array {
     const offset = pixels instanceof Int8Array ? 128 : pixels instanceof Int16Array ? 32_768 : 0;
     const table = new Uint8Array(levels);
     for (let i = 0; i < levels; i++) table[i] = toByte(i - offset);
-    for (let i = 0; i < out.length; i++) out[i] = table[(pixels[i] ?? 0) + offset]!;
+    for (let i = 0; i < out.length; i++) out[i] = table[(pixels[i] ?? 0) + offset] ?? 0;
     return out;
   }
   for (let i = 0; i < out.length; i++) out[i] = toByte(pixels[i] ?? 0);
