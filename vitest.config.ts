@@ -6,6 +6,7 @@ export default defineConfig({
   plugins: [swc.vite()],
   oxc: false,
   test: {
+    globalSetup: ['test/support/global-setup.mjs'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
     pool: 'forks',

@@ -43,14 +43,22 @@ export async function uploadAll(installation: Installation, files: readonly Loca
   let done = 0;
   for (const batch of batches(files)) {
     bar.update(total === 0 ? 0 : sent / total, `${String(done)} of ${String(files.length)} files`);
-    const content = await Promise.all(batch.map(async ({ path, name }) => ({ name, content: await openAsBlob(path) })));
-    fates.push(...(await installation.upload(content, fields)));
+    // The server keeps no folders of a file's name, and two folders may hold files of one name: a number tells them apart.
+    const content = await Promise.all(batch.map(async ({ path }, index) => ({ name: `${String(index)}_${basename(path)}`, content: await openAsBlob(path) })));
+    fates.push(...(await installation.upload(content, fields)).map((fate) => ({ ...fate, file: localName(fate.file, batch) })));
     sent += batch.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     done += batch.length;
   }
   bar.update(1, `${String(done)} of ${String(files.length)} files`);
   if (files.length > 1) bar.finish();
   return fates;
+}
+
+/** `3_a.zip/x.dcm`, as it was sent, is `folder/a.zip/x.dcm` here. */
+function localName(sent: string, batch: readonly LocalFile[]): string {
+  const [, index = '', rest = ''] = /^(\d+)_[^/]*(.*)$/s.exec(sent) ?? [];
+  const file = batch[Number(index)];
+  return index === '' || !file ? sent : `${file.name}${rest}`;
 }
 
 function* batches(files: readonly LocalFile[]): Generator<LocalFile[]> {

@@ -2,7 +2,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DemoEnvironment } from '../demo/environment.js';
-import { followStudy, pictureFolder, plainName, waitForModels, type DemoStudy, type StudyOutcome } from '../demo/session.js';
+import { followStudy, pictureFolder, plainName, savePreviews, waitForModels, type DemoStudy, type StudyOutcome } from '../demo/session.js';
 import { CommandError } from '../failure.js';
 import { writeFindings } from '../findings-table.js';
 import { Installation, type FileFate } from '../installation.js';
@@ -44,6 +44,7 @@ async function demo(options: DemoOptions): Promise<void> {
   const stop = new Promise<void>((resolve) => { stopping.signal.addEventListener('abort', () => { resolve(); }); });
   const onSignal = (): void => { if (stopping.signal.aborted) process.exit(1); else stopping.abort(); };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, onSignal);
+  const goOn = (): void => { if (stopping.signal.aborted) throw new CommandError('interrupted', 'Stopped before the findings were there'); };
   let close: (() => Promise<void>) | undefined;
   try {
     const [{ runRole }, { healthyImage, illImages }] = await Promise.all([import('../../roles/run.js'), import('../demo/phantoms.js')]);
@@ -59,12 +60,13 @@ async function demo(options: DemoOptions): Promise<void> {
     const images = [healthy, ill];
     const running = await starting;
     close = () => running.close();
+    goOn();
     const email = running.firstAdministrator?.email ?? environment.config.BOOTSTRAP_ADMIN_EMAIL;
     const { installation } = await Installation.signIn(running.url, email, environment.password);
     const models = await waitForModels(installation);
     steps.done('models', models.join(', '));
+    goOn();
 
-    const pictures = await pictureFolder();
     const uploadedAt = performance.now();
     const files = images.map(({ file, bytes }) => ({ name: file, content: new Blob([Uint8Array.from(bytes)]) }));
     const fates = input ? await uploadAll(installation, input, formFields(options), options.json === true) : await installation.upload(files);
@@ -74,15 +76,19 @@ async function demo(options: DemoOptions): Promise<void> {
     const studies = studiesOf(fates, uploadedAt, new Map(images.map(({ studyInstanceUid, truth }) => [studyInstanceUid, truth])));
     if (studies.length === 0) throw new CommandError('nothing-stored', 'None of the files was stored');
 
-    const outcomes: StudyOutcome[] = [];
+    const found: StudyOutcome[] = [];
     for (const study of studies) {
-      if (stopping.signal.aborted) break;
-      outcomes.push(...(await followStudy(installation, study, options.model, pictures, options.json === true)));
+      goOn();
+      found.push(...(await followStudy(installation, study, options.model, options.json === true)));
     }
-    steps.done('findings', `${steps.totalSeconds.toFixed(1)} s since the start`);
+    const secondsToFinding = steps.totalSeconds;
+    steps.done('findings', `${secondsToFinding.toFixed(1)} s since the start`);
+    const pictures = await pictureFolder();
+    const outcomes = await savePreviews(installation, found, pictures);
+    steps.done('previews');
     const upload = join(pictures, another.file);
     await writeFile(upload, another.bytes);
-    show(outcomes, { url: running.url, email, password: environment.password, upload, pictures: outcomes.flatMap(({ preview }) => preview ?? []), logFile: environment.logFile, isRunning: options.exit !== true }, refused, steps, options);
+    show(outcomes, { url: running.url, email, password: environment.password, upload, pictures: outcomes.flatMap(({ preview }) => preview ?? []), logFile: environment.logFile, isRunning: options.exit !== true }, refused, secondsToFinding, steps, options);
     if (outcomes.some(({ run }) => run.status === 'failed' || run.status === 'cancelled' || (!input && run.status !== 'succeeded'))) process.exitCode = 1;
     if (options.exit !== true) {
       if (!options.json) writeLine(`\n${paint('dim', 'Running until Ctrl-C.')}`);
@@ -103,10 +109,10 @@ async function demo(options: DemoOptions): Promise<void> {
   process.exit(process.exitCode ?? 0);
 }
 
-function show(outcomes: readonly StudyOutcome[], next: NextSteps, refused: readonly FileFate[], steps: Steps, { json }: DemoOptions): void {
+function show(outcomes: readonly StudyOutcome[], next: NextSteps, refused: readonly FileFate[], secondsToFinding: number, steps: Steps, { json }: DemoOptions): void {
   if (json) {
     writeJson({
-      url: next.url, docs: `${next.url}/docs`, email: next.email, password: next.password, secondsToFinding: Math.round(steps.totalSeconds * 10) / 10, steps: steps.timings,
+      url: next.url, docs: `${next.url}/docs`, email: next.email, password: next.password, secondsToFinding: Math.round(secondsToFinding * 10) / 10, steps: steps.timings,
       studies: outcomes.map(({ study, run, resultId, rows, preview }) => ({ studyInstanceUid: study.studyInstanceUid, file: study.name, truth: study.truth, analysisId: run.id, status: run.status, reason: run.reason ?? null, resultId, findings: rows, preview })),
       refused,
       next: curlLines(next),

@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync } from 'node:fs';
 import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { z } from 'zod';
 import { parseConfig, type Config } from '../../platform/config.js';
 import { createLogger, type Logger } from '../../platform/ops/logger.js';
@@ -16,7 +16,7 @@ export interface DemoEnvironment {
   dataDir: string;
   logFile: string;
   logger: Logger;
-  /** Removes everything but the log's file handle's owner; call it when the product has closed. */
+  /** Removes it all. To be called when the product has closed. */
   remove(): Promise<void>;
 }
 
@@ -51,7 +51,10 @@ export async function createEnvironment(host: string, port: number | undefined):
 async function relocatedDatabase(dataDir: string): Promise<string | undefined> {
   const state = await readFile(join(dataDir, 'postgres.json'), 'utf8').then((text): unknown => JSON.parse(text), () => undefined);
   const parsed = z.object({ location: z.string().min(1) }).safeParse(state);
-  return parsed.success && relative(dataDir, parsed.data.location).startsWith('..') ? parsed.data.location : undefined;
+  if (!parsed.success || !relative(dataDir, parsed.data.location).startsWith('..')) return undefined;
+  // It has a folder of its own, named after this data directory.
+  const { location } = parsed.data;
+  return basename(location) === 'postgres' ? dirname(location) : location;
 }
 
 function isFree(port: number, host: string): Promise<boolean> {

@@ -9,7 +9,7 @@ export interface DemoImage {
   bytes: Uint8Array;
 }
 
-const SIZE = 768;
+const SIZE = 640;
 
 /** A healthy child, made up. */
 export function healthyImage(): DemoImage {

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { z } from 'zod';
@@ -8,7 +8,8 @@ import type { Installation, Run } from '../installation.js';
 import { ProgressBar } from '../terminal.js';
 
 const ANALYSIS = 'chest-xray-classification';
-const PLAN_PATIENCE_MS = 15_000;
+/** A complete study without a run after this has no model whose domain fits. */
+const PLAN_PATIENCE_MS = 6_000;
 const MODELS_PATIENCE_MS = 60_000;
 
 /** A study that was uploaded. */
@@ -40,9 +41,10 @@ export async function waitForModels(installation: Installation): Promise<string[
   }
 }
 
-/** Follows the runs of a study, planned or else asked for, and saves the pictures of their results. */
-export async function followStudy(installation: Installation, study: DemoStudy, model: string | undefined, pictures: string, isQuiet: boolean): Promise<StudyOutcome[]> {
+/** Declares a study complete, so that nobody waits for more of it, and follows its runs, planned or else asked for. */
+export async function followStudy(installation: Installation, study: DemoStudy, model: string | undefined, isQuiet: boolean): Promise<StudyOutcome[]> {
   const bar = new ProgressBar(study.name, isQuiet);
+  await installation.json(`/api/v1/studies/${study.studyInstanceUid}/complete`, { method: 'POST' });
   const started = model === undefined ? await plannedRuns(installation, study.studyInstanceUid, bar) : [await installation.createRun({ analysis: ANALYSIS, studyInstanceUid: study.studyInstanceUid, model })];
   const outcomes: StudyOutcome[] = [];
   for (const [index, { id }] of started.entries()) {
@@ -51,13 +53,27 @@ export async function followStudy(installation: Installation, study: DemoStudy, 
     bar.update((index + 1) / started.length, run.status);
     const resultId = run.resultId ?? null;
     const result = resultId === null ? null : await installation.result(resultId);
-    const hasPicture = result !== null && run.status === 'succeeded';
-    const preview = hasPicture ? join(pictures, `${study.name}${started.length > 1 ? `-${String(index + 1)}` : ''}.png`) : null;
-    if (preview !== null && resultId !== null) await writeFile(preview, await installation.preview(resultId));
-    outcomes.push({ study, run, resultId, rows: findingRows(study.name, study.truth, run, result, seconds), preview });
+    outcomes.push({ study, run, resultId, rows: findingRows(study.name, study.truth, run, result, seconds), preview: null });
   }
   bar.finish();
   return outcomes;
+}
+
+/** Saves the picture of every result. @returns the outcomes with the paths of their pictures */
+export async function savePreviews(installation: Installation, outcomes: readonly StudyOutcome[], folder: string): Promise<StudyOutcome[]> {
+  const saved: StudyOutcome[] = [];
+  for (const outcome of outcomes) {
+    const { study, run, resultId } = outcome;
+    if (resultId === null || run.status !== 'succeeded') {
+      saved.push(outcome);
+      continue;
+    }
+    const ofStudy = outcomes.filter((other) => other.study === study);
+    const preview = join(folder, `${study.name}${ofStudy.length > 1 ? `-${String(ofStudy.indexOf(outcome) + 1)}` : ''}.png`);
+    await writeFile(preview, await installation.preview(resultId));
+    saved.push({ ...outcome, preview });
+  }
+  return saved;
 }
 
 /** The runs that the product planned by itself; where it planned none, one that says why. */
@@ -65,10 +81,7 @@ async function plannedRuns(installation: Installation, studyInstanceUid: string,
   for (const start = performance.now(); performance.now() - start < PLAN_PATIENCE_MS; ) {
     const runs = await installation.runsOf(studyInstanceUid);
     if (runs.length > 0) return runs;
-    const study = z.object({ state: z.string() }).safeParse(await installation.json(`/api/v1/studies/${studyInstanceUid}`));
-    bar.update(0, study.success && study.data.state === 'complete' ? 'complete, planning' : 'until the study is complete');
-    // A complete study without a run after this has no model whose domain fits.
-    if (study.success && study.data.state === 'complete' && performance.now() - start > 6_000) break;
+    bar.update(0, 'planning');
     await pause(100);
   }
   return [await installation.createRun({ analysis: ANALYSIS, studyInstanceUid })];
@@ -79,7 +92,6 @@ export async function pictureFolder(): Promise<string> {
   for (const folder of [resolve('healthvision-demo'), join(tmpdir(), `healthvision-demo-pictures-${String(process.pid)}`)]) {
     const writable = await mkdir(folder, { recursive: true }).then(() => writeFile(join(folder, '.writable'), '')).then(() => true, () => false);
     if (writable) {
-      const { rm } = await import('node:fs/promises');
       await rm(join(folder, '.writable'), { force: true });
       return folder;
     }

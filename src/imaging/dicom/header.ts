@@ -35,6 +35,8 @@ export interface ParsedInstance {
 export interface ParseOptions {
   /** Binary values up to this many bytes come along as InlineBinary. */
   inlineBinaryLimit?: number;
+  /** Bytes that a deflated data set may have when inflated; 1 GiB without it. */
+  maxInflatedBytes?: number;
 }
 
 const PIXEL_DATA = 0x7fe00010;
@@ -68,7 +70,7 @@ export function* parseInstance(size: number, options: ParseOptions = {}): Genera
   let inflated: Uint8Array | undefined;
   if (meta.transferSyntaxUid === DEFLATED_EXPLICIT_LITTLE) {
     // A deflate stream cannot be entered in the middle, so this one kind of file is held whole.
-    inflated = inflateDataSet(yield* fileWindow.readAll(dataSetStart));
+    inflated = inflateDataSet(yield* fileWindow.readAll(dataSetStart), options.maxInflatedBytes);
     walker = new ElementWalker(inflated.length, limit);
     walker.setWindow(0, inflated);
     window = new ReadWindow(walker);

@@ -9,11 +9,11 @@ const MAX_INFLATED_BYTES = 1024 * 1024 * 1024;
  * Inflates the data set of Deflated Explicit VR Little Endian. Computes long for large objects: call it in a thread
  * where that matters.
  *
- * @throws AppError `archive-bomb` beyond 1 GiB, or beyond 64 MiB at a ratio above 250; `truncated-file`; `invalid-dicom`
+ * @throws AppError `archive-bomb` beyond `maxBytes`, or beyond 64 MiB at a ratio above 250; `truncated-file`; `invalid-dicom`
  * @see PS3.5 A.5
  */
-export function inflateDataSet(deflated: Uint8Array): Uint8Array {
-  const maxOutputLength = Math.min(MAX_INFLATED_BYTES, Math.max(ALWAYS_ALLOWED_BYTES, deflated.length * MAX_RATIO));
+export function inflateDataSet(deflated: Uint8Array, maxBytes = MAX_INFLATED_BYTES): Uint8Array {
+  const maxOutputLength = Math.min(maxBytes, Math.max(ALWAYS_ALLOWED_BYTES, deflated.length * MAX_RATIO));
   try {
     return inflateRawSync(deflated, { maxOutputLength });
   } catch (error) {

@@ -25,7 +25,7 @@ function network(logit: (image: Float32Array) => number, map?: number[]): Sessio
   return {
     runs, inputNames: ['image'], outputNames: ['logits', 'map'], provider: 'test', inputShapes: {},
     run: (feeds) => {
-      const input = feeds['image'];
+      const input = feeds.image;
       if (!(input?.data instanceof Float32Array)) throw new Error('no image');
       const { data, dims } = input;
       const [count = 0] = dims;
@@ -33,7 +33,7 @@ function network(logit: (image: Float32Array) => number, map?: number[]): Sessio
       const size = data.length / count;
       const logits = Float32Array.from({ length: count }, (_, i) => logit(data.subarray(i * size, (i + 1) * size)));
       const outputs: Record<string, Tensor> = { logits: { data: logits, dims: [count, 1] } };
-      if (map) outputs['map'] = { data: Float32Array.from(map), dims: [1, 1, 4, 4] };
+      if (map) outputs.map = { data: Float32Array.from(map), dims: [1, 1, 4, 4] };
       return Promise.resolve(outputs);
     },
   };

@@ -9,7 +9,7 @@ import { centreSquare, crop, normalise, resize, toPlanes, type Crop, type Planes
 
 /** One image, ready for the network. */
 export interface ClassifierInput {
-  planes: Planes;
+  planes: Planes<Float32Array>;
   /** The part of the image that the network sees. */
   crop: Crop;
   image: { width: number; height: number };

@@ -17,7 +17,7 @@ const BATCH = 16;
  * @see Zeiler and Fergus 2014, section 4.2
  */
 export async function occlusionMaps(
-  input: Planes,
+  input: Planes<Float32Array>,
   baseline: readonly number[],
   batched: boolean,
   score: (batch: Float32Array, count: number) => Promise<number[][]>,
@@ -44,12 +44,12 @@ export async function occlusionMaps(
   return maps;
 }
 
-function channelMeans({ channels, width, height, data }: Planes): number[] {
+function channelMeans({ channels, width, height, data }: Planes<Float32Array>): number[] {
   const count = width * height;
   return Array.from({ length: channels }, (_, c) => data.subarray(c * count, (c + 1) * count).reduce((sum, value) => sum + value, 0) / count);
 }
 
-function hide(image: Float32Array, { channels, width, height }: Planes, grey: readonly number[], column: number, row: number, columns: number, rows: number): void {
+function hide(image: Float32Array, { channels, width, height }: Planes<Float32Array>, grey: readonly number[], column: number, row: number, columns: number, rows: number): void {
   const [cellWidth, cellHeight] = [width / columns, height / rows];
   const [left, right] = [Math.max(0, Math.round((column - 0.5) * cellWidth)), Math.min(width, Math.round((column + 1.5) * cellWidth))];
   const [top, bottom] = [Math.max(0, Math.round((row - 0.5) * cellHeight)), Math.min(height, Math.round((row + 1.5) * cellHeight))];

@@ -1,11 +1,12 @@
 import { weights } from '../render/resize.js';
 
-/** An image as a network wants it: `[channel, row, column]`. */
-export interface Planes {
+/** An image `[channel, row, column]`. */
+export interface Planes<Data extends Float32Array | Float64Array = Float64Array> {
   channels: 1 | 3;
   height: number;
   width: number;
-  data: Float32Array;
+  /** Doubles on the way: quantised networks magnify the last bit of a single, so it is rounded once, at the end. */
+  data: Data;
 }
 
 /** A rectangle in pixels of the whole image. */
@@ -23,7 +24,7 @@ const LUMA = [0.299, 0.587, 0.114] as const;
 export function toPlanes(image: { width: number; height: number; channels: 1 | 3; data: Uint8Array }, channels: 1 | 3): Planes {
   const { width, height } = image;
   const count = width * height;
-  const data = new Float32Array(channels * count);
+  const data = new Float64Array(channels * count);
   // Indices are in range throughout.
   for (let c = 0; c < channels; c++) {
     for (let i = 0; i < count; i++) {
@@ -43,7 +44,7 @@ export function centreSquare(width: number, height: number): Crop {
 
 export function crop(planes: Planes, area: Crop): Planes {
   if (area.width === planes.width && area.height === planes.height) return planes;
-  const data = new Float32Array(planes.channels * area.width * area.height);
+  const data = new Float64Array(planes.channels * area.width * area.height);
   for (let c = 0; c < planes.channels; c++) {
     for (let y = 0; y < area.height; y++) {
       const from = (c * planes.height + area.y + y) * planes.width + area.x;
@@ -62,7 +63,7 @@ export function resize(planes: Planes, width: number, height: number, interpolat
   const columns = weights(planes.width, width, interpolation);
   const rows = weights(planes.height, height, interpolation);
   const { channels } = planes;
-  const narrowed = new Float32Array(channels * planes.height * width);
+  const narrowed = new Float64Array(channels * planes.height * width);
   // Indices are in range throughout.
   for (let line = 0; line < channels * planes.height; line++) {
     for (const [x, taps] of columns.entries()) {
@@ -71,7 +72,7 @@ export function resize(planes: Planes, width: number, height: number, interpolat
       narrowed[line * width + x] = sum;
     }
   }
-  const data = new Float32Array(channels * height * width);
+  const data = new Float64Array(channels * height * width);
   for (let c = 0; c < channels; c++) {
     for (const [y, taps] of rows.entries()) {
       for (let x = 0; x < width; x++) {
@@ -84,8 +85,8 @@ export function resize(planes: Planes, width: number, height: number, interpolat
   return { channels, width, height, data };
 }
 
-/** (value / scale − mean) / std per channel. */
-export function normalise(planes: Planes, scale: number, mean: readonly number[], std: readonly number[]): Planes {
+/** (value / scale − mean) / std per channel, as the network takes it. */
+export function normalise(planes: Planes, scale: number, mean: readonly number[], std: readonly number[]): Planes<Float32Array> {
   const data = new Float32Array(planes.data.length);
   const count = planes.width * planes.height;
   for (let i = 0; i < data.length; i++) {

@@ -38,7 +38,7 @@ export function fitWithin(width: number, height: number, maxWidth = width, maxHe
 
 export interface Taps {
   first: number;
-  weights: Float32Array;
+  weights: Float64Array;
 }
 
 /**
@@ -54,7 +54,7 @@ export function weights(from: number, to: number, shrinking: 'area' | 'bilinear'
 function areaTaps(start: number, end: number, size: number): Taps {
   const first = Math.floor(start);
   const last = Math.min(Math.ceil(end), size);
-  const out = new Float32Array(last - first);
+  const out = new Float64Array(last - first);
   for (let i = first; i < last; i++) out[i - first] = (Math.min(end, i + 1) - Math.max(start, i)) / (end - start);
   return { first, weights: out };
 }
@@ -63,5 +63,5 @@ function linearTaps(position: number, size: number): Taps {
   const at = Math.min(Math.max(position, 0), size - 1);
   const first = Math.min(Math.floor(at), Math.max(size - 2, 0));
   const part = at - first;
-  return { first, weights: size === 1 ? Float32Array.of(1) : Float32Array.of(1 - part, part) };
+  return { first, weights: size === 1 ? Float64Array.of(1) : Float64Array.of(1 - part, part) };
 }

@@ -1,7 +1,7 @@
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { CATALOG } from '../../imaging/analyses/catalog.js';
 import type { StudyInput } from '../../imaging/analyses/analysis.js';
-import { parseManifest, type AnalysisName } from '../../imaging/model/manifest.js';
+import { parseManifest, type AnalysisName, type Manifest } from '../../imaging/model/manifest.js';
 import { AppError } from '../../kernel/errors.js';
 import { CONFIG, type Config } from '../../platform/config.js';
 import { LOGGER, type Logger } from '../../platform/ops/logger.js';
@@ -79,8 +79,18 @@ export class ModelsService implements OnModuleInit {
   private bestOf(analysis: AnalysisName, study: StudyInput, models: readonly ModelRow[]): ModelRow | undefined {
     const code = CATALOG[analysis];
     if (!code) return undefined;
-    const fitting = models.map((model) => ({ model, manifest: parseManifest(model.manifest) })).filter(({ manifest }) => code.fits(study, manifest));
+    const fitting = models.flatMap((model) => this.withManifest(model)).filter(({ manifest }) => code.fits(study, manifest));
     return (fitting.find(({ manifest }) => code.select(study, manifest).kind === 'selected') ?? fitting[0])?.model;
+  }
+
+  /** Empty for a row of a product that knew other manifests. */
+  private withManifest(model: ModelRow): { model: ModelRow; manifest: Manifest }[] {
+    try {
+      return [{ model, manifest: parseManifest(model.manifest) }];
+    } catch (err) {
+      this.logger.warn({ err, model: model.name, version: model.version }, 'the stored manifest of a model cannot be read');
+      return [];
+    }
   }
 
   private async named(asked: string): Promise<ModelRow | undefined> {

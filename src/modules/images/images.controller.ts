@@ -47,11 +47,11 @@ export class ImagesController {
       properties: {
         [FILE_FIELD]: { type: 'array', items: { type: 'string', format: 'binary' }, description: 'DICOM, ZIP of DICOM, gzip, PNG or JPEG; any number' },
         patientId: text('Pictures only', 'P-1024'),
-        patientAge: text('Years, 0 to 150; pictures only', '54'),
+        patientAge: text('Years, 0 to 150; pictures only', '4'),
         patientSex: { type: 'string', enum: ['M', 'F', 'O'], description: 'Pictures only' },
         modality: text('Pictures only; DX without it', 'DX'),
         bodyPart: text('Pictures only; CHEST without it', 'CHEST'),
-        viewPosition: text('Pictures only', 'PA'),
+        viewPosition: text('Pictures only', 'AP'),
       },
     },
   })

@@ -105,7 +105,7 @@ const MAX_HELD_BYTES = 128 * 1024 * 1024;
 
 /** Runs the parser over a draft. @throws what `parseInstance` throws; AppError `invalid-dicom` when it wants too much at once */
 async function readHeader(draft: BlobDraft, sizeBytes: number): Promise<ParsedInstance> {
-  const parser = parseInstance(sizeBytes);
+  const parser = parseInstance(sizeBytes, { maxInflatedBytes: MAX_HELD_BYTES });
   let step = parser.next();
   while (step.done !== true) {
     if (step.value.length > MAX_HELD_BYTES) throw new AppError('invalid-dicom', { detail: 'An element or a deflated data set is too large to be read.' });

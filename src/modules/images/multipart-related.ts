@@ -37,12 +37,16 @@ export function parseMediaType(header: string): MediaType {
 export async function* relatedParts(source: ByteSource, boundary: string): AsyncGenerator<RelatedPart> {
   if (boundary === '' || boundary.length > 70) throw new AppError('malformed-multipart', { detail: 'The boundary is missing or too long.' });
   const scanner = new BoundaryScanner(source, boundary);
-  await exhaust(scanner.untilBoundary());
-  while (await scanner.opensPart()) {
-    const headers = await scanner.headers();
-    const content = scanner.untilBoundary();
-    yield { headers, content };
-    await exhaust(content);
+  try {
+    await exhaust(scanner.untilBoundary());
+    while (await scanner.opensPart()) {
+      const headers = await scanner.headers();
+      const content = scanner.untilBoundary();
+      yield { headers, content };
+      await exhaust(content);
+    }
+  } finally {
+    await scanner.close();
   }
 }
 
@@ -55,6 +59,11 @@ class BoundaryScanner {
   constructor(source: ByteSource, boundary: string) {
     this.iterator = source[Symbol.asyncIterator]();
     this.delimiter = Buffer.from(`\r\n--${boundary}`, 'latin1');
+  }
+
+  /** Lets go of the source: a request whose reader still hangs on it cannot be read off after an early answer. */
+  async close(): Promise<void> {
+    await this.iterator.return?.();
   }
 
   /** Everything up to the next boundary, which is taken away. */

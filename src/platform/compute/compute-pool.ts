@@ -37,6 +37,8 @@ export class ComputePool implements OnApplicationShutdown {
     @Inject(LOGGER) private readonly logger: Logger,
     private readonly metrics: Metrics,
   ) {
+    // ONNX Runtime would send usage data to its maker. It reads the process's own environment, so not in the threads' copies.
+    process.env.ORT_DISABLE_TELEMETRY = '1';
     const settings: ThreadSettings = {
       session: {
         providers: config.EXECUTION_PROVIDERS, strict: config.EXECUTION_PROVIDERS_STRICT, gpuDeviceId: config.GPU_DEVICE_ID,
@@ -46,7 +48,7 @@ export class ComputePool implements OnApplicationShutdown {
       cache: CACHE,
     };
     this.threads = new ThreadPool(threadEntry(import.meta.url, './thread'), {
-      threads: config.WORKER_CONCURRENCY, timeoutMs: TIME_LIMIT_MS, resourceLimits: { maxOldGenerationSizeMb: HEAP_MB }, workerData: settings,
+      threads: config.WORKER_CONCURRENCY, timeoutMs: TIME_LIMIT_MS, resourceLimits: { maxOldGenerationSizeMb: HEAP_MB }, workerData: settings, native: true,
     });
   }
 
@@ -102,9 +104,9 @@ export class ComputePool implements OnApplicationShutdown {
       onProgress?.(message.stage, message.done);
       return;
     }
-    const { wanted, used } = message.fallback;
+    const { wanted, used, why } = message.fallback;
     this.metrics.providerFallbacks.inc({ wanted, used });
-    this.logger.warn({ model: manifest.name, version: manifest.version, digest, wanted, used }, 'execution provider not available, using the next one');
+    this.logger.warn({ model: manifest.name, version: manifest.version, digest, wanted, used, why }, 'execution provider not available, using the next one');
   }
 }
 

@@ -1,7 +1,10 @@
-import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import { env, InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { AppError } from '../../kernel/errors.js';
 import type { Session, Tensor } from '../../imaging/model/session.js';
 import { fromFloat16, toFloat16 } from './float16.js';
+
+// What matters is thrown or counted; the rest would go to standard error past the logger.
+env.logLevel = 'fatal';
 
 export type ExecutionProvider = 'cpu' | 'cuda' | 'tensorrt' | 'webgpu';
 
@@ -18,6 +21,8 @@ export interface SessionOptions {
 export interface Fallback {
   wanted: ExecutionProvider;
   used: ExecutionProvider;
+  /** What ONNX Runtime says; it speaks of libraries and operators, never of data. */
+  why: string;
 }
 
 export interface OnnxSession extends Session {
@@ -33,7 +38,7 @@ export interface OnnxSession extends Session {
  * @throws AppError `model-load-failed`, `out-of-memory`
  */
 export async function openOnnxSession(file: string, options: SessionOptions): Promise<OnnxSession> {
-  const failed: ExecutionProvider[] = [];
+  const failed: { wanted: ExecutionProvider; why: string }[] = [];
   let cause: unknown;
   for (const provider of options.strict ? options.providers.slice(0, 1) : options.providers) {
     try {
@@ -42,16 +47,15 @@ export async function openOnnxSession(file: string, options: SessionOptions): Pr
         intraOpNumThreads: options.intraOpThreads,
         interOpNumThreads: 1,
         graphOptimizationLevel: 'all',
-        // Errors are thrown; the rest would go to standard error past the logger.
         logSeverityLevel: 4,
       });
-      return wrap(session, provider, failed.map((wanted) => ({ wanted, used: provider })));
+      return wrap(session, provider, failed.map((failure) => ({ ...failure, used: provider })));
     } catch (error) {
       cause = error;
-      failed.push(provider);
+      failed.push({ wanted: provider, why: error instanceof Error ? error.message.slice(0, 500) : '' });
     }
   }
-  throw runtimeError(cause, `ONNX Runtime cannot load the model with ${failed.join(', ')}`);
+  throw runtimeError(cause, `ONNX Runtime cannot load the model with ${failed.map(({ wanted }) => wanted).join(', ')}`);
 }
 
 function providerOption(provider: ExecutionProvider, deviceId: number): InferenceSession.ExecutionProviderConfig {

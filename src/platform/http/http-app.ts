@@ -30,8 +30,8 @@ export async function createHttpApp(module: DynamicModule, config: Config, logge
     keepAliveTimeout: 75_000,
     routerOptions: { maxParamLength: 256 },
     frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
-      void reply.status(error.statusCode ?? 400).header('Content-Type', 'application/problem+json; charset=utf-8').header('X-Request-Id', String(request.id))
-        .send(JSON.stringify(problemOf(asAppError(error), String(request.id), languageOf(request.headers['accept-language']))));
+      void reply.status(error.statusCode ?? 400).header('Content-Type', 'application/problem+json; charset=utf-8').header('X-Request-Id', request.id)
+        .send(JSON.stringify(problemOf(asAppError(error), request.id, languageOf(request.headers['accept-language']))));
     },
   });
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, { logger: new NestLogger(logger), abortOnError: false, bodyParser: true, forceCloseConnections: true });
@@ -49,7 +49,7 @@ export async function createHttpApp(module: DynamicModule, config: Config, logge
 
 function addHooks(fastify: FastifyInstance, metrics: Metrics, logger: Logger): void {
   fastify.addHook('onRequest', async (request, reply) => {
-    void reply.header('X-Request-Id', String(request.id));
+    void reply.header('X-Request-Id', request.id);
     if (request.url.includes('\0') || request.url.includes('%00')) throw new AppError('bad-request', { detail: 'The URL holds a null character.' });
   });
   fastify.addHook('onResponse', async (request, reply) => {

@@ -136,7 +136,7 @@ function liftDefinitions(document: OpenAPIObject): OpenAPIObject {
     }
     return rest;
   };
-  const lifted = visit({ ...document, components: { ...document.components, schemas: { ...document.components?.schemas, Problem: withoutId(jsonSchema(problemSchema, 'output')['$defs'] && (jsonSchema(problemSchema, 'output')['$defs'] as Record<string, unknown>)['Problem']) } } }) as OpenAPIObject;
+  const lifted = visit({ ...document, components: { ...document.components, schemas: { ...document.components?.schemas, Problem: withoutId(jsonSchema(problemSchema, 'output').$defs && (jsonSchema(problemSchema, 'output').$defs as Record<string, unknown>).Problem) } } }) as OpenAPIObject;
   return { ...lifted, components: { ...lifted.components, schemas: { ...(lifted.components?.schemas), ...schemas, ...(lifted.components?.schemas) } as NonNullable<OpenAPIObject['components']>['schemas'] & object } };
 }
 

@@ -25,7 +25,7 @@ export class ProblemFilter implements ExceptionFilter {
     void reply
       .status(problem.status)
       .header('Content-Type', 'application/problem+json; charset=utf-8')
-      .send(JSON.stringify(problemOf(problem, String(request.id), languageOf(request.headers['accept-language']))));
+      .send(JSON.stringify(problemOf(problem, request.id, languageOf(request.headers['accept-language']))));
   }
 }
 

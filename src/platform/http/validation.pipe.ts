@@ -19,7 +19,7 @@ export class SchemaValidationPipe implements PipeTransform {
   }
 }
 
-type Issue = { message: string; path?: ReadonlyArray<PropertyKey | { key: PropertyKey }> | undefined; keys?: unknown };
+type Issue = { message: string; path?: readonly (PropertyKey | { key: PropertyKey })[] | undefined; keys?: unknown };
 
 function fieldErrors(issue: Issue): FieldError[] {
   const path = (issue.path ?? []).map((segment) => (typeof segment === 'object' ? segment.key : segment));

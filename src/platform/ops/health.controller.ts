@@ -1,4 +1,4 @@
-import { Controller, Get, HttpCode, Res } from '@nestjs/common';
+import { Controller, Get, HttpCode, Res, ServiceUnavailableException } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiServiceUnavailableResponse, ApiTags } from '@nestjs/swagger';
 import { HealthCheckService, HealthIndicatorService, type HealthCheckResult, type HealthIndicatorResult } from '@nestjs/terminus';
 import type { FastifyReply } from 'fastify';
@@ -45,7 +45,10 @@ export class HealthController {
         () => this.probe('storage', () => this.blobs.ping()),
       ])
       // Terminus throws its result inside a 503; here it is the answer, not an error.
-      .catch((error: { getResponse(): HealthCheckResult }) => error.getResponse());
+      .catch((error: unknown) => {
+        if (error instanceof ServiceUnavailableException) return error.getResponse() as HealthCheckResult;
+        throw error;
+      });
     void reply.status(result.status === 'ok' ? 200 : 503).header('Cache-Control', 'no-store');
     return result;
   }

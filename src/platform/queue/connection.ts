@@ -19,5 +19,5 @@ export function queueOptions(config: Config, databaseUrl: string): QueueOptions 
   setDefaultBackendFactory(createPostgresBackend);
   const connection = { ...poolOptions(databaseUrl, config), schema: QUEUE_SCHEMA, migrate: true, max: 4 };
   // QueueOptions is typed for Redis; the PostgreSQL backend reads the pool options that stand here.
-  return { connection: connection as unknown as QueueOptions['connection'] };
+  return { connection: connection };
 }

@@ -21,6 +21,8 @@ export class HandBack extends Error {
  * One job's handler. It re-reads the database, does nothing when the work is done or gone, and may run twice.
  * Wire it in the module's `.worker.ts`.
  */
+// The parameter ties a handler to its payload, where it is implemented.
+// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters
 export abstract class JobHandler<Payload = Record<string, never>> {
   abstract handle(payload: Payload, context: JobContext): Promise<void>;
 }

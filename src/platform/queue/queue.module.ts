@@ -6,6 +6,7 @@ import { queueOptions } from './connection.js';
 import { consumerOf, ConsumerLifecycle } from './consumers.js';
 import type { JobDefinition } from './job.js';
 import { Outbox } from './outbox.js';
+import { QUEUE_NAMES, QueueErrors } from './queue-errors.js';
 import { PROBE_QUEUE, QueueProbe } from './queue-probe.js';
 import { JOB_DEFINITIONS, RelayService } from './relay.service.js';
 import { SchedulesService } from './schedules.service.js';
@@ -19,7 +20,7 @@ export class QueueModule {
       module: QueueModule,
       global: true,
       imports: [connection(), BullModule.registerQueue({ name: PROBE_QUEUE })],
-      providers: [Outbox, QueueProbe],
+      providers: [Outbox, QueueProbe, QueueErrors, { provide: QUEUE_NAMES, useValue: [PROBE_QUEUE] }],
       exports: [Outbox, QueueProbe],
     };
   }
@@ -35,8 +36,9 @@ export class QueueModule {
       global: true,
       imports: [connection(), BullModule.registerQueue({ name: PROBE_QUEUE }, ...jobs.map(({ queue }) => ({ name: queue })))],
       providers: [
-        Outbox, QueueProbe, RelayService, SchedulesService, ConsumerLifecycle,
+        Outbox, QueueProbe, QueueErrors, RelayService, SchedulesService, ConsumerLifecycle,
         { provide: JOB_DEFINITIONS, useValue: jobs },
+        { provide: QUEUE_NAMES, useValue: [PROBE_QUEUE, ...jobs.map(({ queue }) => queue)] },
         ...consumed.map((definition) => consumerOf(definition, config)),
       ],
       exports: [Outbox, QueueProbe],

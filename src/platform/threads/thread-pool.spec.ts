@@ -1,8 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { threadEntry } from './thread-entry.js';
 import { ThreadPool, type ThreadPoolOptions } from './thread-pool.js';
 
-const entry = threadEntry(import.meta.url, '../../../test/support/misbehaving-thread');
+const entry = new URL('../../../test/support/misbehaving-thread.mjs', import.meta.url);
 const pools: ThreadPool[] = [];
 
 function poolOf(options: Partial<ThreadPoolOptions> = {}): ThreadPool {

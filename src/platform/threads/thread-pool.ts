@@ -1,7 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker, type ResourceLimits, type Transferable } from 'node:worker_threads';
 import { AppError } from '../../kernel/errors.js';
-import type { ThreadEntry } from './thread-entry.js';
-import { revive, type ReplyMessage, type TaskMessage } from './thread-protocol.js';
+import { revive, type LeaveMessage, type ReplyMessage, type TaskMessage } from './thread-protocol.js';
 
 export interface ThreadPoolOptions {
   threads: number;
@@ -12,7 +12,15 @@ export interface ThreadPoolOptions {
   resourceLimits?: ResourceLimits;
   /** Structured-cloneable; the thread finds it as `workerData`. */
   workerData?: unknown;
+  /**
+   * Its tasks call native code that must not be interrupted (ONNX Runtime: the whole process would abort). A thread that is to die
+   * is left behind and ends itself after the call; its task is rejected at once and another thread takes over.
+   */
+  native?: boolean;
 }
+
+/** How long `close` waits for threads in native code; beyond it they die with the process. */
+const LEAVE_MS = 20_000;
 
 export interface TaskOptions {
   transfer?: Transferable[];
@@ -44,6 +52,8 @@ interface Thread {
  */
 export class ThreadPool {
   private readonly threads = new Set<Thread>();
+  /** Left behind in native code. */
+  private readonly leaving = new Map<Thread, Promise<void>>();
   private readonly queue: Job[] = [];
   private readonly maxQueue: number;
   private readonly timeoutMs: number;
@@ -51,7 +61,7 @@ export class ThreadPool {
   private closed = false;
 
   constructor(
-    private readonly entry: ThreadEntry,
+    private readonly entry: URL,
     private readonly options: ThreadPoolOptions,
   ) {
     this.maxQueue = options.maxQueue ?? 256;
@@ -112,18 +122,22 @@ export class ThreadPool {
   async close(): Promise<void> {
     this.closed = true;
     for (const job of this.queue.splice(0)) job.settle.reject(new AppError('shutting-down'));
-    await Promise.all([...this.threads].map((thread) => this.kill(thread, new AppError('shutting-down'))));
+    const ended = Promise.all([...[...this.threads].map((thread) => this.kill(thread, new AppError('shutting-down'))), ...this.leaving.values()]);
+    const patience = new AbortController();
+    await Promise.race([ended, sleep(LEAVE_MS, undefined, { ref: false, signal: patience.signal }).catch(() => undefined)]);
+    patience.abort();
   }
 
   private idleThread(): Thread | undefined {
     for (const thread of this.threads) if (thread.job === undefined) return thread;
-    return this.threads.size < this.options.threads ? this.spawn() : undefined;
+    // Threads that were left behind in native code still take a core and memory each: as many again, and no more.
+    return this.threads.size < this.options.threads && this.leaving.size < 2 * this.options.threads ? this.spawn() : undefined;
   }
 
   private spawn(): Thread {
-    const worker = new Worker(this.entry.url, {
+    const worker = new Worker(this.entry, {
       // Flags of the parent, such as a debugger's port, are not the thread's.
-      execArgv: this.entry.execArgv,
+      execArgv: [],
       workerData: this.options.workerData,
       ...(this.options.resourceLimits === undefined ? {} : { resourceLimits: this.options.resourceLimits }),
     });
@@ -187,13 +201,26 @@ export class ThreadPool {
 
   private async kill(thread: Thread, reason: Error): Promise<void> {
     this.lose(thread, reason);
-    await thread.worker.terminate();
+    if (this.options.native !== true) {
+      await thread.worker.terminate();
+      return;
+    }
+    const left = new Promise<void>((resolve) => { thread.worker.once('exit', () => { this.leaving.delete(thread); resolve(); this.refill(); }); });
+    this.leaving.set(thread, left);
+    // The process must not end under it.
+    thread.worker.ref();
+    thread.worker.postMessage({ leave: true } satisfies LeaveMessage);
+    await left;
   }
 
   /** Takes a thread out, rejects its task and lets a fresh one take the next. Does nothing the second time. */
   private lose(thread: Thread, reason: Error): void {
     if (!this.threads.delete(thread)) return;
     this.release(thread)?.settle.reject(reason);
+    this.refill();
+  }
+
+  private refill(): void {
     if (this.closed || this.queue.length === 0) return;
     const replacement = this.idleThread();
     if (replacement !== undefined) this.next(replacement);

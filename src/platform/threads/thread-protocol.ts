@@ -6,6 +6,11 @@ export interface TaskMessage {
   task: unknown;
 }
 
+/** The thread ends itself as soon as it is back in its event loop. */
+export interface LeaveMessage {
+  leave: true;
+}
+
 /** An error in a form that can be cloned. */
 export type WireError = { code: ErrorCode; detail?: string } | { message: string; stack?: string };
 
@@ -21,7 +26,10 @@ export interface Answer {
 export function serveTasks(handle: (task: unknown, report: (progress: unknown) => void) => Promise<Answer>): void {
   if (parentPort === null) throw new Error('This module runs in a worker thread');
   const port = parentPort;
-  port.on('message', ({ id, task }: TaskMessage) => {
+  port.on('message', (message: TaskMessage | LeaveMessage) => {
+    // In a worker thread this ends the thread, not the process.
+    if ('leave' in message) process.exit();
+    const { id, task } = message;
     handle(task, (progress) => { port.postMessage({ id, progress } satisfies ReplyMessage); }).then(
       ({ result, transfer = [] }) => { port.postMessage({ id, result } satisfies ReplyMessage, transfer); },
       (error: unknown) => { port.postMessage({ id, error: describe(error) } satisfies ReplyMessage); },

@@ -56,7 +56,7 @@ describe('the image classifier gives what the original pipeline gives', () => {
     if (!(pixels instanceof Uint8Array) || !labels) throw new Error('unexpected archive');
     const images = Array.from({ length: labels.length }, (_, i): DisplayImage => ({ width: 28, height: 28, channels: 1, data: pixels.subarray(i * 784, (i + 1) * 784) }));
     const scores = (await predict(manifestOf('pneumoniamnist-vanilla'), vanilla ?? '', images)).map((row) => row[1] ?? NaN);
-    const truth = Array.from(labels, (label) => Number(label) === 1);
+    const truth = Array.from({ length: labels.length }, (_, i) => Number(labels[i]) === 1);
     const expected = reference['pneumoniamnist-vanilla'];
     expect(scores.length).toBe(624);
     for (const [i, probability] of expected.first.entries()) expect(scores[i]).toBeCloseTo(probability, 4);

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { request } from 'node:http';
+import { Agent, request, type ClientRequest } from 'node:http';
 import { join } from 'node:path';
 import { deflateRawSync, gzipSync } from 'node:zlib';
 import sharp from 'sharp';
@@ -38,6 +38,15 @@ function png(size = 32, fill = 90): Promise<Uint8Array> {
 function filesUnder(folder: string): string[] {
   if (!existsSync(folder)) return [];
   return readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => statSync(join(folder, name)).isFile());
+}
+
+function send(agent: Agent, method: string, path: string, headers: Record<string, string>): { request: ClientRequest; status: Promise<number | undefined> } {
+  const outgoing = request(`${product.url}${path}`, { agent, method, headers });
+  const status = new Promise<number | undefined>((resolve, reject) => {
+    outgoing.on('response', (response) => { response.resume().on('end', () => { resolve(response.statusCode); }); });
+    outgoing.on('error', reject);
+  });
+  return { request: outgoing, status };
 }
 
 async function isKnown(studyInstanceUid: string): Promise<boolean> {
@@ -259,6 +268,23 @@ describe('a request', () => {
     const response = await product.fetch('/api/v1/images', { method: 'POST', body: encoded.body, headers: { 'content-type': type }, duplex: 'half' });
     expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([413, 'payload-too-large']);
     expect(await isKnown(one.studyInstanceUid)).toBe(true);
+  });
+
+  it('that was answered before its end leaves the connection usable', async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const head = 'Content-Disposition: form-data; name="files"; filename="a.dcm"\r\nContent-Type: application/dicom\r\n\r\n';
+    const chunk = Buffer.concat([testInstance().bytes, Buffer.alloc(MAX_UPLOAD_BYTES / 3)]);
+    for (const [path, type] of [['/api/v1/images', 'multipart/form-data'], ['/dicom-web/studies', 'multipart/related']] as const) {
+      const early = send(agent, 'POST', path, { 'authorization': `Bearer ${await product.token()}`, 'content-type': `${type}; boundary=b` });
+      early.request.write(`--b\r\n${head}`);
+      for (let n = 0; n < 6; n++) early.request.write(chunk);
+      early.request.end('\r\n--b--\r\n');
+      expect(await early.status, path).toBe(413);
+      const next = send(agent, 'GET', '/health', {});
+      next.request.end();
+      expect(await Promise.race([next.status, new Promise((resolve) => setTimeout(resolve, 10_000, 'no answer'))]), path).toBe(200);
+    }
+    agent.destroy();
   });
 
   it('without a token or permission is refused before its body is read', async () => {

@@ -1,13 +1,11 @@
-import { AppError } from '../../src/kernel/errors.js';
-import { serveTasks } from '../../src/platform/threads/thread-protocol.js';
+import { AppError } from '../../dist/src/kernel/errors.js';
+import { serveTasks } from '../../dist/src/platform/threads/thread-protocol.js';
 
 /** A thread that does on command what threads must not do. */
-serveTasks(async (task) => {
-  // Only the pool's tests send messages here.
-  const { kind, value } = task as { kind: string; value?: number };
+serveTasks(async ({ kind, value }) => {
   switch (kind) {
     case 'double':
-      return { result: (value ?? 0) * 2 };
+      return { result: value * 2 };
     case 'sleep':
       await new Promise((resolve) => setTimeout(resolve, value));
       return { result: 'slept' };
@@ -18,13 +16,13 @@ serveTasks(async (task) => {
     case 'spin':
       for (;;) Math.sqrt(2);
     case 'exit':
-      process.exit(3);
+      return process.exit(3);
     case 'crash':
       setImmediate(() => { throw new Error('outside of any task'); });
       return new Promise(() => undefined);
     case 'memory': {
-      const hoard: number[][] = [];
-      for (;;) hoard.push(new Array<number>(100_000).fill(1));
+      const hoard = [];
+      for (;;) hoard.push(new Array(100_000).fill(1));
     }
     default:
       return { result: () => 'cannot be cloned' };
