@@ -18,6 +18,9 @@ export async function startProduct(env = {}, dataDir = temporaryDirectory()) {
     env: { PATH: process.env.PATH, HOME: process.env.HOME, PORT: '0', HOST: '127.0.0.1', DATA_DIR: dataDir, LOG_LEVEL: 'error', BOOTSTRAP_ADMIN_EMAIL: ADMIN.username, BOOTSTRAP_ADMIN_PASSWORD: ADMIN.password, ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  // A bench that fails leaves nothing running.
+  const kill = () => child.kill('SIGKILL');
+  process.on('exit', kill);
   const url = await new Promise((resolve, reject) => {
     child.once('exit', (code) => reject(new Error(`the product ended with ${code}`)));
     createInterface({ input: child.stdout }).on('line', (line) => {
@@ -41,6 +44,7 @@ export async function startProduct(env = {}, dataDir = temporaryDirectory()) {
       const gone = new Promise((resolve) => child.once('exit', resolve));
       child.kill('SIGTERM');
       await gone;
+      process.off('exit', kill);
     },
   };
 }

@@ -18,7 +18,7 @@ const product = await startProduct({ APP_ROLE: 'api' });
 const { wrapImage } = await import(pathToFileURL(join(ROOT, 'dist', 'src', 'imaging', 'dicom', 'wrap-image.js')).href);
 const uid = () => `2.25.${BigInt(`0x${randomUUID().replaceAll('-', '')}`)}`;
 const [studyInstanceUid, seriesInstanceUid] = [uid(), uid()];
-const makeInstance = ({ pixels }) => wrapImage({ pixels, width: BIG_ZIP_SIDE, height: BIG_ZIP_SIDE, channels: 1, bits: 12 }, { patientId: 'BENCH', modality: 'CR', studyInstanceUid, seriesInstanceUid, sopInstanceUid: uid() });
+const makeInstance = ({ pixels }) => wrapImage({ pixels, width: BIG_ZIP_SIDE, height: BIG_ZIP_SIDE, channels: 1, bits: 16 }, { patientId: 'BENCH', modality: 'CR', studyInstanceUid, seriesInstanceUid, sopInstanceUid: uid() });
 
 const before = product.residentBytes();
 let peak = before;

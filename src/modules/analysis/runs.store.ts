@@ -100,6 +100,8 @@ export class RunsStore {
         finished_at = now(), updated_at = now()
       WHERE institution_id = ${institutionId}::uuid AND study_id = ${studyId}::uuid AND status IN ('queued', 'running')
       RETURNING id`;
+    // Runs that were over keep their status; their results go with the study.
+    await prismaOf(tx).analysisRun.updateMany({ where: { institutionId, studyId, resultId: { not: null } }, data: { resultId: null, reasonCode: 'study-deleted', reasonDetail: 'The study was deleted, and its results with it' } });
     return rows.map(({ id }) => id);
   }
 }

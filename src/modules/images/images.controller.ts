@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { CONFIG, type Config } from '../../platform/config.js';
 import { CurrentPrincipal, RequirePermission, type Principal } from '../../platform/http/access.js';
+import { Idempotent } from '../../platform/http/idempotency.interceptor.js';
 import { Operation } from '../../platform/http/openapi.js';
 import { statusOf } from './fate.js';
 import { FILE_FIELD, readOff, uploadParts } from './image-upload.js';
@@ -37,6 +38,7 @@ export class ImagesController {
   ) {}
 
   @Post()
+  @Idempotent({ body: false })
   @RequirePermission('images:write')
   @ApiConsumes('multipart/form-data')
   @ApiBody({
@@ -64,7 +66,7 @@ export class ImagesController {
       207: { description: 'Some files are stored', schema: uploadAnswer, example: { items: [stored, refused] } },
       422: { description: 'No file is stored', schema: uploadAnswer, example: { items: [refused] } },
     },
-    problems: ['malformed-multipart', 'invalid-body', 'payload-too-large', 'unsupported-media-type', 'storage-full', 'storage-unavailable'],
+    problems: ['conflict', 'idempotency-key-reused', 'malformed-multipart', 'invalid-body', 'payload-too-large', 'unsupported-media-type', 'storage-full', 'storage-unavailable'],
   })
   async upload(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @CurrentPrincipal() { institutionId }: Principal): Promise<z.infer<typeof uploadAnswer>> {
     try {

@@ -13,6 +13,7 @@ import { PrincipalsService } from './principals.service.js';
 import { newApiKey, sha256Hex } from './secrets.js';
 import { PERMISSIONS } from './users.contract.js';
 
+const LATEST_EXPIRY = Date.UTC(2200, 0);
 const PREFIX_LENGTH = 9;
 
 const apiKeySchema = z
@@ -36,7 +37,7 @@ const createApiKey = z
   .strictObject({
     name: name.meta({ example: 'PACS gateway' }),
     scopes: z.array(z.enum(PERMISSIONS)).min(1).max(PERMISSIONS.length).meta({ example: ['images:write', 'results:read'] }),
-    expiresAt: z.iso.datetime({ offset: true }).refine((time) => Date.parse(time) > Date.now(), 'must lie in the future').nullish().meta({ example: '2031-01-01T00:00:00Z', description: 'Never when omitted' }),
+    expiresAt: z.iso.datetime({ offset: true }).refine((time) => Date.parse(time) > Date.now(), 'must lie in the future').refine((time) => Date.parse(time) < LATEST_EXPIRY, 'must lie before the year 2200').nullish().meta({ example: '2031-01-01T00:00:00Z', description: 'Never when omitted' }),
   })
   .meta({ id: 'CreateApiKey' });
 

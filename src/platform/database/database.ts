@@ -81,7 +81,9 @@ function isConflict(error: unknown): boolean {
   return error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2034';
 }
 
-const UNREACHABLE_CODES = new Set(['P1000', 'P1001', 'P1002', 'P1008', 'P1010', 'P1017', 'P2024', 'P2028', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOENT', '57P01', '57P02', '57P03', '08006', '08001', '53300']);
+const UNREACHABLE_CODES = new Set(['P1000', 'P1001', 'P1002', 'P1008', 'P1010', 'P1017', 'P2024', 'P2028', 'ECONNREFUSED', '57P01', '57P02', '57P03', '08006', '08001', '53300']);
+/** Of any socket or file: they speak of the database only inside an error of its client. */
+const SOCKET_CODES = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOENT']);
 
 /** Maps "PostgreSQL is away" in its many shapes to one code; other errors pass. */
 export function translate(error: unknown): unknown {
@@ -89,8 +91,9 @@ export function translate(error: unknown): unknown {
 }
 
 export function isDatabaseAway(error: unknown): boolean {
+  const ofClient = error instanceof Error && /^(PrismaClient|DriverAdapterError)/.test(error.name);
   for (let current: unknown = error, depth = 0; current instanceof Error && depth < 5; current = current.cause, depth++) {
-    if ('code' in current && typeof current.code === 'string' && UNREACHABLE_CODES.has(current.code)) return true;
+    if ('code' in current && typeof current.code === 'string' && (UNREACHABLE_CODES.has(current.code) || (ofClient && SOCKET_CODES.has(current.code)))) return true;
     if (current.name === 'PrismaClientInitializationError') return true;
     if (/Connection terminated|Can't reach database|server closed the connection|the database system is (starting up|shutting down|in recovery)|timeout exceeded when trying to connect|ECONNREFUSED|DatabaseNotReachable|ConnectionClosed/i.test(current.message)) return true;
   }

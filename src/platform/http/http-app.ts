@@ -5,7 +5,8 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import type { DynamicModule } from '@nestjs/common';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
+import { STATUS_CODES, type IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { AppError } from '../../kernel/errors.js';
 import type { Config } from '../config.js';
 import { NestLogger, type Logger } from '../ops/logger.js';
@@ -28,10 +29,12 @@ export async function createHttpApp(module: DynamicModule, config: Config, logge
     requestTimeout: 0,
     connectionTimeout: 120_000,
     keepAliveTimeout: 75_000,
+    clientErrorHandler: answerUnreadable,
     routerOptions: { maxParamLength: 256 },
     frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
-      void reply.status(error.statusCode ?? 400).header('Content-Type', 'application/problem+json; charset=utf-8').header('X-Request-Id', request.id)
-        .send(JSON.stringify(problemOf(asAppError(error), request.id, languageOf(request.headers['accept-language']))));
+      const problem = asAppError(error);
+      void reply.status(problem.status).header('Content-Type', 'application/problem+json; charset=utf-8').header('X-Request-Id', request.id)
+        .send(JSON.stringify(problemOf(problem, request.id, languageOf(request.headers['accept-language']))));
     },
   });
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, { logger: new NestLogger(logger), abortOnError: false, bodyParser: true, forceCloseConnections: true });
@@ -59,6 +62,18 @@ function addHooks(fastify: FastifyInstance, metrics: Metrics, logger: Logger): v
     logger[route === '/health' || route === '/ready' || route === '/metrics' ? 'trace' : 'info'](
       { requestId: request.id, method: request.method, route, status: reply.statusCode, ms: Math.round(reply.elapsedTime) }, 'request');
   });
+}
+
+/** Answers what Node's HTTP parser refuses, before there is a request. */
+function answerUnreadable(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const code = error.code === 'HPE_HEADER_OVERFLOW' ? 'headers-too-large' : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 'request-timeout' : 'bad-request';
+  const problem = problemOf(new AppError(code), randomUUID(), 'en');
+  const body = JSON.stringify(problem);
+  socket.end(`HTTP/1.1 ${String(problem.status)} ${STATUS_CODES[problem.status] ?? ''}\r\nContent-Type: application/problem+json; charset=utf-8\r\nX-Request-Id: ${problem.requestId}\r\nContent-Length: ${String(Buffer.byteLength(body))}\r\nConnection: close\r\n\r\n${body}`);
 }
 
 function requestId(request: IncomingMessage): string {

@@ -53,8 +53,9 @@ export class IdempotencyInterceptor implements NestInterceptor {
     if (!options || context.getType() !== 'http') return next.handle();
     const request = context.switchToHttp().getRequest<AuthenticatedRequest>();
     const key = request.headers['idempotency-key'];
+    if (key === undefined || !request.principal) return next.handle();
     const text = requestText(request, options);
-    if (key === undefined || text === undefined || !request.principal) return next.handle();
+    if (text === undefined) return next.handle();
     if (typeof key !== 'string' || !KEY_PATTERN.test(key)) throw new AppError('bad-request', { detail: 'Idempotency-Key must be 1 to 255 printable ASCII characters.' });
     const reply = context.switchToHttp().getResponse<FastifyReply>();
     const result = await this.store.claim(request.principal.id, key, text);
@@ -100,8 +101,9 @@ function requestText(request: AuthenticatedRequest, { body }: Required<Idempoten
     if (type !== undefined && !/^application\/([\w.-]+\+)?json\b/i.test(type)) return undefined;
     return `${request.method}\n${request.url}\n${canonicalJson(request.body)}`;
   }
+  if (length === undefined) return undefined;
   // A boundary is new with every multipart request.
-  return `${request.method}\n${request.url}\n${type?.split(';')[0]?.trim().toLowerCase() ?? ''}\n${length ?? ''}`;
+  return `${request.method}\n${request.url}\n${type?.split(';')[0]?.trim().toLowerCase() ?? ''}\n${length}`;
 }
 
 /** undefined for what must not be remembered: our own failures, and streams. */

@@ -14,6 +14,11 @@ export class ProblemFilter implements ExceptionFilter {
     const reply = host.switchToHttp().getResponse<FastifyReply>();
     const request = host.switchToHttp().getRequest<FastifyRequest>();
     const problem = asAppError(error);
+    if (hungUp(error, request)) {
+      this.logger.debug({ requestId: request.id }, 'the client hung up');
+      reply.raw.destroy();
+      return;
+    }
     if (problem.status >= 500) this.logger.error({ err: error, requestId: request.id, code: problem.code }, 'request failed');
     // Headers that were sent cannot be taken back (a stream broke in the middle): cut the connection, so the client knows.
     if (reply.sent || reply.raw.headersSent) {
@@ -38,6 +43,11 @@ export function asAppError(error: unknown): AppError {
   // Messages of the framework below 500 speak of the request's form ("Cannot GET /x", "Unexpected token"), never of its content.
   const detail = status === 404 ? 'There is no such route.' : error instanceof HttpException ? error.message : undefined;
   return new AppError(codeForStatus(status), { cause: error, ...(detail !== undefined && { detail }) });
+}
+
+/** The client went away while it sent: nobody is left to be answered, and nothing is wrong here. */
+function hungUp(error: unknown, request: FastifyRequest): boolean {
+  return request.raw.destroyed && error instanceof Error && 'code' in error && error.code === 'ECONNRESET';
 }
 
 function statusOf(error: unknown): number | undefined {

@@ -35,8 +35,8 @@ export function problemType(code: ErrorCode): string {
 /** The code that stands for a status which the framework chose. */
 export function codeForStatus(status: number): ErrorCode {
   const plain: Partial<Record<number, ErrorCode>> = {
-    400: 'bad-request', 401: 'unauthenticated', 403: 'forbidden', 404: 'not-found', 405: 'method-not-allowed', 406: 'not-acceptable',
-    409: 'conflict', 412: 'precondition-failed', 413: 'payload-too-large', 415: 'unsupported-media-type', 422: 'unprocessable', 429: 'too-many-requests', 503: 'shutting-down',
+    400: 'bad-request', 401: 'unauthenticated', 403: 'forbidden', 404: 'not-found', 405: 'method-not-allowed', 406: 'not-acceptable', 408: 'request-timeout',
+    409: 'conflict', 412: 'precondition-failed', 413: 'payload-too-large', 414: 'uri-too-long', 415: 'unsupported-media-type', 417: 'expectation-failed', 422: 'unprocessable', 429: 'too-many-requests', 431: 'headers-too-large', 503: 'shutting-down',
   };
   return plain[status] ?? (status < 500 ? 'bad-request' : 'internal');
 }

@@ -10,7 +10,6 @@ import { createLogger } from '../../../src/platform/ops/logger.js';
 import { Metrics } from '../../../src/platform/ops/metrics.js';
 import { modelsDirectory, PACKS } from './model-packs.js';
 
-
 const SIDE = 64;
 
 function radiograph(grey: number): { sopInstanceUid: string; frame: number; bytes: Uint8Array } {
