@@ -5,11 +5,11 @@ import sharp from 'sharp';
 import { percentile, report, startProduct } from './measure.mjs';
 
 if (process.argv.includes('--help')) {
-  console.log('usage: npm run bench:latency -- [--seconds N]   (default 10 per phase)');
+  console.log('usage: npm run bench:latency -- [--seconds N]   (default 6 per phase)');
   process.exit(0);
 }
 const index = process.argv.indexOf('--seconds');
-const SECONDS = index > 0 ? Number(process.argv[index + 1]) : 10;
+const SECONDS = index > 0 ? Number(process.argv[index + 1]) : 6;
 const LIMIT_MS = 50;
 
 const rows = [];
@@ -17,9 +17,10 @@ for (const roles of [['all'], ['api', 'worker']]) {
   const products = [await startProduct({ APP_ROLE: roles[0], SETTLE_SECONDS: '3600' })];
   if (roles[1]) products.push(await startProduct({ APP_ROLE: roles[1], SETTLE_SECONDS: '3600' }, products[0].dataDir));
   const [api] = products;
+  const studies = await uploadStudies(api, 12 * SECONDS);
+  await timeRequests(api, 3);
   const idle = await timeRequests(api, SECONDS);
-  const load = keepComputing(api);
-  await new Promise((resolve) => setTimeout(resolve, 2_000));
+  const load = keepComputing(api, studies);
   const busy = await timeRequests(api, SECONDS);
   const runs = await load.stop();
   for (const [phase, values] of [['idle', idle], ['computing', busy]]) {
@@ -44,17 +45,28 @@ async function timeRequests(product, seconds) {
   return values;
 }
 
-/** Uploads X-rays and asks for runs so that the worker never rests. */
-function keepComputing(product) {
+/** Uploads large X-rays; computing on them is what the worker is busy with later. */
+async function uploadStudies(product, count) {
+  const uids = [];
+  for (let seed = 0; seed < count; seed++) {
+    const form = new FormData();
+    for (const [name, value] of Object.entries({ patientId: `B${seed}`, patientAge: '3', modality: 'DX', bodyPart: 'CHEST', viewPosition: 'AP' })) form.append(name, value);
+    form.append('files', new Blob([await picture(seed)]), `x${seed}.png`);
+    const { items } = await (await product.fetch('/api/v1/images', { method: 'POST', body: form })).json();
+    uids.push(items[0].studyInstanceUid);
+  }
+  return uids;
+}
+
+/** Asks for one run after the other, so that the worker never rests; ends early when the studies are used up. */
+function keepComputing(product, studies) {
   let going = true;
   let runs = 0;
   const loop = (async () => {
-    for (let seed = 0; going; seed++) {
-      const form = new FormData();
-      for (const [name, value] of Object.entries({ patientId: `B${seed}`, patientAge: '3', modality: 'DX', bodyPart: 'CHEST', viewPosition: 'AP' })) form.append(name, value);
-      form.append('files', new Blob([await picture(seed)]), `x${seed}.png`);
-      const { items } = await (await product.fetch('/api/v1/images', { method: 'POST', body: form })).json();
-      await product.fetch('/api/v1/analyses', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ analysis: 'chest-xray-classification', studyInstanceUid: items[0].studyInstanceUid }) });
+    for (const studyInstanceUid of studies) {
+      if (!going) break;
+      let run = await (await product.fetch('/api/v1/analyses', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ analysis: 'chest-xray-classification', studyInstanceUid }) })).json();
+      await (await product.fetch(`/api/v1/analyses/${run.id}/events`)).text();
       runs++;
     }
   })();
@@ -62,9 +74,9 @@ function keepComputing(product) {
 }
 
 async function picture(seed) {
-  const side = 512;
+  const side = 2048;
   const pixels = Buffer.alloc(side * side);
-  for (let i = 0; i < pixels.length; i++) pixels[i] = ((i * 2654435761) >>> 24) ^ (seed & 255);
+  for (let i = 0; i < pixels.length; i++) pixels[i] = 128 + 80 * Math.sin(i / (40 + seed)) + (i % 17);
   return sharp(pixels, { raw: { width: side, height: side, channels: 1 } }).png({ compressionLevel: 1 }).toBuffer();
 }
 

@@ -3,8 +3,17 @@ import { randomBytes, randomUUID, createHash } from 'node:crypto';
 /** PS3.5 §9.1: at most 64 characters, components of digits without leading zeros. */
 const UID_PATTERN = /^(0|[1-9]\d*)(\.(0|[1-9]\d*))+$/;
 
+/** Whether a UID keeps to the standard: the form for UIDs that we make. */
 export function isDicomUid(value: unknown): value is string {
   return typeof value === 'string' && value.length <= 64 && UID_PATTERN.test(value);
+}
+
+/** As PS3.5 §9.1, but for the leading zeros that some devices write. */
+const UID_AS_FOUND_PATTERN = /^\d+(\.\d+)+$/;
+
+/** Whether a UID that others made can be worked with: the form to read files and look things up by. */
+export function isDicomUidAsFound(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= 64 && UID_AS_FOUND_PATTERN.test(value);
 }
 
 /** A new DICOM UID under the UUID root. @see PS3.5 B.2 */

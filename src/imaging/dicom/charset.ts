@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer';
+
 /**
  * Specific Character Set (0008,0005) to Unicode.
  *
@@ -104,6 +106,24 @@ function resets(byte: number, personName: boolean): boolean {
   return byte === 0x0a || byte === 0x0d || byte === 0x0c || byte === 0x09 || byte === 0x5c || (personName && (byte === 0x5e || byte === 0x3d));
 }
 
+/** How many stretches `decodeText` decodes apart at most; 0 for plain ASCII. */
+export function stretchCount(bytes: Uint8Array, set: CharacterSet): number {
+  let count = 0;
+  let breaks = 0;
+  let escaped = false;
+  let before = false;
+  for (const byte of bytes) {
+    const special = byte >= 0x80 || byte === ESC;
+    if (special && (byte === ESC || !before)) count++;
+    // A blank interrupts the stretches of two-byte sets, which only an escape sequence brings in.
+    if (byte === ESC) escaped = true;
+    else if (byte <= 0x20) breaks++;
+    before = special;
+  }
+  if (set.whole !== undefined || (set.initialG1 === undefined && !escaped)) return Math.min(count, 1);
+  return escaped ? count + breaks : count;
+}
+
 /**
  * Text of one element value, all its backslash-separated values together, as Unicode.
  * Bytes that mean nothing become U+FFFD; nothing is thrown.
@@ -124,11 +144,7 @@ export function decodeText(bytes: Uint8Array, set: CharacterSet, personName = fa
 
 /** 8-bit text without a declared character set breaks the standard; UTF-8 is recognisable, Latin-1 is the customary guess. */
 function decodeUndeclared(bytes: Uint8Array): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    return decoder('iso-8859-1').decode(bytes);
-  }
+  return decoder(isUtf8(bytes) ? 'utf-8' : 'iso-8859-1').decode(bytes);
 }
 
 function latin1(bytes: Uint8Array): string {
@@ -158,12 +174,17 @@ function decodeIso2022(bytes: Uint8Array, set: CharacterSet, personName: boolean
     if (byte < 0x80) {
       const wide = g0 === 'jisx0208' || g0 === 'jisx0212';
       if (byte <= 0x20 || !wide) {
-        if (resets(byte, personName)) {
-          g0 = set.initialG0;
-          g1 = set.initialG1;
-        }
-        text += String.fromCharCode(byte);
-        i += 1;
+        // What resets here leaves G0 at a one-byte set, so a stretch goes on to the next escape or G1 character.
+        let next = byte;
+        do {
+          if (resets(next, personName)) {
+            g0 = set.initialG0;
+            g1 = set.initialG1;
+          }
+          i += 1;
+          next = bytes[i] ?? ESC;
+        } while (!wide && next < 0x80 && next !== ESC);
+        text += latin1(bytes.subarray(start, i));
       } else {
         while (i < bytes.length && (bytes[i] ?? 0) > 0x20 && (bytes[i] ?? 0) < 0x80) i += 2;
         text += decodePlane(bytes.subarray(start, Math.min(i, bytes.length)), g0);

@@ -2,7 +2,8 @@ import { AppError } from '../../kernel/errors.js';
 import { characterSetOf, DEFAULT_CHARACTER_SET, type CharacterSet } from './charset.js';
 import type { DicomJson, DicomJsonElement } from './dicom-json.js';
 import { dictionaryVr, tagHex } from './dictionary.js';
-import { decodeValue, isBinaryVr } from './values.js';
+import { InlineBudget } from './inline-budget.js';
+import { decodeValue, isBinaryVr, pieceCount } from './values.js';
 
 export interface Encoding {
   readonly explicit: boolean;
@@ -26,11 +27,9 @@ const SPECIFIC_CHARACTER_SET = 0x00080005;
 const PIXEL_REPRESENTATION = 0x00280103;
 
 const MAX_DEPTH = 32;
-const MAX_ELEMENTS = 1_000_000;
-/** A single text value beyond this is left in the file like a binary one. */
-const MAX_TEXT_BYTES = 1 << 20;
-
 const MAX_UNKNOWN_SEQUENCE_BYTES = 16 << 20;
+/** A sequence is read as one stretch of the file; longer ones of known length are left there. */
+const MAX_SEQUENCE_BYTES = 32 << 20;
 
 /** VRs whose explicit form has two reserved bytes and a 32-bit length. PS3.5 table 7.1-1 */
 const LONG_VRS = new Set(['OB', 'OD', 'OF', 'OL', 'OV', 'OW', 'SQ', 'SV', 'UC', 'UN', 'UR', 'UT', 'UV']);
@@ -63,14 +62,14 @@ export interface ElementHeader {
 
 /**
  * Walks the elements of a data set over a window of the file. Every offset is absolute.
- * The walker trusts nothing: lengths are checked against their container, depth and element count are bounded.
+ * The walker trusts nothing: lengths are checked against their container, depth, elements and what is kept of them are bounded.
  */
 export class ElementWalker {
   readonly bulkData: BulkDataEntry[] = [];
   private bytes: Uint8Array = new Uint8Array(0);
   private view: DataView = new DataView(new ArrayBuffer(0));
   private windowStart = 0;
-  private elements = 0;
+  private readonly budget = new InlineBudget();
   private readonly rootScope: Scope = { charset: DEFAULT_CHARACTER_SET, signed: false };
 
   constructor(
@@ -140,13 +139,13 @@ export class ElementWalker {
    * May throw BytesNeeded; nothing has changed then, and the call can be repeated with a larger window.
    */
   readTopLevel(header: ElementHeader, encoding: Encoding, target: DicomJson): number {
-    const elements = this.elements;
+    const spent = this.budget.snapshot();
     const bulk = this.bulkData.length;
     try {
       return this.readElement(header, encoding, this.rootScope, target, '', 0, this.size);
     } catch (error) {
       if (error instanceof BytesNeeded) {
-        this.elements = elements;
+        this.budget.restore(spent);
         this.bulkData.length = bulk;
       }
       throw error;
@@ -154,7 +153,7 @@ export class ElementWalker {
   }
 
   private readElement(header: ElementHeader, encoding: Encoding, scope: Scope, target: DicomJson, path: string, depth: number, limit: number): number {
-    if (++this.elements > MAX_ELEMENTS) throw invalid('The data set has too many elements');
+    this.budget.countElement();
     const { tag, valueOffset, length } = header;
     const hex = tagHex(tag);
     let { vr } = header;
@@ -175,26 +174,34 @@ export class ElementWalker {
         ? new AppError('truncated-file', { detail: 'An element ends beyond the end of the file' })
         : invalid('An element is longer than the item that contains it');
     }
+    if (vr === 'SQ' && length > MAX_SEQUENCE_BYTES) return this.leave(hex, vr, valueOffset, length, target, path);
     if (vr === 'SQ') return this.readSequence(hex, valueOffset, length, encoding, scope, target, path, depth, limit);
     if (vr === 'UN' && encoding.explicit) {
       const known = dictionaryVr(tag, scope.signed);
-      if (known === 'SQ' && length <= MAX_UNKNOWN_SEQUENCE_BYTES) return this.readUnknownSequence(hex, valueOffset, length, scope, target, path, depth);
+      if (known === 'SQ' && length <= MAX_UNKNOWN_SEQUENCE_BYTES && this.budget.mayMisread) return this.readUnknownSequence(hex, valueOffset, length, scope, target, path, depth);
       // A relay without a dictionary wrote UN over what PS3.6 knows; its bytes are implicit little endian.
       if (known !== 'UN' && known !== 'SQ' && length < 0x10000) {
         vr = known;
         encoding = IMPLICIT_LITTLE;
       }
     }
-    if (isBinaryVr(vr) ? length > this.inlineBinaryLimit : length > MAX_TEXT_BYTES) {
-      target[hex] = { vr };
-      this.bulkData.push({ path: path + hex, vr, offset: valueOffset, length });
-      return end;
-    }
-    const element = decodeValue(this.slice(valueOffset, length), vr, encoding.littleEndian, scope.charset);
+    const topLevel = path === '';
+    const shortEnough = isBinaryVr(vr) ? length <= this.inlineBinaryLimit : InlineBudget.isShortEnough(length);
+    if (!shortEnough || !this.budget.hasRoomFor(length, topLevel)) return this.leave(hex, vr, valueOffset, length, target, path);
+    const bytes = this.slice(valueOffset, length);
+    if (!this.budget.take(length, pieceCount(bytes, vr, scope.charset), topLevel)) return this.leave(hex, vr, valueOffset, length, target, path);
+    const element = decodeValue(bytes, vr, encoding.littleEndian, scope.charset);
     if (tag === SPECIFIC_CHARACTER_SET) scope.charset = characterSetOf((element.Value ?? []).map((value) => (typeof value === 'string' ? value : '')));
     else if (tag === PIXEL_REPRESENTATION) scope.signed = element.Value?.[0] === 1;
     if ((tag & 0xffff) !== 0) target[hex] = element;
     return end;
+  }
+
+  /** Leaves a value in the file and returns the offset behind it. */
+  private leave(hex: string, vr: string, offset: number, length: number, target: DicomJson, path: string): number {
+    target[hex] = { vr };
+    this.bulkData.push({ path: path + hex, vr, offset, length });
+    return offset + length;
   }
 
   private readSequence(
@@ -213,7 +220,7 @@ export class ElementWalker {
         continue;
       }
       if (header.tag !== ITEM) throw invalid('A sequence holds something other than items');
-      if (++this.elements > MAX_ELEMENTS) throw invalid('The data set has too many elements');
+      this.budget.countElement();
       const item: DicomJson = {};
       at = this.readItem(item, header, encoding, scope, `${path}${hex}/${String(items.length)}/`, depth + 1, end);
       items.push(item);
@@ -249,9 +256,8 @@ export class ElementWalker {
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       this.bulkData.length = bulk;
-      target[hex] = { vr: 'UN' };
-      this.bulkData.push({ path: path + hex, vr: 'UN', offset, length });
-      return offset + length;
+      this.budget.countMisread();
+      return this.leave(hex, 'UN', offset, length, target, path);
     }
   }
 
@@ -259,7 +265,7 @@ export class ElementWalker {
     let at = offset;
     for (;;) {
       if (at + 8 > limit) throw this.unclosed(limit, 'Encapsulated data have no end');
-      if (++this.elements > MAX_ELEMENTS) throw invalid('The data set has too many elements');
+      this.budget.countElement();
       const header = this.header(at, encoding, false);
       if (header.tag === SEQUENCE_DELIMITER) return header.valueOffset;
       if (header.tag !== ITEM || header.length === UNDEFINED_LENGTH) throw invalid('Encapsulated data hold something other than fragments');

@@ -1,10 +1,11 @@
 import { AppError } from '../../kernel/errors.js';
+import { isDicomUidAsFound } from '../../kernel/uid.js';
 import { text } from './attributes.js';
 import type { DicomJson } from './dicom-json.js';
 import { BytesNeeded, ElementWalker, isKnownVr, UNDEFINED_LENGTH, type BulkDataEntry, type ElementHeader, type Encoding } from './elements.js';
 import { readFileMeta, type FileMeta } from './file-meta.js';
 import { inflateDataSet } from './inflate.js';
-import { locateFragments, type PixelDataLocation } from './pixel-location.js';
+import { locateFragments, MAX_FRAGMENTS, type PixelDataLocation } from './pixel-location.js';
 import { ReadWindow, type ReadRequest } from './read-window.js';
 import { DEFLATED_EXPLICIT_LITTLE, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE } from './transfer-syntax.js';
 
@@ -44,9 +45,6 @@ const FLOAT_PIXEL_DATA = 0x7fe00008;
 const DOUBLE_FLOAT_PIXEL_DATA = 0x7fe00009;
 const EXTENDED_OFFSET_TABLE = 0x7fe00001;
 const EXTENDED_OFFSET_TABLE_LENGTHS = 0x7fe00002;
-
-/** As PS3.5 §9.1, but for the leading zeros that some devices write. */
-const UID_AS_FOUND = /^\d+(\.\d+)+$/;
 
 /**
  * Reads a DICOM file up to its pixel data and finds where these lie. A coroutine: it asks for byte ranges and is answered
@@ -145,7 +143,7 @@ function* walkDataSet(window: ReadWindow, start: number, encoding: Encoding, att
       const { tag } = header;
       if (tag === PIXEL_DATA || tag === FLOAT_PIXEL_DATA || tag === DOUBLE_FLOAT_PIXEL_DATA) return { pixel: header, offset: at, tables };
       if (tag >>> 16 === 0xfffe) throw new AppError('invalid-dicom', { detail: 'A delimiter stands outside of any sequence' });
-      if ((tag === EXTENDED_OFFSET_TABLE || tag === EXTENDED_OFFSET_TABLE_LENGTHS) && header.length !== UNDEFINED_LENGTH) {
+      if ((tag === EXTENDED_OFFSET_TABLE || tag === EXTENDED_OFFSET_TABLE_LENGTHS) && header.length <= MAX_FRAGMENTS * 8) {
         const entries = uint64s(walker.slice(header.valueOffset, header.length), encoding.littleEndian);
         if (tag === EXTENDED_OFFSET_TABLE) tables.offsets = entries;
         else tables.lengths = entries;
@@ -189,11 +187,11 @@ function* locatePixelData(window: ReadWindow, pixel: ElementHeader, encoding: En
 function requiredUids(attributes: DicomJson): Pick<ParsedInstance, 'studyInstanceUid' | 'seriesInstanceUid' | 'sopInstanceUid' | 'sopClassUid'> {
   const sopClassUid = text(attributes, 'SOPClassUID');
   if (sopClassUid === undefined) throw new AppError('missing-sop-class');
-  if (!isUidAsFound(sopClassUid)) throw new AppError('missing-sop-class', { detail: 'The SOP Class UID is not a UID' });
+  if (!isDicomUidAsFound(sopClassUid)) throw new AppError('missing-sop-class', { detail: 'The SOP Class UID is not a UID' });
   const required = (keyword: string): string => {
     const uid = text(attributes, keyword);
     if (uid === undefined) throw new AppError('missing-uid', { detail: `${keyword} is missing` });
-    if (!isUidAsFound(uid)) throw new AppError('missing-uid', { detail: `${keyword} is not a UID` });
+    if (!isDicomUidAsFound(uid)) throw new AppError('missing-uid', { detail: `${keyword} is not a UID` });
     return uid;
   };
   return {
@@ -202,8 +200,4 @@ function requiredUids(attributes: DicomJson): Pick<ParsedInstance, 'studyInstanc
     studyInstanceUid: required('StudyInstanceUID'),
     seriesInstanceUid: required('SeriesInstanceUID'),
   };
-}
-
-function isUidAsFound(uid: string): boolean {
-  return uid.length <= 64 && UID_AS_FOUND.test(uid);
 }

@@ -32,7 +32,8 @@ export interface EncapsulatedPixelData extends PixelElement {
 
 export type PixelDataLocation = NativePixelData | EncapsulatedPixelData;
 
-const MAX_FRAGMENTS = 1 << 21;
+/** Of one object: half a million, more than the tiles of the largest slides. */
+export const MAX_FRAGMENTS = 1 << 19;
 const ITEM_WINDOW = 4096;
 const ITEM_HEADER = 8;
 
@@ -59,8 +60,10 @@ export function* locateFragments(
     const end = valueOffset + length;
     if (end > walker.size) throw truncated('A fragment ends beyond the end of the file');
     if (basicOffsets === undefined) {
-      if (!walker.covers(valueOffset, end)) yield* window.fill(at, end);
-      basicOffsets = uint32s(walker.slice(valueOffset, length), encoding.littleEndian);
+      // A table of more fragments than there may be is no table; the fragments tell where frames begin without it.
+      const tableBytes = length <= MAX_FRAGMENTS * 4 ? length : 0;
+      if (!walker.covers(valueOffset, valueOffset + tableBytes)) yield* window.fill(at, end);
+      basicOffsets = uint32s(walker.slice(valueOffset, tableBytes), encoding.littleEndian);
     } else {
       if (fragments.length === MAX_FRAGMENTS) throw new AppError('invalid-dicom', { detail: 'The pixel data have too many fragments' });
       fragments.push({ offset: valueOffset, length, startsImage: length >= 4 && startsImage(walker.slice(valueOffset, 4)) });

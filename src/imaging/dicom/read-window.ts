@@ -8,8 +8,8 @@ export interface ReadRequest {
 }
 
 const FIRST_BYTES = 64 * 1024;
-/** No single element that has to be read whole is larger than this. */
-const MAX_WINDOW_BYTES = 256 * 1024 * 1024;
+/** Nothing that has to be read in one piece, which is a sequence, is larger than this. */
+const MAX_WINDOW_BYTES = 64 * 1024 * 1024;
 /** Deflated files are held whole while they are inflated. */
 const MAX_DEFLATED_BYTES = 512 * 1024 * 1024;
 

@@ -1,8 +1,15 @@
-import { decodeText, type CharacterSet } from './charset.js';
+import { decodeText, stretchCount, type CharacterSet } from './charset.js';
 import type { DicomJsonElement, DicomJsonValue, PersonName } from './dicom-json.js';
 
 /** Bytes per unit of the VRs that DICOM JSON gives as base64. */
 const BINARY_UNITS: Record<string, number> = { OB: 1, UN: 1, OW: 2, OF: 4, OL: 4, OD: 8, OV: 8 };
+
+const NUMBER_WIDTHS: Record<string, number> = { US: 2, SS: 2, UL: 4, SL: 4, FL: 4, FD: 8, UV: 8, SV: 8, AT: 4 };
+const CHARSET_VRS = new Set(['PN', 'SH', 'LO', 'UC', 'ST', 'LT', 'UT']);
+const SINGLE_VALUE_VRS = new Set(['ST', 'LT', 'UT', 'UR']);
+const BACKSLASH = 0x5c;
+/** Decoding a stretch of a character set of its own takes as long as making four values. */
+const PIECES_PER_STRETCH = 4;
 
 export function isBinaryVr(vr: string): boolean {
   return vr in BINARY_UNITS;
@@ -19,6 +26,16 @@ export function decodeValue(bytes: Uint8Array, vr: string, littleEndian: boolean
   if (unit !== undefined) return { vr, InlineBinary: base64(littleEndian || unit === 1 ? bytes : swapped(bytes, unit)) };
   const values = read(bytes, vr, littleEndian, charset);
   return values.length === 0 ? { vr } : { vr, Value: values };
+}
+
+/** The values that `decodeValue` makes of the bytes, and the stretches that it decodes apart: its cost beside the bytes. */
+export function pieceCount(bytes: Uint8Array, vr: string, charset: CharacterSet): number {
+  if (isBinaryVr(vr)) return 1;
+  const width = NUMBER_WIDTHS[vr];
+  if (width !== undefined) return Math.ceil(bytes.length / width);
+  let pieces = 1;
+  if (!SINGLE_VALUE_VRS.has(vr)) for (const byte of bytes) if (byte === BACKSLASH) pieces++;
+  return CHARSET_VRS.has(vr) ? pieces + PIECES_PER_STRETCH * stretchCount(bytes, charset) : pieces;
 }
 
 function read(bytes: Uint8Array, vr: string, little: boolean, charset: CharacterSet): DicomJsonValue[] {
@@ -125,7 +142,7 @@ function numeric(text: string, pattern: RegExp): DicomJsonValue {
 
 /** @see PS3.5 §6.2.1.1 for the component groups */
 function personNameOf(text: string): PersonName {
-  const [alphabetic = '', ideographic = '', phonetic = ''] = text.split('=').map(trimEnd);
+  const [alphabetic = '', ideographic = '', phonetic = ''] = text.split('=', 3).map(trimEnd);
   const name: PersonName = {};
   if (alphabetic !== '') name.Alphabetic = alphabetic;
   if (ideographic !== '') name.Ideographic = ideographic;

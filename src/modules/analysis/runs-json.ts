@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { ANALYSIS_NAMES } from '../../imaging/model/manifest.js';
-import { isDicomUid } from '../../kernel/uid.js';
+import { isDicomUidAsFound } from '../../kernel/uid.js';
 import { pageQuery, pageSchema } from '../../platform/http/page.js';
 import { RUN_STATUSES, type RunRow } from './runs.store.js';
 
 const PRIORITIES = ['stat', 'routine', 'research'] as const;
 
-const uid = z.string().max(64).refine(isDicomUid, 'must be a DICOM UID').meta({ example: '2.25.314159265358979323846264338327950288' });
+const uid = z.string().max(64).refine(isDicomUidAsFound, 'must be a DICOM UID').meta({ example: '2.25.314159265358979323846264338327950288' });
 
 export const newAnalysisSchema = z
   .strictObject({

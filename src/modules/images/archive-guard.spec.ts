@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { assertPlausibleRatio, judgeEntry, type EntryHeader } from './archive-guard.js';
+import { assertPlausibleRatio, InflationBudget, judgeEntry, type EntryHeader } from './archive-guard.js';
 
 const MiB = 1024 * 1024;
 const entry = (over: Partial<EntryHeader>): EntryHeader => ({ name: 'series/1.dcm', compressedBytes: 1000, inflatedBytes: 2000, method: 8, encrypted: false, ...over });
@@ -36,5 +36,15 @@ describe('assertPlausibleRatio', () => {
     expect(() => { assertPlausibleRatio(9 * MiB, 10); }).not.toThrow();
     expect(() => { assertPlausibleRatio(64 * MiB, 256 * 1024); }).not.toThrow();
     expect(() => { assertPlausibleRatio(64 * MiB, 64 * 1024); }).toThrow(expect.objectContaining({ code: 'archive-bomb' }));
+  });
+});
+
+describe('InflationBudget', () => {
+  it('is spent to its last byte, and what does not fit leaves the rest', () => {
+    const budget = new InflationBudget(10);
+    budget.spend(6);
+    expect(() => { budget.spend(5); }).toThrow(expect.objectContaining({ code: 'archive-bomb' }));
+    expect(() => { budget.spend(4); }).not.toThrow();
+    expect(() => { budget.spend(1); }).toThrow(expect.objectContaining({ code: 'archive-bomb' }));
   });
 });

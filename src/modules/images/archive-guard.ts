@@ -6,8 +6,21 @@ export type ArchiveMember = { name: string; content: ByteSource } | { name: stri
 
 export interface ArchiveLimits {
   entries: number;
-  /** Of all entries together, inflated. */
-  totalBytes: number;
+  /** Of the request, which may carry several archives. */
+  budget: InflationBudget;
+}
+
+/** The inflated bytes that one request may make, over all its archives and gzip files, those inside of archives included. */
+export class InflationBudget {
+  private spentBytes = 0;
+
+  constructor(private readonly limitBytes: number) {}
+
+  /** Takes `bytes` off, or nothing when they are more than is left. @throws AppError `archive-bomb` */
+  spend(bytes: number): void {
+    if (this.spentBytes + bytes > this.limitBytes) throw new AppError('archive-bomb', { detail: `The compressed files of a request may expand to ${String(this.limitBytes)} bytes.` });
+    this.spentBytes += bytes;
+  }
 }
 
 /** Deflate cannot do better than 1032:1, so what comes near it beyond a few megabytes is padding with intent. */

@@ -30,7 +30,6 @@ export async function* readArchive(path: string, limits: ArchiveLimits): AsyncGe
 }
 
 async function* membersOf(zip: ZipFile, limits: ArchiveLimits): AsyncGenerator<ArchiveMember> {
-  let totalBytes = 0;
   for await (const entry of directoryOf(zip)) {
     const name = yauzl.getFileNameLowLevel(entry.generalPurposeBitFlag, entry.fileNameRaw, entry.extraFields, true);
     const verdict = judgeEntry({ name, compressedBytes: entry.compressedSize, inflatedBytes: entry.uncompressedSize, method: entry.compressionMethod, encrypted: entry.isEncrypted() });
@@ -40,8 +39,7 @@ async function* membersOf(zip: ZipFile, limits: ArchiveLimits): AsyncGenerator<A
       continue;
     }
     // The announced size binds: yauzl ends an entry that inflates to more.
-    totalBytes += entry.uncompressedSize;
-    if (totalBytes > limits.totalBytes) throw new AppError('archive-bomb', { detail: `An archive may expand to ${String(limits.totalBytes)} bytes.` });
+    limits.budget.spend(entry.uncompressedSize);
     const content = contentOf(zip, entry);
     try {
       yield { name, content };

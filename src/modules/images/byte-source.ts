@@ -29,7 +29,7 @@ async function* replay(chunks: Uint8Array[], rest: AsyncIterator<Uint8Array>): A
   for (let step = await rest.next(); step.done !== true; step = await rest.next()) yield step.value;
 }
 
-/** Counts the bytes of one request over all its parts. */
+/** Counts the bytes of one request. */
 export class UploadMeter {
   private bytes = 0;
 
@@ -43,10 +43,15 @@ export class UploadMeter {
   /** Passes `source` on. @throws AppError `payload-too-large` as soon as the request exceeds the limit */
   async *measure(source: ByteSource): AsyncGenerator<Uint8Array> {
     for await (const chunk of source) {
-      this.bytes += chunk.byteLength;
-      if (this.bytes > this.limitBytes) throw this.tooLarge();
+      this.count(chunk.byteLength);
       yield chunk;
     }
+  }
+
+  /** @throws AppError `payload-too-large` as soon as the request exceeds the limit */
+  count(bytes: number): void {
+    this.bytes += bytes;
+    if (this.bytes > this.limitBytes) throw this.tooLarge();
   }
 
   private tooLarge(): AppError {

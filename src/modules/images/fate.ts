@@ -48,3 +48,20 @@ export function statusOf(fates: readonly FileFate[]): 201 | 207 | 422 {
   if (refused === 0) return 201;
   return refused < fates.length ? 207 : 422;
 }
+
+/**
+ * An error of a whole request, with the number of files that it stored before: they stay, and nobody else tells of them.
+ *
+ * @returns an AppError of the same code; anything else as it is
+ */
+export function withStored(error: unknown, fates: readonly Pick<FileFate, 'status'>[]): unknown {
+  const stored = fates.filter(({ status }) => status === 'stored').length;
+  if (!(error instanceof AppError) || stored === 0) return error;
+  const note = `${stored === 1 ? '1 file of this request was' : `${String(stored)} files of this request were`} stored before the error.`;
+  return new AppError(error.code, {
+    detail: error.detail === undefined ? note : `${error.detail} ${note}`,
+    cause: error,
+    ...(error.errors && { errors: error.errors }),
+    ...(error.retryAfterSeconds !== undefined && { retryAfterSeconds: error.retryAfterSeconds }),
+  });
+}

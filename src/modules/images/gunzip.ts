@@ -1,15 +1,16 @@
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { AppError } from '../../kernel/errors.js';
-import { assertPlausibleRatio } from './archive-guard.js';
+import { assertPlausibleRatio, type InflationBudget } from './archive-guard.js';
 import type { ByteSource } from './byte-source.js';
 
 /**
  * Inflates a gzip file as it comes in.
  *
+ * @param budget  what the request may inflate yet
  * @throws AppError `archive-bomb`, `truncated-file`, `invalid-archive`; what `source` throws
  */
-export async function* gunzip(source: ByteSource): AsyncGenerator<Uint8Array> {
+export async function* gunzip(source: ByteSource, budget: InflationBudget): AsyncGenerator<Uint8Array> {
   const inflate = createGunzip();
   const feeding = pipeline(source, inflate);
   // Reported by the loop below; without this a consumer that stops early would leave a rejection that nobody awaits.
@@ -21,6 +22,7 @@ export async function* gunzip(source: ByteSource): AsyncGenerator<Uint8Array> {
       const bytes = chunk as Uint8Array;
       inflatedBytes += bytes.byteLength;
       assertPlausibleRatio(inflatedBytes, inflate.bytesWritten);
+      budget.spend(bytes.byteLength);
       yield bytes;
     }
     await feeding;

@@ -7,6 +7,7 @@ import { CurrentPrincipal, RequirePermission, type Principal } from '../../platf
 import { Idempotent } from '../../platform/http/idempotency.interceptor.js';
 import { Operation } from '../../platform/http/openapi.js';
 import { statusOf } from './fate.js';
+import { PICTURE_MODALITIES } from './image-fields.js';
 import { FILE_FIELD, readOff, uploadParts } from './image-upload.js';
 import { UploadService } from './upload.service.js';
 
@@ -51,7 +52,7 @@ export class ImagesController {
         patientId: text('Pictures only', 'P-1024'),
         patientAge: text('Years, 0 to 150; pictures only', '4'),
         patientSex: { type: 'string', enum: ['M', 'F', 'O'], description: 'Pictures only' },
-        modality: text('Pictures only; DX without it', 'DX'),
+        modality: { type: 'string', enum: [...PICTURE_MODALITIES], description: 'Pictures only; DX without it' },
         bodyPart: text('Pictures only; CHEST without it', 'CHEST'),
         viewPosition: text('Pictures only', 'AP'),
       },

@@ -72,6 +72,8 @@ export class IngestService {
   private async store(draft: BlobDraft, digest: BlobDigest, parsed: ParsedInstance, target: IngestTarget): Promise<'stored' | 'duplicate'> {
     const { institutionId } = target;
     const blobKey = blobKeyOf(institutionId, parsed.studyInstanceUid);
+    // First of all, since it may refuse the file: nothing is reserved then that a sweep would have to undo.
+    const record = instanceRecord(parsed, { institutionId, blobKey, derived: target.derived ?? false, ...digest });
     const known = await this.database.transaction({ institutionId }, async (tx) => {
       const found = await this.instances.find(tx, institutionId, parsed.sopInstanceUid);
       if (!found) await this.tombstones.reserve(tx, blobKey);
@@ -80,7 +82,7 @@ export class IngestService {
     if (known) return assertSame(known, parsed, digest);
     try {
       await draft.commit(blobKey);
-      await this.insertRows(instanceRecord(parsed, { institutionId, blobKey, derived: target.derived ?? false, ...digest }));
+      await this.insertRows(record);
       return 'stored';
     } catch (error) {
       // Whether a failed commit reached the database is not known; the tombstone is, so the sweep decides, not we.

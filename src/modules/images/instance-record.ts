@@ -48,7 +48,11 @@ export interface StoredBytes extends BlobDigest {
 
 const LARGEST_INT4 = 2 ** 31 - 1;
 
-/** Picks the columns out of a parsed instance. Values that do not fit a column are left to `attributes`. */
+/**
+ * Picks the columns out of a parsed instance. Values that do not fit a column are left to `attributes`.
+ *
+ * @throws AppError `invalid-dicom` when the values are more than a row may hold
+ */
 export function instanceRecord(parsed: ParsedInstance, bytes: StoredBytes): InstanceRecord {
   const { attributes } = parsed;
   const word = (keyword: string): string | null => {

@@ -23,7 +23,7 @@ export class PictureService {
   ) {}
 
   /** Wraps a picture and stores it. The same picture with the same fields is the same instance. Throws as `IngestService.ingest` does. */
-  async ingestPicture(file: SpooledFile, fields: ReadonlyMap<string, string>, institutionId: string): Promise<Fate> {
+  async ingestPicture(file: SpooledFile, fields: ReadonlyMap<string, readonly string[]>, institutionId: string): Promise<Fate> {
     try {
       const described = parseImageFields(fields);
       if (file.sizeBytes > MAX_PICTURE_BYTES) throw new AppError('image-too-large');

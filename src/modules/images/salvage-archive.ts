@@ -47,7 +47,6 @@ export async function* salvageArchive(path: string, limits: ArchiveLimits): Asyn
 
 class SalvageWalk {
   private at = 0;
-  private totalBytes = 0;
   private entries = 0;
 
   constructor(private readonly handle: FileHandle, private readonly path: string, private readonly size: number, private readonly limits: ArchiveLimits) {}
@@ -105,9 +104,8 @@ class SalvageWalk {
         // Readables in byte mode give buffers.
         const bytes = chunk as Buffer;
         inflatedBytes += bytes.length;
-        this.totalBytes += bytes.length;
-        if (this.totalBytes > this.limits.totalBytes) throw new AppError('archive-bomb', { detail: `An archive may expand to ${String(this.limits.totalBytes)} bytes.` });
         if (inflate) assertPlausibleRatio(inflatedBytes, inflate.bytesWritten);
+        this.limits.budget.spend(bytes.length);
         checksum = crc32(bytes, checksum);
         yield bytes;
       }

@@ -1,13 +1,23 @@
 import type { DicomJson } from '../../imaging/dicom/dicom-json.js';
+import { AppError } from '../../kernel/errors.js';
 
 /** What PostgreSQL's jsonb refuses: the null character and halves of surrogate pairs. */
 const UNSTORABLE = /\\u0000|\\ud[89a-f]/i;
 
-/** The data set as JSON text that jsonb takes; damaged characters of damaged files become U+FFFD. */
+/** jsonb has limits of its own, and the database holds several copies of a value while it stores it. */
+const MAX_JSON_BYTES = 32 << 20;
+
+/**
+ * The data set as JSON text that jsonb takes; damaged characters of damaged files become U+FFFD.
+ *
+ * @throws AppError `invalid-dicom` beyond 32 MiB of UTF-8
+ */
 export function storableJson(attributes: DicomJson): string {
   const json = JSON.stringify(attributes);
   // JSON.stringify escapes exactly these, so a clean text, which nearly all are, needs no second pass.
-  return UNSTORABLE.test(json) ? JSON.stringify(attributes, (_key, value: unknown) => (typeof value === 'string' ? storableText(value) : value)) : json;
+  const storable = UNSTORABLE.test(json) ? JSON.stringify(attributes, (_key, value: unknown) => (typeof value === 'string' ? storableText(value) : value)) : json;
+  if (Buffer.byteLength(storable) > MAX_JSON_BYTES) throw new AppError('invalid-dicom', { detail: 'The values of the data set are too many to be stored' });
+  return storable;
 }
 
 /** Text that a column of PostgreSQL takes. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Fate } from './fate.js';
-import { stowResponse } from './stow-response.js';
+import { stowResponse, studiesUrlOf } from './stow-response.js';
 
 const URL = 'https://pacs.test/dicom-web/studies';
 const stored = (instance: string, study = '1.2'): Fate => ({ status: 'stored', studyInstanceUid: study, seriesInstanceUid: `${study}.3`, sopInstanceUid: instance, sopClassUid: '1.2.840.10008.5.1.4.1.1.2' });
@@ -36,5 +36,24 @@ describe('stowResponse', () => {
     expect(status).toBe(409);
     expect(body['00081199']).toBeUndefined();
     expect(body['00081198']?.Value?.[0]).toMatchObject({ '00081155': { Value: ['1.2.3.4'] }, '00081197': { Value: [reason] } });
+  });
+});
+
+describe('studiesUrlOf', () => {
+  const of = (host: string, publicUrl?: string, protocol = 'http'): string => studiesUrlOf({ publicUrl, protocol, host });
+
+  it('takes the configured address, or else the host of the request', () => {
+    expect(of('evil.test', 'https://pacs.test')).toBe('https://pacs.test/dicom-web/studies');
+    expect(of('pacs.test:8080')).toBe('http://pacs.test:8080/dicom-web/studies');
+    expect(of('pacs_1.test', undefined, 'https')).toBe('https://pacs_1.test/dicom-web/studies');
+    expect(of('[::1]:8080')).toBe('http://[::1]:8080/dicom-web/studies');
+  });
+
+  it.each(['', 'a b', 'user@evil.test', 'pacs.test/x?', 'pacs.test#', '"><script>', 'a\\b', 'pacs.test:x', 'pacs.test:', 'x'.repeat(254)])('mints no address out of the host %j', (host) => {
+    expect(of(host)).toBe('/dicom-web/studies');
+  });
+
+  it('mints no scheme out of a header either', () => {
+    expect(of('pacs.test', undefined, 'javascript')).toBe('http://pacs.test/dicom-web/studies');
   });
 });

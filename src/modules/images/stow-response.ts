@@ -27,6 +27,20 @@ export interface StowResponse {
   body: DicomJson;
 }
 
+/** `host`, `host:port`, `[IPv6]:port`. RFC 3986 §3.2.2 without what no name of a server holds */
+const HOST_PATTERN = /^(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?$/;
+
+/**
+ * Where the studies lie, for Retrieve URLs. Clients keep these, so nothing but a host may come from the request's headers;
+ * without one the URL is relative to the request's.
+ *
+ * @param publicUrl  wins when it is set
+ */
+export function studiesUrlOf({ publicUrl, protocol, host }: { publicUrl: string | undefined; protocol: string; host: string }): string {
+  const origin = HOST_PATTERN.test(host) ? `${protocol === 'https' ? 'https' : 'http'}://${host}` : '';
+  return `${publicUrl ?? origin}/dicom-web/studies`;
+}
+
 /**
  * The Store Instances Response Module.
  *

@@ -10,7 +10,7 @@ import { Operation, type OperationDescription } from '../../platform/http/openap
 import { UploadMeter } from './byte-source.js';
 import { waitingFor } from './client-patience.js';
 import { readOff } from './image-upload.js';
-import { stowResponse } from './stow-response.js';
+import { stowResponse, studiesUrlOf } from './stow-response.js';
 import { StowService } from './stow.service.js';
 import { uidParameter } from './studies-json.js';
 
@@ -66,7 +66,7 @@ export class StowController {
       const meter = new UploadMeter(this.config.MAX_UPLOAD_BYTES);
       meter.announce(request.headers['content-length']);
       const fates = await this.stow.store(request.headers['content-type'], () => meter.measure(waitingFor(request.raw.socket, clientBody(request))), target);
-      const { status, body: response } = stowResponse(fates, `${this.config.PUBLIC_URL ?? `${request.protocol}://${request.host}`}/dicom-web/studies`);
+      const { status, body: response } = stowResponse(fates, studiesUrlOf({ publicUrl: this.config.PUBLIC_URL, protocol: request.protocol, host: request.host }));
       void reply.status(status).header('Content-Type', 'application/dicom+json; charset=utf-8');
       return response;
     } catch (error) {

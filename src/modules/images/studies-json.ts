@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { isDicomUid } from '../../kernel/uid.js';
+import { isDicomUidAsFound } from '../../kernel/uid.js';
 import { pageQuery, pageSchema } from '../../platform/http/page.js';
 import type { SeriesRow, StudyRow } from './studies.store.js';
 
-export const uidParameter = z.string().refine(isDicomUid, 'must be a DICOM UID').meta({ description: 'DICOM UID', example: '1.2.840.113619.2.55.1' });
+export const uidParameter = z.string().refine(isDicomUidAsFound, 'must be a DICOM UID').meta({ description: 'DICOM UID', example: '1.2.840.113619.2.55.1' });
 
 const dicomDate = (description: string): z.ZodOptional<z.ZodPipe<z.ZodISODate, z.ZodTransform<string, string>>> =>
   z.iso.date().transform((date) => date.replaceAll('-', '')).optional().meta({ description, example: '2026-11-21' });

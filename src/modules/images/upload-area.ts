@@ -4,6 +4,7 @@ import { mkdir, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError, isNoSpace } from '../../kernel/errors.js';
 import { CONFIG, type Config } from '../../platform/config.js';
+import { writeFully } from '../../platform/storage/write-fully.js';
 import type { ByteSource } from './byte-source.js';
 
 /** A file of a request that has to wait, or that is read back and forth. */
@@ -39,7 +40,7 @@ export class UploadArea implements OnModuleInit {
     let sizeBytes = 0;
     try {
       for await (const chunk of source) {
-        await handle.writev([chunk]).catch((error: unknown) => { throw storageError(error); });
+        await writeFully(handle, chunk, sizeBytes).catch((error: unknown) => { throw storageError(error); });
         sizeBytes += chunk.byteLength;
       }
     } catch (error) {

@@ -2,9 +2,9 @@ import { Inject, Injectable } from '@nestjs/common';
 import { AppError } from '../../kernel/errors.js';
 import { CONFIG, type Config } from '../../platform/config.js';
 import { readArchive } from './archive.js';
-import type { ArchiveLimits } from './archive-guard.js';
+import { InflationBudget, type ArchiveLimits } from './archive-guard.js';
 import { peek, type ByteSource } from './byte-source.js';
-import { fileFate, refusalOf, type Fate, type FileFate } from './fate.js';
+import { fileFate, refusalOf, withStored, type Fate, type FileFate } from './fate.js';
 import { gunzip } from './gunzip.js';
 import { IngestService } from './ingest.service.js';
 import { PictureService } from './picture.service.js';
@@ -15,12 +15,14 @@ import { UploadArea, type SpooledFile } from './upload-area.js';
 export type UploadPart = { kind: 'file'; name: string; content: ByteSource } | { kind: 'field'; name: string; value: string };
 
 const MAX_ENTRIES = 200_000;
-/** Inflated bytes of an archive, as a multiple of what a request may carry. */
+/** Inflated bytes of a request, as a multiple of what it may carry. */
 const EXPANSION = 20;
 
 /** Where a file stands: what may be inside of it depends on what it came in. */
 interface Place {
   file: string;
+  /** One for the whole request. */
+  limits: ArchiveLimits;
   inArchive: boolean;
   inGzip: boolean;
 }
@@ -34,7 +36,7 @@ interface WaitingPicture {
 /** Takes files of any supported kind apart into instances. */
 @Injectable()
 export class UploadService {
-  private readonly limits: ArchiveLimits;
+  private readonly inflatedBytes: number;
 
   constructor(
     @Inject(CONFIG) config: Config,
@@ -42,27 +44,40 @@ export class UploadService {
     private readonly pictures: PictureService,
     private readonly area: UploadArea,
   ) {
-    this.limits = { entries: MAX_ENTRIES, totalBytes: config.MAX_UPLOAD_BYTES * EXPANSION };
+    this.inflatedBytes = config.MAX_UPLOAD_BYTES * EXPANSION;
   }
 
   /**
    * Stores what a form carries, as it arrives. An archive counts as its entries.
    *
    * @returns every file's fate, in the order of the form
-   * @throws AppError `bad-request` without a file; as `IngestService.ingest` does; what the parts throw. What was stored until then stays
+   * @throws AppError `bad-request` without a file; as `IngestService.ingest` does; what the parts throw. What was stored until then stays, and
+   * the error's detail says how many files that are
    */
   async receive(parts: AsyncIterable<UploadPart>, institutionId: string): Promise<FileFate[]> {
     const received: (FileFate | WaitingPicture)[] = [];
-    const fields = new Map<string, string>();
+    const fields = new Map<string, string[]>();
+    const pictures: FileFate[] = [];
+    const limits: ArchiveLimits = { entries: MAX_ENTRIES, budget: new InflationBudget(this.inflatedBytes) };
     try {
       for await (const part of parts) {
-        if (part.kind === 'field') fields.set(part.name, part.value);
-        else for await (const one of this.takeApart(part.content, { file: part.name, inArchive: false, inGzip: false }, institutionId)) received.push(one);
+        if (part.kind === 'field') fields.set(part.name, [...(fields.get(part.name) ?? []), part.value]);
+        else for await (const one of this.takeApart(part.content, { file: part.name, limits, inArchive: false, inGzip: false }, institutionId)) received.push(one);
       }
       if (received.length === 0) throw new AppError('bad-request', { detail: 'The form holds no file.' });
       const fates: FileFate[] = [];
-      for (const one of received) fates.push('picture' in one ? fileFate(one.file, await this.pictures.ingestPicture(one.picture, fields, institutionId)) : one);
+      for (const one of received) {
+        if (!('picture' in one)) {
+          fates.push(one);
+          continue;
+        }
+        const fate = fileFate(one.file, await this.pictures.ingestPicture(one.picture, fields, institutionId));
+        pictures.push(fate);
+        fates.push(fate);
+      }
       return fates;
+    } catch (error) {
+      throw withStored(error, [...received.filter((one) => 'status' in one), ...pictures]);
     } finally {
       for (const one of received) if ('picture' in one) await one.picture.remove();
     }
@@ -82,7 +97,7 @@ export class UploadService {
         return;
       case 'gzip':
         if (place.inGzip) yield this.refuse(place, new AppError('not-dicom', { detail: 'A gzip file inside a gzip file is not taken.' }));
-        else yield* this.takeApart(gunzip(source), { ...place, inGzip: true }, institutionId);
+        else yield* this.takeApart(gunzip(source, place.limits.budget), { ...place, inGzip: true }, institutionId);
         return;
       case 'zip':
         if (place.inArchive) yield this.refuse(place, new AppError('invalid-archive', { detail: 'An archive inside an archive is not taken.' }));
@@ -105,9 +120,9 @@ export class UploadService {
     let members = 0;
     try {
       archive = await this.area.spool(source);
-      for await (const member of readArchive(archive.path, this.limits)) {
+      for await (const member of readArchive(archive.path, place.limits)) {
         members++;
-        const inside: Place = { file: `${place.file}/${member.name}`, inArchive: true, inGzip: false };
+        const inside: Place = { file: `${place.file}/${member.name}`, limits: place.limits, inArchive: true, inGzip: false };
         if ('refusal' in member) yield this.refuse(inside, member.refusal);
         else yield* this.takeApart(member.content, inside, institutionId);
       }

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { AppError, isNoSpace } from '../../kernel/errors.js';
 import { BlobStore, type BlobDigest, type BlobDraft, type ByteRange } from './blob-store.js';
+import { writeFully } from './write-fully.js';
 
 const KEY_PATTERN = /^[A-Za-z0-9_-][A-Za-z0-9._-]*(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$/;
 /** A draft older than this belongs to a process that died. */
@@ -95,7 +96,7 @@ class DiskDraft implements BlobDraft {
   async write(source: AsyncIterable<Uint8Array>): Promise<BlobDigest> {
     for await (const chunk of source) {
       try {
-        await this.handle.writev([chunk], this.sizeBytes);
+        await writeFully(this.handle, chunk, this.sizeBytes);
       } catch (error) {
         throw storageError(error);
       }
@@ -114,6 +115,9 @@ class DiskDraft implements BlobDraft {
     const target = join(this.objects, key);
     try {
       await this.handle.sync();
+      // What is renamed must be what was hashed, whatever a file system made of it.
+      const { size } = await this.handle.stat();
+      if (size !== this.sizeBytes) throw new AppError('storage-full', { detail: 'The storage did not keep all that was written.' });
       await mkdir(dirname(target), { recursive: true, mode: 0o700 });
       await rename(this.path, target);
       await syncFolder(dirname(target));
@@ -167,6 +171,7 @@ function ownerLives(draftName: string): boolean {
 }
 
 function storageError(error: unknown): unknown {
+  if (error instanceof AppError) return error;
   return isNoSpace(error) ? new AppError('storage-full', { cause: error }) : new AppError('storage-unavailable', { cause: error });
 }
 

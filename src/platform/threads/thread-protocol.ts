@@ -1,5 +1,6 @@
 import { parentPort, type Transferable } from 'node:worker_threads';
 import { AppError, type ErrorCode } from '../../kernel/errors.js';
+import { computeInBackground } from './background.js';
 
 export interface TaskMessage {
   id: number;
@@ -26,6 +27,7 @@ export interface Answer {
 export function serveTasks(handle: (task: unknown, report: (progress: unknown) => void) => Promise<Answer>): void {
   if (parentPort === null) throw new Error('This module runs in a worker thread');
   const port = parentPort;
+  computeInBackground();
   port.on('message', (message: TaskMessage | LeaveMessage) => {
     // In a worker thread this ends the thread, not the process.
     if ('leave' in message) process.exit();

@@ -49,6 +49,25 @@ function send(agent: Agent, method: string, path: string, headers: Record<string
   return { request: outgoing, status };
 }
 
+function filePart(name: string, bytes: Uint8Array): Uint8Array {
+  return Buffer.concat([Buffer.from(`Content-Disposition: form-data; name="files"; filename="${name}"\r\n\r\n`), bytes]);
+}
+
+/** A form with the boundary `b`; a part is its headers and its content. */
+function multipart(...parts: (Uint8Array | string)[]): Uint8Array {
+  return Buffer.concat([...parts.flatMap((part) => [Buffer.from('--b\r\n'), Buffer.from(part), Buffer.from('\r\n')]), Buffer.from('--b--')]);
+}
+
+function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
+  let at = 0;
+  return new ReadableStream({
+    pull(controller) {
+      if (at >= bytes.length) controller.close();
+      else controller.enqueue(new Uint8Array(bytes.subarray(at, (at += 65_536))));
+    },
+  });
+}
+
 async function isKnown(studyInstanceUid: string): Promise<boolean> {
   const response = await product.fetch(`/api/v1/studies/${studyInstanceUid}`);
   await response.arrayBuffer();
@@ -185,6 +204,17 @@ describe('a gzip file', () => {
     ]);
   });
 
+  it('has the budget of the whole request, however it is nested and whatever its ratio', async () => {
+    // 9 MiB each lie below what the ratio looks at; 30 of them exceed twenty times MAX_UPLOAD_BYTES.
+    const padded = (): Buffer => Buffer.concat([testInstance({ size: 8 }).bytes, Buffer.alloc(9 * 1024 * 1024)]);
+    const parts = Array.from({ length: 30 }, (_, n) => [`${String(n)}.gz`, gzipSync(padded())] as const);
+    const { items } = await upload(product, ...parts);
+    expect(items.filter(({ code }) => code === 'archive-bomb').length).toBeGreaterThanOrEqual(3);
+    expect(items[0]?.code).not.toBe('archive-bomb');
+    const nested = await upload(product, ['nested.zip', await zipOf(Object.fromEntries(parts), { compress: false })]);
+    expect(nested.items.filter(({ code }) => code === 'archive-bomb').length).toBeGreaterThanOrEqual(3);
+  });
+
   it('that inflates without end is stopped', async () => {
     const endless = Buffer.concat([testInstance().bytes.subarray(0, 132), Buffer.from([2, 0, 0x10, 0, 0x55, 0x49, 20, 0]), Buffer.from('1.2.840.10008.1.2.1\0'), Buffer.alloc(64 * 1024 * 1024)]);
     expect((await upload(product, ['endless.gz', gzipSync(endless)])).items[0]).toMatchObject({ code: 'archive-bomb' });
@@ -215,6 +245,14 @@ describe('a picture', () => {
     expect(await product.json(`/api/v1/studies/${items[0]?.studyInstanceUid ?? ''}`)).toMatchObject({ modalities: ['DX'], series: [{ bodyPart: 'CHEST' }] });
   });
 
+  it('is refused when a field says two things, or its modality is none of a picture', async () => {
+    const picture = await png(24);
+    const contradicted = await upload(product, ['patientAge', '4'], ['x.png', picture], ['patientAge', '40'], ['one.dcm', testInstance().bytes]);
+    expect(contradicted.items.map(({ code, status }) => code ?? status)).toEqual(['invalid-image-fields', 'stored']);
+    expect((await upload(product, ['modality', 'CT'], ['x.png', picture])).items[0]).toMatchObject({ code: 'invalid-image-fields' });
+    expect((await upload(product, ['modality', 'dx'], ['x.png', picture])).items[0]).toMatchObject({ status: 'stored' });
+  });
+
   it('with wrong fields is refused, the DICOM beside it is not', async () => {
     const { status, items } = await upload(product, ['patientAge', '151'], ['x.png', await png()], ['one.dcm', testInstance().bytes]);
     expect(status).toBe(207);
@@ -237,6 +275,12 @@ describe('a request', () => {
   const post = async (body: NonNullable<RequestInit['body']>, type?: string): Promise<[number, string]> => {
     const response = await product.fetch('/api/v1/images', { method: 'POST', body, ...(type !== undefined && { headers: { 'content-type': type } }) });
     return [response.status, ((await response.json()) as { code: string }).code];
+  };
+
+  /** Sent in chunks, so that no length is announced. */
+  const problemOf = async (body: Uint8Array): Promise<{ status: number; code: string; detail?: string }> => {
+    const response = await product.fetch('/api/v1/images', { method: 'POST', headers: { 'content-type': 'multipart/form-data; boundary=b' }, body: streamOf(body), duplex: 'half' });
+    return { ...((await response.json()) as { code: string; detail?: string }), status: response.status };
   };
 
   it('without a file, of another type, malformed, or with an unknown field is a problem', async () => {
@@ -268,6 +312,32 @@ describe('a request', () => {
     const response = await product.fetch('/api/v1/images', { method: 'POST', body: encoded.body, headers: { 'content-type': type }, duplex: 'half' });
     expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([413, 'payload-too-large']);
     expect(await isKnown(one.studyInstanceUid)).toBe(true);
+  });
+
+  it('that fails after files were stored says how many', async () => {
+    const { status, detail } = await problemOf(multipart(filePart('a.dcm', testInstance().bytes), filePart('b.dcm', testInstance().bytes), 'Content-Disposition: form-data; name="patientNmae"\r\n\r\nx'));
+    expect([status, detail]).toEqual([400, '2 files of this request were stored before the error.']);
+  });
+
+  it('with a part that has no name is malformed', async () => {
+    for (const header of ['form-data', 'form-data; name', 'form-data; filename="a.dcm"']) {
+      expect(await problemOf(multipart(`Content-Disposition: ${header}\r\n\r\nx`)), header).toMatchObject({ status: 400, code: 'malformed-multipart' });
+    }
+  });
+
+  it('counts against MAX_UPLOAD_BYTES with all it brings: preamble, headers, fields and epilogue', async () => {
+    const padding = Buffer.alloc(MAX_UPLOAD_BYTES, 'x');
+    const field = Buffer.concat([Buffer.from('Content-Disposition: form-data; name="patientId"\r\n\r\n'), padding]);
+    const one = testInstance();
+    const whole = multipart(filePart('a.dcm', one.bytes));
+    for (const [what, body] of [['preamble', Buffer.concat([padding, Buffer.from('\r\n'), whole])], ['field', multipart(field)], ['epilogue', Buffer.concat([whole, Buffer.from('\r\n'), padding])]] as const) {
+      expect(await problemOf(body), what).toMatchObject({ status: 413, code: 'payload-too-large' });
+    }
+    // The file in front of the epilogue was stored.
+    expect(await isKnown(one.studyInstanceUid)).toBe(true);
+    const small = await product.fetch('/api/v1/images', { method: 'POST', headers: { 'content-type': 'multipart/form-data; boundary=b' }, body: streamOf(Buffer.concat([Buffer.from('preamble\r\n'), whole, Buffer.from('\r\nepilogue')])), duplex: 'half' });
+    expect(small.status).toBe(201);
+    await small.arrayBuffer();
   });
 
   it('that was answered before its end leaves the connection usable', async () => {

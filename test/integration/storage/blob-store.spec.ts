@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -35,6 +35,16 @@ describe('the blob store on disk', () => {
     await expect(store.read('x/y')).rejects.toMatchObject({ code: 'blob-missing' });
     await draft.commit('x/y');
     expect(Buffer.from(await store.read('x/y')).toString()).toBe('hello world');
+  });
+
+  it('commits nothing that the disk did not keep', async () => {
+    const draft = await store.begin();
+    await draft.write(Readable.from([randomBytes(1000)]));
+    truncateSync(join(root, 'drafts', readdirSync(join(root, 'drafts'))[0] ?? ''), 999);
+    await expect(draft.commit('a/b')).rejects.toMatchObject({ code: 'storage-full' });
+    await draft.abort();
+    await expect(store.read('a/b')).rejects.toMatchObject({ code: 'blob-missing' });
+    expect(readdirSync(join(root, 'drafts'))).toEqual([]);
   });
 
   it('leaves nothing behind when a source breaks', async () => {
