@@ -3,19 +3,30 @@ import { AppError } from './kernel/errors.js';
 import { ConfigurationError, parseConfig, type Config } from './platform/config.js';
 import { createLogger } from './platform/ops/logger.js';
 import { VERSION } from './platform/version.js';
-import { runRole } from './roles/run.js';
+import { runRole, type RunningRole } from './roles/run.js';
 
 /** `npm start`: runs the role of the environment until SIGTERM or SIGINT. Resolves when it listens. */
 export async function main(): Promise<void> {
   const config = configOrExit();
   const logger = createLogger(config.LOG_LEVEL, { role: config.APP_ROLE });
   process.on('unhandledRejection', (err) => { logger.error({ err }, 'unhandled rejection'); });
+  let running: RunningRole | undefined;
+  let stopAsked = false;
+  stopOnSignal(async () => {
+    stopAsked = true;
+    await running?.close();
+    return running !== undefined;
+  });
   try {
-    const running = await runRole(config, { logger });
+    running = await runRole(config, { logger });
+    if (stopAsked) {
+      // It was told to stop while it started.
+      await running.close();
+      process.exit(0);
+    }
     logger.info({ url: running.url, version: VERSION }, 'listening');
     // Tools that asked for PORT=0 read the port here.
     process.stdout.write(`HealthVision ${VERSION} (${config.APP_ROLE}) listens at ${running.url}\n`);
-    stopOnSignal(() => running.close());
   } catch (error) {
     if (error instanceof ConfigurationError) exitWith(error.lines);
     if (error instanceof AppError) exitWith([`${error.code}: ${error.message}`]);
@@ -39,12 +50,13 @@ function exitWith(lines: string[]): never {
   process.exit(1);
 }
 
-function stopOnSignal(close: () => Promise<void>): void {
+/** @param close  closes what runs; false while the start is not done, which then ends by itself */
+function stopOnSignal(close: () => Promise<boolean>): void {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
       // A second signal ends it the hard way.
       process.once(signal, () => process.exit(1));
-      close().then(() => process.exit(0), () => process.exit(1));
+      close().then((closed) => { if (closed) process.exit(0); }, () => process.exit(1));
     });
   }
 }

@@ -1,9 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { derivedDicomUid, isDicomUid, isUuid, newDicomUid, uuidv7 } from './uid.js';
+import { derivedDicomUid, isDicomUid, isDicomUidAsFound, isUuid, newDicomUid, uuidv7 } from './uid.js';
 
 describe('DICOM UIDs', () => {
   it.each(['1.2.840.10008.1.2', '2.25.0', '0.0'])('accepts %s', (uid) => { expect(isDicomUid(uid)).toBe(true); });
   it.each(['', '1', '1.', '.1', '1..2', '1.02', '1.2a', ' 1.2', '1.2\0', `1.${'2'.repeat(63)}`])('refuses %j', (uid) => { expect(isDicomUid(uid)).toBe(false); });
+
+  it.each(['1.2.826.012', '1.2.840.10008.1.2', '00.0'])('as found may be %s', (uid) => { expect(isDicomUidAsFound(uid)).toBe(true); });
+  it.each(['', '1', '1.', '1..2', '1.2a', '1.2\0', '../1.2', `1.${'2'.repeat(63)}`, undefined])('as found are not %j', (uid) => { expect(isDicomUidAsFound(uid)).toBe(false); });
 
   it('are made new each time, and valid', () => {
     expect(isDicomUid(newDicomUid())).toBe(true);

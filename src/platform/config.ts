@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { z } from 'zod';
@@ -7,7 +8,7 @@ const QUEUE_NAME = /^[a-z][a-z-]*$/;
 const list = z.string().transform((text) => text.split(',').map((part) => part.trim()).filter((part) => part !== ''));
 const flag = z.enum(['true', 'false', '1', '0']).transform((text) => text === 'true' || text === '1');
 const port = z.coerce.number().int().min(0).max(65535);
-const count = z.coerce.number().int().min(1);
+const count = z.coerce.number({ error: 'must be a whole number' }).int('must be a whole number').min(1, 'must be at least 1');
 
 /** "4 GiB", "500MB" or plain bytes. */
 const bytes = z.string().transform((text, context) => {
@@ -101,6 +102,8 @@ export function parseConfig(variables: NodeJS.ProcessEnv = process.env): Config 
 
 function contradictions(values: z.output<typeof environment>): string[] {
   const lines: string[] = [];
+  for (const name of ['DATABASE_URL', 'REDIS_URL'] as const) if (values[name] !== undefined && !values[name].includes('@/') && !URL.canParse(values[name])) lines.push(`${name}: is not a URL`);
+  for (const name of ['DATABASE_CA_FILE', 'REDIS_CA_FILE'] as const) if (values[name] !== undefined && !existsSync(values[name])) lines.push(`${name}: there is no such file`);
   if (values.QUEUE_BACKEND === 'redis' && !values.REDIS_URL) lines.push('REDIS_URL: is required when QUEUE_BACKEND=redis');
   if (values.NODE_ENV === 'production' && !values.MASTER_KEY) lines.push('MASTER_KEY: is required when NODE_ENV=production (openssl rand -base64 32)');
   return lines;

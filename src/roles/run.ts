@@ -2,6 +2,7 @@ import type { DynamicModule, INestApplicationContext } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { mkdir } from 'node:fs/promises';
 import { BootstrapService, type FirstAdministrator } from '../modules/users/bootstrap.service.js';
+import { AppError } from '../kernel/errors.js';
 import type { Config } from '../platform/config.js';
 import { DatabaseModule } from '../platform/database/database.module.js';
 import { openDatabase } from '../platform/database/open-database.js';
@@ -9,6 +10,7 @@ import { createHttpApp } from '../platform/http/http-app.js';
 import type { Logger } from '../platform/ops/logger.js';
 import { OpsModule } from '../platform/ops/ops.module.js';
 import { serveMetrics } from '../platform/ops/metrics-server.js';
+import { assertQueueReachable } from '../platform/queue/reach.js';
 import { StorageModule } from '../platform/storage/storage.module.js';
 import { serveDocs } from '../web/docs.js';
 
@@ -30,29 +32,58 @@ export interface RunOptions {
 
 /** Starts the role of the configuration and listens. */
 export async function runRole(config: Config, { logger, report = () => undefined }: RunOptions): Promise<RunningRole> {
-  await mkdir(config.dataDir, { recursive: true });
+  await prepareDataDir(config);
+  await assertQueueReachable(config);
   const database = await openDatabase(config, logger, report);
+  let app: NestFastifyApplication | undefined;
   try {
-    const app = await createHttpApp(await composition(config, logger, database.url), config, logger);
+    app = await createHttpApp(await composition(config, logger, database.url), config, logger);
     const servesApi = config.APP_ROLE !== 'worker';
-    const firstAdministrator = servesApi ? await app.get(BootstrapService).ensureFirstAdministrator() : null;
     if (servesApi) serveDocs(app, config);
     await app.init();
-    await app.listen(config.PORT, config.HOST);
-    const metrics = config.METRICS_PORT === undefined ? undefined : await serveMetrics(app, config.METRICS_PORT, config.HOST);
+    await listening('PORT', config.PORT, config.HOST, app.listen(config.PORT, config.HOST));
+    const metrics = config.METRICS_PORT === undefined ? undefined : await listening('METRICS_PORT', config.METRICS_PORT, config.HOST, serveMetrics(app, config.METRICS_PORT, config.HOST));
+    // Once it listens: a password that is shown once is not shown by a start that fails.
+    const firstAdministrator = servesApi ? await app.get(BootstrapService).ensureFirstAdministrator() : null;
     const url = urlOf(app, config);
+    const running = app;
     report('ready');
     let closing: Promise<void> | undefined;
     const close = async (): Promise<void> => {
-      await app.close();
+      await running.close();
       await metrics?.close();
       await database.close();
     };
-    return { url, app, firstAdministrator, close: () => (closing ??= close()) };
+    return { url, app: running, firstAdministrator, close: () => (closing ??= close()) };
   } catch (error) {
+    await app?.close().catch(() => undefined);
     await database.close();
     throw error;
   }
+}
+
+/** @throws AppError `configuration-invalid` when the folder cannot be made */
+async function prepareDataDir({ dataDir }: Config): Promise<void> {
+  try {
+    await mkdir(dataDir, { recursive: true });
+  } catch (error) {
+    throw new AppError('configuration-invalid', { detail: `DATA_DIR: ${dataDir} cannot be made: ${errorCode(error)}`, cause: error });
+  }
+}
+
+/** @throws AppError `configuration-invalid` when the address is taken, absent or not permitted */
+async function listening<T>(variable: string, port: number, host: string, server: Promise<T>): Promise<T> {
+  try {
+    return await server;
+  } catch (error) {
+    const reasons: Record<string, string> = { EADDRINUSE: 'is in use', EADDRNOTAVAIL: 'is not an address of this machine', EACCES: 'may not be used by this account' };
+    const reason = reasons[errorCode(error)];
+    throw reason === undefined ? error : new AppError('configuration-invalid', { detail: `${variable}, HOST: ${host}:${String(port)} ${reason}`, cause: error });
+  }
+}
+
+function errorCode(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
 }
 
 async function composition(config: Config, logger: Logger, databaseUrl: string): Promise<DynamicModule> {

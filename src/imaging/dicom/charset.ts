@@ -1,5 +1,3 @@
-import { isUtf8 } from 'node:buffer';
-
 /**
  * Specific Character Set (0008,0005) to Unicode.
  *
@@ -144,11 +142,21 @@ export function decodeText(bytes: Uint8Array, set: CharacterSet, personName = fa
 
 /** 8-bit text without a declared character set breaks the standard; UTF-8 is recognisable, Latin-1 is the customary guess. */
 function decodeUndeclared(bytes: Uint8Array): string {
-  return decoder(isUtf8(bytes) ? 'utf-8' : 'iso-8859-1').decode(bytes);
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const text = buffer.toString('utf8');
+  // What comes back as the same bytes was UTF-8. A decoder that throws would be too slow for a file full of Latin-1.
+  if (!Buffer.from(text, 'utf8').equals(buffer)) return westEuropean(bytes);
+  return text.startsWith('\ufeff') ? text.slice(1) : text;
 }
 
 function latin1(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+}
+
+/** What the Encoding Standard calls ISO 8859-1 differs from it in the C1 range alone, so the quick way is mostly open. */
+function westEuropean(bytes: Uint8Array): string {
+  for (const byte of bytes) if (byte >= 0x80 && byte < 0xa0) return decoder('iso-8859-1').decode(bytes);
+  return latin1(bytes);
 }
 
 function decodeIso2022(bytes: Uint8Array, set: CharacterSet, personName: boolean): string {
@@ -227,6 +235,8 @@ function decodePlane(run: Uint8Array, plane: Plane): string {
       return decoder('euc-kr').decode(run);
     case 'gb2312':
       return decoder('gbk').decode(run);
+    case 'single:iso-8859-1':
+      return westEuropean(run);
     default:
       return decoder(plane.slice('single:'.length)).decode(run);
   }

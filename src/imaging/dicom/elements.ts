@@ -27,6 +27,8 @@ const SPECIFIC_CHARACTER_SET = 0x00080005;
 const PIXEL_REPRESENTATION = 0x00280103;
 
 const MAX_DEPTH = 32;
+/** Side by side in one item or data set; PS3.6 knows five thousand. Objects of very many keys are slow to build. */
+const MAX_SIBLINGS = 20_000;
 const MAX_UNKNOWN_SEQUENCE_BYTES = 16 << 20;
 /** A sequence is read as one stretch of the file; longer ones of known length are left there. */
 const MAX_SEQUENCE_BYTES = 32 << 20;
@@ -69,6 +71,7 @@ export class ElementWalker {
   private bytes: Uint8Array = new Uint8Array(0);
   private view: DataView = new DataView(new ArrayBuffer(0));
   private windowStart = 0;
+  private topLevelElements = 0;
   private readonly budget = new InlineBudget();
   private readonly rootScope: Scope = { charset: DEFAULT_CHARACTER_SET, signed: false };
 
@@ -142,7 +145,9 @@ export class ElementWalker {
     const spent = this.budget.snapshot();
     const bulk = this.bulkData.length;
     try {
-      return this.readElement(header, encoding, this.rootScope, target, '', 0, this.size);
+      const end = this.readElement(header, encoding, this.rootScope, target, '', 0, this.size);
+      if (++this.topLevelElements > MAX_SIBLINGS) throw invalid('The data set has too many elements');
+      return end;
     } catch (error) {
       if (error instanceof BytesNeeded) {
         this.budget.restore(spent);
@@ -237,11 +242,13 @@ export class ElementWalker {
     if (end > limit) throw this.unclosed(limit, 'An item is longer than its sequence');
     const scope: Scope = { charset: outer.charset, signed: outer.signed };
     let at = header.valueOffset;
+    let siblings = 0;
     while (open || at < end) {
       if (at + 8 > end) throw this.unclosed(end, 'An item has no end');
       const next = this.header(at, encoding, scope.signed);
       if (next.tag === ITEM_DELIMITER) return next.valueOffset;
       if (next.tag >>> 16 === 0xfffe) throw invalid('An item holds a misplaced delimiter');
+      if (++siblings > MAX_SIBLINGS) throw invalid('An item has too many elements');
       at = this.readElement(next, encoding, scope, item, path, depth, end);
     }
     return end;

@@ -138,6 +138,48 @@ describe('parseInstance', () => {
     expect(refusal(dicomFile([element]))).toBe('invalid-dicom');
   });
 
+  it('leaves long texts and texts of too many values in the file', () => {
+    const long = 'x'.repeat(64 * 1024);
+    const { attributes, bulkData } = parseInstanceBytes(dicomFile([
+      [0x00211001, 'UT', long], [0x00211002, 'UT', `${long}xx`], [0x00211003, 'UC', Buffer.alloc(8 << 20, '\\')], [0x00211004, 'UC', Buffer.alloc(4 << 20, 0x1b)], [0x00280010, 'US', [7]],
+    ]));
+    expect(attributes['00211001']?.Value).toEqual([long]);
+    for (const tag of ['00211002', '00211003', '00211004']) expect(attributes[tag]).not.toHaveProperty('Value');
+    expect(bulkData.map(({ path, vr, length }) => [path, vr, length])).toEqual([['00211002', 'UT', 65_538], ['00211003', 'UC', 8 << 20], ['00211004', 'UC', 4 << 20]]);
+    expect(numbers(attributes, 'Rows')).toEqual([7]);
+  });
+
+  it('keeps some mebibytes of values in all, and the identifiers behind them', () => {
+    const text = Buffer.alloc(60_000, 'x');
+    const many = Array.from({ length: 400 }, (_, i): Element => [0x00091000 + i, 'UT', text]);
+    const { attributes, bulkData, studyInstanceUid } = parseInstanceBytes(dicomFile([...many, ...imagePixel(4, 4)]));
+    expect(studyInstanceUid).toBe('1.2.3');
+    expect(numbers(attributes, 'Rows')).toEqual([4]);
+    expect(bulkData.length).toBeGreaterThan(250);
+    expect(JSON.stringify(attributes).length).toBeLessThan(8 << 20);
+  });
+
+  it.each([['backslashes', 'LO', Buffer.alloc(60_000, 'a\\')], ['names', 'PN', Buffer.alloc(60_000, 'a=b=c\\')], ['character sets', 'LO', Buffer.alloc(60_000, '\u001b$B;3 ')]] as const)('bounds what %s are decoded to', (_name, vr, value) => {
+    const charset: Element = [0x00080005, 'CS', '\\ISO 2022 IR 87'];
+    const items = Array.from({ length: 100 }, (): Element[] => [[0x00091020, vr, value], [0x00091021, vr, value]]);
+    const { attributes, bulkData } = parseInstanceBytes(dicomFile([charset, [0x00111010, 'SQ', items], [0x00280030, 'DS', '1\\2']]));
+    expect(bulkData.length).toBeGreaterThan(100);
+    expect(numbers(attributes, 'PixelSpacing')).toEqual([1, 2]);
+  });
+
+  it('refuses more elements, items or fragments than a device writes', () => {
+    const tail = (unit: Uint8Array, count: number, head: Uint8Array = new Uint8Array(0)): Uint8Array => dicomFile([], { transform: (dataSet) => Buffer.concat([dataSet, head, Buffer.alloc(unit.length * count, unit)]) });
+    const item = Uint8Array.of(0xfe, 0xff, 0, 0xe0, 0, 0, 0, 0);
+    const open = Uint8Array.of(0x21, 0, 1, 0x10, 0x53, 0x51, 0, 0, 0xff, 0xff, 0xff, 0xff);
+    expect(refusal(tail(item, 900_000, open))).toBe('invalid-dicom');
+    expect(refusal(tail(Uint8Array.of(0x21, 0, 1, 0x10, 0x4c, 0x4f, 0, 0), 1_600_000))).toBe('invalid-dicom');
+    expect(refusal(tail(item, 900_000, Uint8Array.of(0xe0, 0x7f, 0x10, 0, 0x4f, 0x42, 0, 0, 0xff, 0xff, 0xff, 0xff)))).toBe('invalid-dicom');
+  });
+
+  it('accepts UIDs with leading zeros, as some devices write them', () => {
+    expect(parseInstanceBytes(dicomFile([[0x0020000d, 'UI', '1.2.826.012']])).studyInstanceUid).toBe('1.2.826.012');
+  });
+
   it('does not run away on a file that is all empty elements', () => {
     const started = performance.now();
     expect(refusal(dicomFile([[0x00091001, 'UN', new Uint8Array(0)]], { transform: (head) => Buffer.concat([head, Buffer.alloc(16 << 20)]) }))).toMatch(/invalid-dicom|accepted/);

@@ -7,7 +7,7 @@ const MAX_VALUE_BYTES = 64 * 1024;
 /** All values kept inline, as they lie in the file. */
 const MAX_INLINE_BYTES = 8 << 20;
 /** All pieces that the inline values are decoded to, see `pieceCount`: a byte can become an object of fifty. */
-const MAX_PIECES = 500_000;
+const MAX_PIECES = 300_000;
 
 /** The last part of the budget is for short top-level values: identifiers and the image description stand behind private bulk. */
 const SHORT_BYTES = 1024;

@@ -10,6 +10,8 @@ const SINGLE_VALUE_VRS = new Set(['ST', 'LT', 'UT', 'UR']);
 const BACKSLASH = 0x5c;
 /** Decoding a stretch of a character set of its own takes as long as making four values. */
 const PIECES_PER_STRETCH = 4;
+/** Three component groups and the object around them. */
+const PIECES_PER_NAME = 4;
 
 export function isBinaryVr(vr: string): boolean {
   return vr in BINARY_UNITS;
@@ -33,8 +35,9 @@ export function pieceCount(bytes: Uint8Array, vr: string, charset: CharacterSet)
   if (isBinaryVr(vr)) return 1;
   const width = NUMBER_WIDTHS[vr];
   if (width !== undefined) return Math.ceil(bytes.length / width);
-  let pieces = 1;
-  if (!SINGLE_VALUE_VRS.has(vr)) for (const byte of bytes) if (byte === BACKSLASH) pieces++;
+  let values = 1;
+  if (!SINGLE_VALUE_VRS.has(vr)) for (const byte of bytes) if (byte === BACKSLASH) values++;
+  const pieces = vr === 'PN' ? PIECES_PER_NAME * values : values;
   return CHARSET_VRS.has(vr) ? pieces + PIECES_PER_STRETCH * stretchCount(bytes, charset) : pieces;
 }
 

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { randomUUID } from 'node:crypto';
 import type { Transaction } from '../../kernel/transaction.js';
 import { derivedUuidv7 } from '../../kernel/uid.js';
 import { BlobStore } from '../../platform/storage/blob-store.js';
@@ -6,8 +7,8 @@ import { ResultWriter, type HeatMap, type NewResult, type PreparedResult } from 
 import { ResultsStore } from './results.store.js';
 
 /**
- * Stores what a run concluded. The result's id and the keys of its blobs follow from the analysis id, so that a run which is
- * repeated after a crash overwrites its own heat maps and leaves none behind.
+ * Stores what a run concluded. The result's id follows from the analysis id. Every try has heat maps of its own, reserved as
+ * tombstones until the commit: those of a try that crashed or came too late are swept, and never touch a committed result's.
  */
 @Injectable()
 export class StoredResultWriter extends ResultWriter {
@@ -20,7 +21,8 @@ export class StoredResultWriter extends ResultWriter {
 
   async prepare(result: NewResult): Promise<PreparedResult> {
     const id = derivedUuidv7(result.analysisId, 'result');
-    const heatMapBlobKeys = result.heatMaps.map((_, index) => `${result.institutionId}/results/${id}/heatmap-${String(index)}`);
+    const attempt = randomUUID();
+    const heatMapBlobKeys = result.heatMaps.map((_, index) => `${result.institutionId}/results/${id}/${attempt}-heatmap-${String(index)}`);
     await this.store.reserveBlobs(heatMapBlobKeys);
     for (const [index, key] of heatMapBlobKeys.entries()) {
       const map = result.heatMaps[index];

@@ -28,7 +28,7 @@ export interface NewResult {
 
 /** What `analysis` may ask of `results`. Two steps, because bytes are safe before the rows that name them. */
 export abstract class ResultWriter {
-  /** Stores the heat maps. Idempotent per analysis. */
+  /** Stores the heat maps of this try. The id is the same for every try of one analysis. */
   abstract prepare(result: NewResult): Promise<PreparedResult>;
   /** Inserts the row in the caller's transaction; the id is in `prepared`. Without a commit the sweep takes the heat maps back. */
   abstract commit(tx: Transaction, prepared: PreparedResult): Promise<void>;

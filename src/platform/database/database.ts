@@ -85,6 +85,18 @@ const UNREACHABLE_CODES = new Set(['P1000', 'P1001', 'P1002', 'P1008', 'P1010', 
 /** Of any socket or file: they speak of the database only inside an error of its client. */
 const SOCKET_CODES = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOENT']);
 
+/** SQLSTATEs of a server that stops, starts, cuts connections or has none left. @see PostgreSQL, Appendix A */
+const AWAY_STATES = /^(57P0\d|08\d{3}|53300)$/;
+
+/** The SQLSTATE that Prisma keeps of a driver's error (P2010, P2039). */
+function originalCode(error: Error): string | undefined {
+  if (!(error instanceof Prisma.PrismaClientKnownRequestError)) return undefined;
+  // Not typed by Prisma.
+  const meta = error.meta as { code?: unknown; driverAdapterError?: { cause?: { originalCode?: unknown } } } | undefined;
+  const code = meta?.driverAdapterError?.cause?.originalCode ?? meta?.code;
+  return typeof code === 'string' ? code : undefined;
+}
+
 /** Maps "PostgreSQL is away" in its many shapes to one code; other errors pass. */
 export function translate(error: unknown): unknown {
   return isDatabaseAway(error) ? new AppError('database-unavailable', { cause: error, retryAfterSeconds: 2 }) : error;
@@ -95,7 +107,8 @@ export function isDatabaseAway(error: unknown): boolean {
   for (let current: unknown = error, depth = 0; current instanceof Error && depth < 5; current = current.cause, depth++) {
     if ('code' in current && typeof current.code === 'string' && (UNREACHABLE_CODES.has(current.code) || (ofClient && SOCKET_CODES.has(current.code)))) return true;
     if (current.name === 'PrismaClientInitializationError') return true;
-    if (/Connection terminated|Can't reach database|server closed the connection|the database system is (starting up|shutting down|in recovery)|timeout exceeded when trying to connect|ECONNREFUSED|DatabaseNotReachable|ConnectionClosed/i.test(current.message)) return true;
+    if (AWAY_STATES.test(originalCode(current) ?? '')) return true;
+    if (/Connection terminated|terminating connection|not queryable|Code: `(57P0\d|08\d{3}|53300)`|Can't reach database|server closed the connection|the database system is (starting up|shutting down|in recovery)|timeout exceeded when trying to connect|ECONNREFUSED|DatabaseNotReachable|ConnectionClosed/i.test(current.message)) return true;
   }
   return false;
 }

@@ -49,36 +49,47 @@ export function Operation(description: OperationDescription): MethodDecorator {
       ...(description.public && { security: [] }),
       ...(description.deprecated && { deprecated: true }),
     }),
-    ...Object.entries(description.answers).map(([status, answer]) => ApiResponse({ status: Number(status), ...answerObject(answer) })),
-    ...problemResponses(codes),
+    ...responses(description.answers, codes).map((response) => ApiResponse(response)),
   );
 }
 
-function answerObject(answer: Answer): { description: string; content?: Record<string, { schema: object; example?: unknown }>; headers?: Record<string, { description: string; schema: { type: 'string' } }> } {
+type Content = Record<string, { schema: object; example?: unknown; examples?: Record<string, { value: unknown }> }>;
+interface Response { status: number; description: string; content?: Content; headers?: Record<string, { description: string; schema: { type: 'string' } }> }
+
+/** One response per status; a status that has an answer and problems carries both media types. */
+function responses(answers: Record<number, Answer>, codes: ReadonlySet<ErrorCode>): Response[] {
+  const byStatus = new Map(Object.entries(answers).map(([status, answer]) => [Number(status), answerResponse(Number(status), answer)]));
+  for (const problem of problemResponses(codes)) {
+    const answer = byStatus.get(problem.status);
+    byStatus.set(problem.status, answer ? { ...answer, description: `${answer.description}; ${problem.description}`, content: { ...answer.content, ...problem.content } } : problem);
+  }
+  return [...byStatus.values()];
+}
+
+function answerResponse(status: number, answer: Answer): Response {
   const mediaType = answer.mediaType ?? (answer.schema ? 'application/json' : undefined);
   return {
+    status,
     description: answer.description,
     ...(mediaType !== undefined && { content: { [mediaType]: { schema: answer.schema ? jsonSchema(answer.schema, 'output') : { type: 'string', format: 'binary' }, ...(answer.example !== undefined && { example: answer.example }) } } }),
     ...(answer.headers && { headers: Object.fromEntries(Object.entries(answer.headers).map(([name, text]) => [name, { description: text, schema: { type: 'string' as const } }])) }),
   };
 }
 
-/** One response per status; an example per code. */
-function problemResponses(codes: ReadonlySet<ErrorCode>): MethodDecorator[] {
+/** An example per code. */
+function problemResponses(codes: ReadonlySet<ErrorCode>): Response[] {
   const byStatus = new Map<number, ErrorCode[]>();
   for (const code of codes) byStatus.set(ERROR_CODES[code].status, [...(byStatus.get(ERROR_CODES[code].status) ?? []), code]);
-  return [...byStatus].map(([status, group]) =>
-    ApiResponse({
-      status,
-      description: group.map((code) => `\`${code}\`: ${errorTitle(code)}`).join('; '),
-      content: {
-        'application/problem+json': {
-          schema: { $ref: '#/components/schemas/Problem' },
-          examples: Object.fromEntries(group.map((code) => [code, { value: { type: problemType(code), title: errorTitle(code), status, code, requestId: '0198c0de-0000-7000-8000-000000000000' } }])),
-        },
+  return [...byStatus].map(([status, group]) => ({
+    status,
+    description: group.map((code) => `\`${code}\`: ${errorTitle(code)}`).join('; '),
+    content: {
+      'application/problem+json': {
+        schema: { $ref: '#/components/schemas/Problem' },
+        examples: Object.fromEntries(group.map((code) => [code, { value: { type: problemType(code), title: errorTitle(code), status, code, requestId: '0198c0de-0000-7000-8000-000000000000' } }])),
       },
-    }),
-  );
+    },
+  }));
 }
 
 /** JSON Schema (2020-12) of a zod schema; schemas with `meta({id})` go to `$defs`, from where `createDocument` lifts them. */

@@ -3,6 +3,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newDicomUid } from '../../../src/kernel/uid.js';
+import { dicomFile } from '../../support/dicom-builder.js';
 import { eventually, startProduct, temporaryDirectory, type Product } from '../../support/product.js';
 import { testInstance, upload, type StudyView } from './instances.js';
 
@@ -41,6 +42,18 @@ describe('a study', () => {
     const complete = (): Promise<StudyView> => product.json<StudyView>(`/api/v1/studies/${one.studyInstanceUid}/complete`, { method: 'POST' });
     expect(await complete()).toMatchObject({ state: 'complete', revision: 1, completion: { reason: 'explicit' } });
     expect(await complete()).toMatchObject({ revision: 1 });
+  });
+
+  it('is found under a UID with a leading zero, which some devices write', async () => {
+    const uid = '1.2.826.012';
+    await upload(product, ['1', dicomFile([[0x0020000d, 'UI', uid], [0x0020000e, 'UI', '1.2.826.012.01'], [0x00080018, 'UI', '1.2.826.012.02']])]);
+    expect(await study(uid)).toMatchObject({ studyInstanceUid: uid });
+    expect(await product.json<StudyView>(`/api/v1/studies/${uid}/complete`, { method: 'POST' })).toMatchObject({ state: 'complete' });
+    const run = { analysis: 'chest-xray-classification', studyInstanceUid: uid };
+    expect((await product.fetch('/api/v1/analyses', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(run) })).status).not.toBe(400);
+    expect((await product.fetch(`/api/v1/analyses?studyInstanceUid=${uid}`)).status).toBe(200);
+    expect((await product.fetch(`/api/v1/studies/${uid}`, { method: 'DELETE' })).status).toBe(204);
+    expect((await product.fetch('/api/v1/studies/1..2')).status).not.toBe(200);
   });
 
   it('is found by patient, modality, date and state, page by page', async () => {

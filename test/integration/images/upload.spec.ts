@@ -206,13 +206,11 @@ describe('a gzip file', () => {
 
   it('has the budget of the whole request, however it is nested and whatever its ratio', async () => {
     // 9 MiB each lie below what the ratio looks at; 30 of them exceed twenty times MAX_UPLOAD_BYTES.
-    const padded = (): Buffer => Buffer.concat([testInstance({ size: 8 }).bytes, Buffer.alloc(9 * 1024 * 1024)]);
-    const parts = Array.from({ length: 30 }, (_, n) => [`${String(n)}.gz`, gzipSync(padded())] as const);
-    const { items } = await upload(product, ...parts);
-    expect(items.filter(({ code }) => code === 'archive-bomb').length).toBeGreaterThanOrEqual(3);
-    expect(items[0]?.code).not.toBe('archive-bomb');
-    const nested = await upload(product, ['nested.zip', await zipOf(Object.fromEntries(parts), { compress: false })]);
-    expect(nested.items.filter(({ code }) => code === 'archive-bomb').length).toBeGreaterThanOrEqual(3);
+    const files = Array.from({ length: 30 }, (_, n) => [`${String(n)}.gz`, gzipSync(Buffer.concat([testInstance().bytes, Buffer.alloc(9 * 1024 * 1024)]))] as const);
+    const archive = await zipOf(Object.fromEntries(files.slice(15)), { compress: false });
+    const { items } = await upload(product, ...files.slice(0, 15), ['nested.zip', archive]);
+    const bombs = items.filter(({ code }) => code === 'archive-bomb').map(({ file }) => file);
+    expect(bombs).toEqual(['nested.zip/26.gz', 'nested.zip']);
   });
 
   it('that inflates without end is stopped', async () => {
