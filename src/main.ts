@@ -11,15 +11,15 @@ export async function main(): Promise<void> {
   const logger = createLogger(config.LOG_LEVEL, { role: config.APP_ROLE });
   process.on('unhandledRejection', (err) => { logger.error({ err }, 'unhandled rejection'); });
   let running: RunningRole | undefined;
-  let stopAsked = false;
+  const stop = new AbortController();
   stopOnSignal(async () => {
-    stopAsked = true;
+    stop.abort();
     await running?.close();
     return running !== undefined;
   });
   try {
     running = await runRole(config, { logger });
-    if (stopAsked) {
+    if (stop.signal.aborted) {
       // It was told to stop while it started.
       await running.close();
       process.exit(0);

@@ -19,7 +19,6 @@ export async function createAdministrator(email: string, password?: string): Pro
     class Wiring {}
     const app = await NestFactory.createApplicationContext(
       { module: Wiring, imports: [Settings, DatabaseModule.forUrl(database.url), UsersCoreModule] },
-      // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- Nest declares its options as a class and takes any object
       { logger: new NestLogger(logger), abortOnError: false },
     );
     try {
