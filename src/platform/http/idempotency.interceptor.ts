@@ -33,8 +33,8 @@ export const Idempotent = (options: IdempotencyOptions = {}): MethodDecorator =>
     name: 'Idempotency-Key',
     description: 'The same key and body within 24 hours give the first answer again, with `Idempotency-Replayed: true`; the same key and another body are refused.',
     required: false,
+    // No example: Swagger UI would send it with every call, and the second would be refused.
     schema: { type: 'string', minLength: 1, maxLength: 255 },
-    example: '6f1d7c1e-7a53-4c3b-9d3c-0b4a1c0e8f11',
   }),
 );
 
