@@ -7,7 +7,6 @@ export const TakesIfMatch = (): MethodDecorator => ApiHeader({
   description: 'The ETag of the version that you have seen; any version when omitted.',
   required: false,
   schema: { type: 'string' },
-  example: '"3q2-7wAAAAAAAAAAAAAAAA"',
 });
 
 /**

@@ -123,7 +123,22 @@ export function createDocument(app: NestFastifyApplication, version: string): Op
     autoTagControllers: false,
     standardSchemaConverter: (schema, { schemaType }) => (schema instanceof z.ZodType ? { schema: jsonSchema(schema, schemaType) } : undefined),
   });
-  return liftDefinitions(document);
+  return withoutPrefilledFilters(liftDefinitions(document));
+}
+
+/** Swagger UI sends the examples of optional parameters with the first call: a list would come back filtered to nothing. */
+function withoutPrefilledFilters(document: OpenAPIObject): OpenAPIObject {
+  for (const path of Object.values(document.paths)) {
+    for (const operation of Object.values(path) as { parameters?: { in: string; required?: boolean; name: string; example?: unknown; schema?: Record<string, unknown> }[] }[]) {
+      for (const parameter of operation.parameters ?? []) {
+        if (parameter.in !== 'query' || parameter.required === true || parameter.name === 'limit') continue;
+        delete parameter.example;
+        delete parameter.schema?.example;
+        delete parameter.schema?.examples;
+      }
+    }
+  }
+  return document;
 }
 
 const TAGS = [
