@@ -9,7 +9,7 @@ export function computeInBackground(): void {
   try {
     // "<pid>/task/<tid>" of the thread that asks.
     const threadId = Number(readlinkSync('/proc/thread-self').split('/').at(-1));
-    setPriority(threadId, constants.priority.PRIORITY_LOW);
+    setPriority(threadId, constants.priority.PRIORITY_BELOW_NORMAL);
   } catch {
     // Slower answers under load, nothing else.
   }
