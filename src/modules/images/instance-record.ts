@@ -1,10 +1,11 @@
 import { number, personName, text } from '../../imaging/dicom/attributes.js';
 import type { ParsedInstance } from '../../imaging/dicom/header.js';
 import type { BlobDigest } from '../../platform/storage/blob-store.js';
+import type { StoredInstance } from './images.contract.js';
 import { storableJson, storableText } from './storable-json.js';
 
 /** The rows that one instance becomes. Holds PHI. */
-export interface InstanceRecord {
+export interface InstanceRecord extends Pick<StoredInstance, 'sopInstanceUid' | 'sopClassUid' | 'transferSyntaxUid' | 'instanceNumber' | 'rows' | 'columns' | 'frames'> {
   institutionId: string;
   blobKey: string;
   sizeBytes: number;
@@ -29,13 +30,6 @@ export interface InstanceRecord {
     seriesNumber: number | null;
     seriesDescription: string | null;
   };
-  sopInstanceUid: string;
-  sopClassUid: string;
-  transferSyntaxUid: string;
-  instanceNumber: number | null;
-  rows: number | null;
-  columns: number | null;
-  frames: number | null;
   /** JSON text of the data set without pixel data. */
   attributes: string;
 }

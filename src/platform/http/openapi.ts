@@ -150,20 +150,23 @@ const TAGS = [
 
 /** Moves every `$defs` to `components.schemas` and points the references there. */
 function liftDefinitions(document: OpenAPIObject): OpenAPIObject {
-  const schemas: Record<string, unknown> = { ...document.components?.schemas };
+  const definitions: Record<string, unknown> = {};
   const visit = (node: unknown): unknown => {
     if (Array.isArray(node)) return node.map(visit);
     if (typeof node !== 'object' || node === null) return node;
     const rest: Record<string, unknown> = {};
     for (const [key, value] of Object.entries(node)) {
-      if (key === '$defs') for (const [name, definition] of Object.entries(value as Record<string, unknown>)) schemas[name] = withoutId(visit(definition));
+      if (key === '$defs') for (const [name, definition] of Object.entries(value as Record<string, unknown>)) definitions[name] = withoutId(visit(definition));
       else if (key === '$ref' && typeof value === 'string') rest[key] = value.replace('#/$defs/', '#/components/schemas/');
       else rest[key] = visit(value);
     }
     return rest;
   };
-  const lifted = visit({ ...document, components: { ...document.components, schemas: { ...document.components?.schemas, Problem: withoutId(jsonSchema(problemSchema, 'output').$defs && (jsonSchema(problemSchema, 'output').$defs as Record<string, unknown>).Problem) } } }) as OpenAPIObject;
-  return { ...lifted, components: { ...lifted.components, schemas: { ...(lifted.components?.schemas), ...schemas, ...(lifted.components?.schemas) } as NonNullable<OpenAPIObject['components']>['schemas'] & object } };
+  // Every problem response refers to it by name.
+  visit(jsonSchema(problemSchema, 'output'));
+  const lifted = visit(document) as OpenAPIObject;
+  const schemas = { ...definitions, ...lifted.components?.schemas } as NonNullable<OpenAPIObject['components']>['schemas'] & object;
+  return { ...lifted, components: { ...lifted.components, schemas } };
 }
 
 function withoutId(definition: unknown): unknown {

@@ -1,22 +1,21 @@
 import { StandardSchemaValidationPipe, type ArgumentMetadata, type PipeTransform } from '@nestjs/common';
 import { AppError, type ErrorCode, type FieldError } from '../../kernel/errors.js';
 
-const CODES: Record<ArgumentMetadata['type'], ErrorCode> = { body: 'invalid-body', query: 'invalid-query', param: 'not-found', custom: 'bad-request', rawBody: 'invalid-body' } as Record<ArgumentMetadata['type'], ErrorCode>;
+const PIPES: Record<ArgumentMetadata['type'], StandardSchemaValidationPipe> = {
+  body: refusingWith('invalid-body'), query: refusingWith('invalid-query'), param: refusingWith('not-found'), custom: refusingWith('bad-request'),
+};
 
 /** Validates what a handler declares with `{schema}`. A path parameter of the wrong form names nothing that exists: 404. */
 export class SchemaValidationPipe implements PipeTransform {
   async transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
-    return this.pipeFor(metadata.type).transform(value, metadata);
+    return PIPES[metadata.type].transform(value, metadata);
   }
+}
 
-  private pipeFor(type: ArgumentMetadata['type']): StandardSchemaValidationPipe {
-    return new StandardSchemaValidationPipe({
-      exceptionFactory: (issues) => {
-        const code = CODES[type];
-        return new AppError(code, code === 'not-found' ? {} : { errors: issues.flatMap(fieldErrors) });
-      },
-    });
-  }
+function refusingWith(code: ErrorCode): StandardSchemaValidationPipe {
+  return new StandardSchemaValidationPipe({
+    exceptionFactory: (issues) => new AppError(code, code === 'not-found' ? {} : { errors: issues.flatMap(fieldErrors) }),
+  });
 }
 
 type Issue = { message: string; path?: readonly (PropertyKey | { key: PropertyKey })[] | undefined; keys?: unknown };
