@@ -26,6 +26,7 @@ export async function main(): Promise<void> {
     }
     logger.info({ url: running.url, version: VERSION }, 'listening');
     // Tools that asked for PORT=0 read the port here.
+    if (running.dimsePort !== undefined) process.stdout.write(`DIMSE listens at port ${String(running.dimsePort)}\n`);
     process.stdout.write(`HealthVision ${VERSION} (${config.APP_ROLE}) listens at ${running.url}\n`);
   } catch (error) {
     if (error instanceof ConfigurationError) exitWith(error.lines);

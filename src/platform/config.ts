@@ -39,10 +39,18 @@ const environment = z.object({
   QUEUE_BACKEND: z.enum(['postgres', 'redis']).default('postgres'),
   REDIS_URL: z.string().regex(/^rediss?:\/\//, 'must start with redis:// or rediss://').optional(),
   REDIS_CA_FILE: z.string().optional(),
-  BLOB_STORE: z.enum(['fs']).default('fs'),
+  BLOB_STORE: z.enum(['fs', 's3']).default('fs'),
+  S3_ENDPOINT: z.url({ protocol: /^https?$/ }).optional(),
+  S3_REGION: z.string().default('us-east-1'),
+  S3_BUCKET: z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'must be the name of a bucket').optional(),
+  S3_ACCESS_KEY_ID: z.string().optional(),
+  S3_SECRET_ACCESS_KEY: z.string().optional(),
+  S3_CA_FILE: z.string().optional(),
+  STORAGE_RESERVE_BYTES: bytes.default(2 ** 30),
   BOOTSTRAP_ADMIN_EMAIL: z.string().regex(/^[^@\s]+@[^@\s]+$/, 'must be an e-mail address').default('admin@localhost'),
   BOOTSTRAP_ADMIN_PASSWORD: z.string().min(8, 'must have at least 8 characters').optional(),
   MASTER_KEY: masterKey.optional(),
+  MASTER_KEY_PREVIOUS: masterKey.optional(),
   MODELS_DIR: z.string().default('./models'),
   EXECUTION_PROVIDERS: list.pipe(z.array(z.enum(['cpu', 'cuda', 'tensorrt', 'webgpu'])).min(1)).default(['cpu']),
   GPU_DEVICE_ID: z.coerce.number().int().min(0).default(0),
@@ -51,6 +59,9 @@ const environment = z.object({
   TRUST_PROXY: z.string().optional(),
   SETTLE_SECONDS: z.coerce.number().min(0).max(86_400).default(30),
   MAX_UPLOAD_BYTES: bytes.default(4 * 2 ** 30),
+  UPLOAD_EXPIRY_HOURS: z.coerce.number().min(0.01).max(24 * 30).default(24),
+  DIMSE_PORT: port.optional(),
+  DIMSE_AE_TITLE: z.string().regex(/^[!-[\]-~](?:[ -[\]-~]{0,14}[!-[\]-~])?$/, 'must be an AE title of at most 16 characters').default('HEALTHVISION'),
   DOCS_PUBLIC: flag.default(true),
   CORS_ORIGINS: list.optional(),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
@@ -103,8 +114,10 @@ export function parseConfig(variables: NodeJS.ProcessEnv = process.env): Config 
 function contradictions(values: z.output<typeof environment>): string[] {
   const lines: string[] = [];
   for (const name of ['DATABASE_URL', 'REDIS_URL'] as const) if (values[name] !== undefined && !values[name].includes('@/') && !URL.canParse(values[name])) lines.push(`${name}: is not a URL`);
-  for (const name of ['DATABASE_CA_FILE', 'REDIS_CA_FILE'] as const) if (values[name] !== undefined && !existsSync(values[name])) lines.push(`${name}: there is no such file`);
+  for (const name of ['DATABASE_CA_FILE', 'REDIS_CA_FILE', 'S3_CA_FILE'] as const) if (values[name] !== undefined && !existsSync(values[name])) lines.push(`${name}: there is no such file`);
   if (values.QUEUE_BACKEND === 'redis' && !values.REDIS_URL) lines.push('REDIS_URL: is required when QUEUE_BACKEND=redis');
+  if (values.BLOB_STORE === 's3' && !values.S3_BUCKET) lines.push('S3_BUCKET: is required when BLOB_STORE=s3');
+  if ((values.S3_ACCESS_KEY_ID === undefined) !== (values.S3_SECRET_ACCESS_KEY === undefined)) lines.push('S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY: give both or neither');
   if (values.NODE_ENV === 'production' && !values.MASTER_KEY) lines.push('MASTER_KEY: is required when NODE_ENV=production (openssl rand -base64 32)');
   return lines;
 }

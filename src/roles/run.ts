@@ -1,6 +1,7 @@
 import type { DynamicModule, INestApplicationContext } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { mkdir } from 'node:fs/promises';
+import { DimseServer } from '../modules/images/dimse/dimse-server.js';
 import { BootstrapService, type FirstAdministrator } from '../modules/users/bootstrap.service.js';
 import { AppError } from '../kernel/errors.js';
 import type { Config } from '../platform/config.js';
@@ -10,6 +11,8 @@ import { createHttpApp } from '../platform/http/http-app.js';
 import type { Logger } from '../platform/ops/logger.js';
 import { OpsModule } from '../platform/ops/ops.module.js';
 import { serveMetrics } from '../platform/ops/metrics-server.js';
+import { KeyVault } from '../platform/crypto/key-vault.js';
+import { VaultModule } from '../platform/crypto/vault.module.js';
 import { assertQueueReachable } from '../platform/queue/reach.js';
 import { StorageModule } from '../platform/storage/storage.module.js';
 import { serveDocs } from '../web/docs.js';
@@ -17,6 +20,8 @@ import { serveDocs } from '../web/docs.js';
 export interface RunningRole {
   /** Where it listens, for a caller on this machine. */
   url: string;
+  /** undefined when DIMSE is off. */
+  dimsePort: number | undefined;
   app: INestApplicationContext;
   /** null in a worker. */
   firstAdministrator: FirstAdministrator | null;
@@ -40,9 +45,11 @@ export async function runRole(config: Config, { logger, report = () => undefined
     app = await createHttpApp(await composition(config, logger, database.url), config, logger);
     const servesApi = config.APP_ROLE !== 'worker';
     if (servesApi) serveDocs(app, config);
+    await app.get(KeyVault).assertMasterKey();
     await app.init();
     await listening('PORT', config.PORT, config.HOST, app.listen(config.PORT, config.HOST));
     const metrics = config.METRICS_PORT === undefined ? undefined : await listening('METRICS_PORT', config.METRICS_PORT, config.HOST, serveMetrics(app, config.METRICS_PORT, config.HOST));
+    const dimsePort = servesApi ? await listening('DIMSE_PORT', config.DIMSE_PORT ?? 0, config.HOST, app.get(DimseServer).listen()) : undefined;
     // Once it listens: a password that is shown once is not shown by a start that fails.
     const firstAdministrator = servesApi ? await app.get(BootstrapService).ensureFirstAdministrator() : null;
     const url = urlOf(app, config);
@@ -54,7 +61,7 @@ export async function runRole(config: Config, { logger, report = () => undefined
       await metrics?.close();
       await database.close();
     };
-    return { url, app: running, firstAdministrator, close: () => (closing ??= close()) };
+    return { url, dimsePort, app: running, firstAdministrator, close: () => (closing ??= close()) };
   } catch (error) {
     await app?.close().catch(() => undefined);
     await database.close();
@@ -92,7 +99,7 @@ async function composition(config: Config, logger: Logger, databaseUrl: string):
     : config.APP_ROLE === 'worker' ? (await import('./worker.js')).workerRole(config)
     : (await import('./all.js')).allRole(config);
   class Product {}
-  return { module: Product, imports: [OpsModule.forRoot(config, logger), DatabaseModule.forUrl(databaseUrl), StorageModule, role] };
+  return { module: Product, imports: [OpsModule.forRoot(config, logger), DatabaseModule.forUrl(databaseUrl), VaultModule, StorageModule, role] };
 }
 
 function urlOf(app: NestFastifyApplication, config: Config): string {

@@ -4,11 +4,16 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { decodeProtectedHeader } from 'jose';
 import passport from 'passport';
 import { ExtractJwt, Strategy, type SecretOrKeyProvider } from 'passport-jwt';
+import { ExpiringCache } from '../../kernel/expiring-cache.js';
 import { CONFIG, type Config } from '../../platform/config.js';
 import { AUDIENCE, accessTokenClaims, issuerOf, type AccessTokenClaims } from './access-token.js';
+import { sha256Hex } from './secrets.js';
 import { SigningKeysService } from './signing-keys.service.js';
 
 const NAME = 'access-token';
+/** A signing key retired elsewhere verifies here for at most this much longer. */
+const CHECKED_LIFETIME_MS = 10_000;
+const CHECKED_CAPACITY = 10_000;
 
 /** The strategy reports a failed look-up of the key as a bad token; the database's trouble is not the caller's. */
 class KeyLookupFailure extends Error {
@@ -19,6 +24,7 @@ class KeyLookupFailure extends Error {
 @Injectable()
 export class AccessTokenStrategy extends PassportStrategy(Strategy, NAME) {
   declare private passport: InstanceType<typeof passport.Authenticator>;
+  private readonly checked = new ExpiringCache<AccessTokenClaims>(CHECKED_LIFETIME_MS, CHECKED_CAPACITY);
 
   constructor(keys: SigningKeysService, @Inject(CONFIG) config: Config) {
     super({
@@ -41,8 +47,19 @@ export class AccessTokenStrategy extends PassportStrategy(Strategy, NAME) {
     return claims.success ? claims.data : false;
   }
 
-  /** @returns null when there is no valid token */
-  check(request: FastifyRequest, reply: FastifyReply): Promise<AccessTokenClaims | null> {
+  /**
+   * A token's signature is checked once in a while: clients send the same one with every request.
+   *
+   * @returns null when there is no valid token
+   */
+  async check(request: FastifyRequest, reply: FastifyReply): Promise<AccessTokenClaims | null> {
+    const { authorization } = request.headers;
+    if (authorization === undefined) return null;
+    const claims = await this.checked.get(sha256Hex(authorization), async () => (await this.checkNow(request, reply)) ?? undefined);
+    return claims && claims.exp * 1000 > Date.now() ? claims : null;
+  }
+
+  private checkNow(request: FastifyRequest, reply: FastifyReply): Promise<AccessTokenClaims | null> {
     return new Promise((resolve, reject) => {
       const done = (error: Error | null, claims: AccessTokenClaims | false | undefined, info: unknown): void => {
         if (error) reject(error);

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Principal } from '../../platform/http/access.js';
 import type { AccessTokenClaims } from './access-token.js';
 import { ApiKeysStore, type ApiKey } from './api-keys.store.js';
-import { ExpiringCache } from './expiring-cache.js';
+import { ExpiringCache } from '../../kernel/expiring-cache.js';
 import { effectivePermissions } from './roles.js';
 import { isApiKey, sha256Hex } from './secrets.js';
 import { UsersStore, type User } from './users.store.js';

@@ -1,7 +1,7 @@
 /** Every permission that a route can ask for. */
 export const PERMISSIONS = [
   'institutions:read', 'institutions:write', 'users:read', 'users:write', 'api-keys:read', 'api-keys:write',
-  'images:read', 'images:write', 'images:delete',
+  'images:read', 'images:write', 'images:delete', 'images:hold', 'images:export', 'dimse-callers:read', 'dimse-callers:write',
   'analyses:read', 'analyses:create', 'analyses:cancel', 'models:read', 'models:write',
   'results:read', 'results:review', 'notifications:read', 'audit:read', 'jobs:read', 'jobs:write',
 ] as const;
@@ -20,5 +20,5 @@ export const ROLE_PERMISSIONS: Readonly<Record<Role, readonly Permission[]>> = {
   'radiologist': [...clinical, 'images:write', 'analyses:create', 'analyses:cancel', 'results:review', 'api-keys:read', 'api-keys:write'],
   'technician': [...clinical, 'images:write', 'analyses:create', 'analyses:cancel'],
   'auditor': ['audit:read', 'users:read', 'institutions:read', 'jobs:read'],
-  'service': [...clinical, 'images:write', 'analyses:create', 'analyses:cancel'],
+  'service': [...clinical, 'images:write', 'images:export', 'analyses:create', 'analyses:cancel'],
 };

@@ -4,13 +4,11 @@ import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
 import { AppError } from '../../kernel/errors.js';
 import { CONFIG, type Config } from '../config.js';
+import { KEY_BYTES, NONCE_BYTES, TAG_BYTES } from './data-key.js';
 
-const KEY_BYTES = 32;
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
 const FORMAT = 1;
 
-type MasterKeyConfig = Pick<Config, 'MASTER_KEY' | 'isProduction' | 'dataDir'>;
+type MasterKeyConfig = Pick<Config, 'MASTER_KEY' | 'isProduction' | 'dataDir'> & Partial<Pick<Config, 'MASTER_KEY_PREVIOUS'>>;
 
 /**
  * The secret of the installation. Nothing is encrypted with it directly: every context gets its own key by HKDF (RFC 5869),
@@ -31,33 +29,56 @@ export class MasterKey {
    */
   seal(plaintext: Uint8Array, context: string): Buffer {
     const nonce = randomBytes(NONCE_BYTES);
-    const cipher = createCipheriv('aes-256-gcm', this.derive('seal', context), nonce);
+    const cipher = createCipheriv('aes-256-gcm', derive(this.current(), 'seal', context), nonce);
     return Buffer.concat([Buffer.of(FORMAT), nonce, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
   }
 
-  /** @throws AppError `internal` when it was sealed under another key or context, or changed since */
+  /**
+   * What MASTER_KEY, or MASTER_KEY_PREVIOUS while keys are rotated, has sealed.
+   * @throws AppError `internal` when it was sealed under another key or context, or changed since
+   */
   open(sealed: Uint8Array, context: string): Buffer {
-    const bytes = Buffer.from(sealed);
-    try {
-      if (bytes.length < 1 + NONCE_BYTES + TAG_BYTES || bytes[0] !== FORMAT) throw new RangeError('not a sealed value');
-      const decipher = createDecipheriv('aes-256-gcm', this.derive('seal', context), bytes.subarray(1, 1 + NONCE_BYTES));
-      decipher.setAuthTag(bytes.subarray(-TAG_BYTES));
-      return Buffer.concat([decipher.update(bytes.subarray(1 + NONCE_BYTES, -TAG_BYTES)), decipher.final()]);
-    } catch (cause) {
-      if (cause instanceof AppError) throw cause;
-      throw new AppError('internal', { detail: `A value sealed for ${context} cannot be opened with this MASTER_KEY.`, cause });
+    let failure: unknown;
+    for (const key of [this.current(), ...this.previous()]) {
+      try {
+        return this.openWith(key, Buffer.from(sealed), context);
+      } catch (cause) {
+        if (cause instanceof AppError) throw cause;
+        failure ??= cause;
+      }
     }
+    throw new AppError('internal', { detail: `A value sealed for ${context} cannot be opened with this MASTER_KEY.`, cause: failure });
+  }
+
+  /** Tells master keys apart without telling what they are. */
+  get id(): string {
+    return this.fingerprint('', 'master-key-id').toString('hex').slice(0, 16);
   }
 
   /** HMAC-SHA256, 32 bytes: a fingerprint that nobody without the master key can test guesses against. */
   fingerprint(data: string, context: string): Buffer {
-    return createHmac('sha256', this.derive('fingerprint', context)).update(data).digest();
+    return createHmac('sha256', derive(this.current(), 'fingerprint', context)).update(data).digest();
   }
 
-  private derive(use: 'seal' | 'fingerprint', context: string): Buffer {
-    this.bytes ??= loadMasterKey(this.config);
-    return Buffer.from(hkdfSync('sha256', this.bytes, '', `healthvision/${use}/${context}`, KEY_BYTES));
+  private openWith(key: Buffer, bytes: Buffer, context: string): Buffer {
+    if (bytes.length < 1 + NONCE_BYTES + TAG_BYTES || bytes[0] !== FORMAT) throw new RangeError('not a sealed value');
+    const decipher = createDecipheriv('aes-256-gcm', derive(key, 'seal', context), bytes.subarray(1, 1 + NONCE_BYTES));
+    decipher.setAuthTag(bytes.subarray(-TAG_BYTES));
+    return Buffer.concat([decipher.update(bytes.subarray(1 + NONCE_BYTES, -TAG_BYTES)), decipher.final()]);
   }
+
+  private current(): Buffer {
+    this.bytes ??= loadMasterKey(this.config);
+    return this.bytes;
+  }
+
+  private previous(): Buffer[] {
+    return this.config.MASTER_KEY_PREVIOUS === undefined ? [] : [Buffer.from(this.config.MASTER_KEY_PREVIOUS, 'base64')];
+  }
+}
+
+function derive(key: Buffer, use: 'seal' | 'fingerprint', context: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', key, '', `healthvision/${use}/${context}`, KEY_BYTES));
 }
 
 /**

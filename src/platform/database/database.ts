@@ -1,5 +1,7 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { PrismaPg } from '@prisma/adapter-pg';
+import { createHash } from 'node:crypto';
+import pg from 'pg';
 import { Prisma, PrismaClient } from '../../generated/prisma/client.js';
 import { AppError } from '../../kernel/errors.js';
 import type { Transaction } from '../../kernel/transaction.js';
@@ -11,15 +13,49 @@ export type PrismaTransaction = Prisma.TransactionClient;
 /** Whose rows a transaction may touch: one institution, or `system` for work that serves all of them. */
 export type Scope = { institutionId: string } | 'system';
 
+/** Each connection keeps the plans it was given a name for; lists of changing length must not fill its memory. */
+const MOST_NAMED_STATEMENTS = 500;
+
+/** Columns come as Prisma gives them: 64-bit integers as bigint. */
+const READ_TYPES = new pg.TypeOverrides();
+READ_TYPES.setTypeParser(pg.types.builtins.INT8, BigInt);
+
 /** The one Prisma client of the process. Stores use it; services hold transactions without looking inside. */
 @Injectable()
 export class Database implements OnApplicationShutdown {
+  private readonly pool: pg.Pool;
   private readonly prisma: PrismaClient;
+  private readonly statementNames = new Map<string, string>();
 
   constructor(@Inject(CONFIG) config: Config, @Inject(DATABASE_URL) url: string) {
+    this.pool = new pg.Pool({ ...poolOptions(url, config), max: config.DATABASE_POOL_SIZE, pipeline: true });
+    // A connection that breaks ends its queries with an error; the event beside that would end the process.
+    this.pool.on('error', ignore);
+    this.pool.on('connect', (client) => { client.on('error', ignore); });
     this.prisma = new PrismaClient({
-      adapter: new PrismaPg({ ...poolOptions(url, config), max: config.DATABASE_POOL_SIZE }, { onPoolError: () => undefined, onConnectionError: () => undefined }),
+      adapter: new PrismaPg(this.pool, { onPoolError: () => undefined, onConnectionError: () => undefined, statementNameGenerator: ({ sql }) => this.statementName(sql) }),
     });
+  }
+
+  /**
+   * One SELECT under a scope; PostgreSQL parses it once per connection. Transaction, scope and statement travel together, so that it costs one round trip: for what
+   * people and viewers wait for.
+   *
+   * @throws AppError `database-unavailable` when PostgreSQL does not answer
+   */
+  async read<Row extends pg.QueryResultRow>(scope: Scope, { text, values }: Prisma.Sql): Promise<Row[]> {
+    const client = await this.pool.connect().catch((error: unknown) => { throw translateDirect(error); });
+    const [begun, scoped, rows, ended] = await Promise.allSettled([
+      client.query('BEGIN READ ONLY'),
+      client.query({ name: 'scope', text: `SELECT set_config('app.institution_id', $1, true)`, values: [institutionOf(scope)] }),
+      client.query<Row>({ name: this.statementName(text), text, values, types: READ_TYPES }),
+      client.query('COMMIT'),
+    ]);
+    const failure = [begun, scoped, rows, ended].find((outcome) => outcome.status === 'rejected');
+    // A connection whose transaction did not end as asked is not used again.
+    client.release(failure !== undefined);
+    if (failure) throw translateDirect(failure.reason);
+    return rows.status === 'fulfilled' ? rows.value.rows : [];
   }
 
   /**
@@ -29,7 +65,7 @@ export class Database implements OnApplicationShutdown {
    * @throws AppError `database-unavailable` when PostgreSQL does not answer
    */
   async transaction<T>(scope: Scope, work: (tx: Transaction) => Promise<T>): Promise<T> {
-    const institution = scope === 'system' ? '' : scope.institutionId;
+    const institution = institutionOf(scope);
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.prisma.$transaction(
@@ -63,7 +99,26 @@ export class Database implements OnApplicationShutdown {
 
   async onApplicationShutdown(): Promise<void> {
     await this.prisma.$disconnect();
+    await this.pool.end();
   }
+
+  /** Empty = not prepared. */
+  private statementName(sql: string): string {
+    const known = this.statementNames.get(sql);
+    if (known !== undefined) return known;
+    if (this.statementNames.size >= MOST_NAMED_STATEMENTS) return '';
+    const name = `p${createHash('sha256').update(sql).digest('base64url').slice(0, 32)}`;
+    this.statementNames.set(sql, name);
+    return name;
+  }
+}
+
+function ignore(): void {
+  // See the constructor.
+}
+
+function institutionOf(scope: Scope): string {
+  return scope === 'system' ? '' : scope.institutionId;
 }
 
 /** The Prisma client behind a transaction; for stores only. */
@@ -100,6 +155,12 @@ function originalCode(error: Error): string | undefined {
 /** Maps "PostgreSQL is away" in its many shapes to one code; other errors pass. */
 export function translate(error: unknown): unknown {
   return isDatabaseAway(error) ? new AppError('database-unavailable', { cause: error, retryAfterSeconds: 2 }) : error;
+}
+
+/** As `translate`, for errors that come straight from the connection: there a socket's trouble is the database's. */
+function translateDirect(error: unknown): unknown {
+  const ofSocket = error instanceof Error && 'code' in error && typeof error.code === 'string' && SOCKET_CODES.has(error.code);
+  return ofSocket ? new AppError('database-unavailable', { cause: error, retryAfterSeconds: 2 }) : translate(error);
 }
 
 export function isDatabaseAway(error: unknown): boolean {

@@ -16,6 +16,11 @@ import { languageOf, problemOf } from './problem.js';
 import { SchemaValidationPipe } from './validation.pipe.js';
 
 const REQUEST_ID_PATTERN = /^[A-Za-z0-9._-]{8,64}$/;
+/** What a page of another origin may read of an answer, tus clients in browsers included. */
+const EXPOSED_HEADERS = [
+  'X-Request-Id', 'ETag', 'Location', 'Idempotency-Replayed', 'Warning', 'Content-Range', 'Retry-After',
+  'Upload-Offset', 'Upload-Length', 'Upload-Defer-Length', 'Upload-Expires', 'Upload-Metadata', 'Tus-Resumable', 'Tus-Version', 'Tus-Max-Size', 'Tus-Extension', 'Tus-Checksum-Algorithm',
+];
 const JSON_LIMIT_BYTES = 1024 * 1024;
 
 /** Builds the HTTP application of a role; it listens only when the caller says so. */
@@ -42,10 +47,17 @@ export async function createHttpApp(module: DynamicModule, config: Config, logge
   await fastify.register(multipart, { limits: { fileSize: config.MAX_UPLOAD_BYTES, files: 100_000, fields: 1_000, fieldSize: 64 * 1024, headerPairs: 200 }, throwFileSizeLimit: true });
   await fastify.register(helmet, { contentSecurityPolicy: false, crossOriginEmbedderPolicy: false });
   // STOW-RS bodies are streamed by their controller.
-  fastify.addContentTypeParser(/^multipart\/related/, (_request, payload, done) => { done(null, payload); });
+  for (const type of [/^multipart\/related/, 'application/dicom']) fastify.addContentTypeParser(type, (_request, payload, done) => { done(null, payload); });
   app.useGlobalFilters(new ProblemFilter(logger));
   app.useGlobalPipes(new SchemaValidationPipe());
-  if (config.CORS_ORIGINS) app.enableCors({ origin: config.CORS_ORIGINS, credentials: true, exposedHeaders: ['X-Request-Id', 'ETag', 'Location', 'Idempotency-Replayed'] });
+  const origin = config.CORS_ORIGINS;
+  if (origin) {
+    app.enableCors({ delegator: (request, done) => {
+      // OPTIONS that is no question of a browser is DICOMweb's for the capabilities, or tus's.
+      const preflight = request.headers['access-control-request-method'] !== undefined;
+      done(null, { origin, credentials: true, preflight, methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'], exposedHeaders: EXPOSED_HEADERS });
+    } });
+  }
   addHooks(fastify, app.get(Metrics), logger);
   return app;
 }

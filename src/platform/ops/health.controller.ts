@@ -6,7 +6,7 @@ import { AppError } from '../../kernel/errors.js';
 import { Database } from '../database/database.js';
 import { Public } from '../http/access.js';
 import { QueueProbe } from '../queue/queue-probe.js';
-import { BlobStore } from '../storage/blob-store.js';
+import { ObjectStore } from '../storage/object-store.js';
 
 const readyExample = { status: 'ok', info: { database: { status: 'up' }, queue: { status: 'up' }, storage: { status: 'up' } }, error: {}, details: { database: { status: 'up' }, queue: { status: 'up' }, storage: { status: 'up' } } };
 const notReadyExample = { status: 'error', info: {}, error: { database: { status: 'down', code: 'database-unavailable' } }, details: { database: { status: 'down', code: 'database-unavailable' } } };
@@ -22,7 +22,7 @@ export class HealthController {
     private readonly indicator: HealthIndicatorService,
     private readonly database: Database,
     private readonly queue: QueueProbe,
-    private readonly blobs: BlobStore,
+    private readonly objects: ObjectStore,
   ) {}
 
   @Get('health')
@@ -42,7 +42,7 @@ export class HealthController {
       .check([
         () => this.probe('database', () => this.database.ping()),
         () => this.probe('queue', () => this.queue.ping()),
-        () => this.probe('storage', () => this.blobs.ping()),
+        () => this.probe('storage', () => this.objects.ping()),
       ])
       // Terminus throws its result inside a 503; here it is the answer, not an error.
       .catch((error: unknown) => {

@@ -12,6 +12,9 @@ export class Metrics {
   });
   readonly ingestedInstances = new Counter({ name: 'healthvision_ingest_instances_total', help: 'Files received by outcome', labelNames: ['outcome'], registers: [this.registry] });
   readonly ingestedBytes = new Counter({ name: 'healthvision_ingest_bytes_total', help: 'Bytes of stored instances', registers: [this.registry] });
+  readonly dimseAssociations = new Counter({ name: 'healthvision_dimse_associations_total', help: 'DIMSE association requests by outcome', labelNames: ['outcome'], registers: [this.registry] });
+  readonly openDimseAssociations = new Gauge({ name: 'healthvision_dimse_open_associations', help: 'DIMSE associations that are open now', registers: [this.registry] });
+  readonly dimseRequests = new Counter({ name: 'healthvision_dimse_requests_total', help: 'DIMSE requests by operation and status', labelNames: ['operation', 'status'], registers: [this.registry] });
   readonly runs = new Counter({ name: 'healthvision_analysis_runs_total', help: 'Ended analyses by outcome', labelNames: ['analysis', 'outcome'], registers: [this.registry] });
   readonly runDuration = new Histogram({
     name: 'healthvision_analysis_stage_duration_seconds', help: 'Duration of the stages of a run',

@@ -1,54 +1,66 @@
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
+import { Injectable } from '@nestjs/common';
+import type { DataKey } from '../crypto/data-key.js';
+import { KeyVault } from '../crypto/key-vault.js';
+import type { BlobDigest, BlobDraft, BlobReader } from './blob.js';
+import { EncryptedDraft } from './encrypted-draft.js';
+import { EncryptedReader } from './encrypted-reader.js';
+import { ObjectStore, type ByteRange } from './object-store.js';
 
-/** A stretch of a blob, in bytes. */
-export interface ByteRange {
-  offset: number;
-  length: number;
-}
-
-/** What is known of a blob once all its bytes were written. */
-export interface BlobDigest {
-  sizeBytes: number;
-  /** Hex. */
-  sha256: string;
-}
+export type { BlobDigest, BlobDraft, BlobReader } from './blob.js';
+export type { ByteRange } from './object-store.js';
 
 /**
- * A blob in the making: begin → write → commit. Nobody sees it before `commit` returned, and after that it survives a crash.
- * A draft that is neither committed nor aborted is swept at the next start.
+ * Bytes at rest, encrypted with AES-256-GCM in chunks of 64 KiB, so that any stretch is read without the rest. Every blob has
+ * a key of its own, wrapped by a data key whose id stands in its header. @see docs/decisions/0013-encryption-at-rest.md
  */
-export interface BlobDraft {
+@Injectable()
+export class BlobStore {
+  constructor(
+    private readonly objects: ObjectStore,
+    private readonly vault: KeyVault,
+  ) {}
+
+  /** @throws AppError `storage-full`, `storage-unavailable` */
+  async begin(): Promise<BlobDraft> {
+    return EncryptedDraft.begin(await this.objects.begin());
+  }
+
   /**
-   * Appends `source`, with backpressure. May be called more than once.
-   * @throws AppError `storage-full`, `storage-unavailable`; whatever `source` throws
+   * @param use  `stretch` when the beginning of the blob is not what will be read
+   * @throws AppError `blob-missing`, `blob-corrupt`, `key-destroyed`, `storage-unavailable`
    */
-  write(source: AsyncIterable<Uint8Array>): Promise<BlobDigest>;
-  /** Bytes that were written, fewer at the end. */
-  read(range: ByteRange): Promise<Uint8Array>;
-  /** Makes the bytes durable under `key` (temp file, fsync, rename, fsync of the folder). @throws AppError `storage-full` */
-  commit(key: string): Promise<void>;
-  /** Drops the bytes. Harmless after `commit` or a second time. */
-  abort(): Promise<void>;
-}
+  async open(key: string, use: 'all' | 'stretch' = 'all'): Promise<BlobReader> {
+    const object = await this.objects.open(key);
+    try {
+      return await EncryptedReader.open(object, key, this.vault, use === 'all');
+    } catch (error) {
+      await object.close();
+      throw error;
+    }
+  }
 
-/** Where bytes live: disk or S3. Keys are `a/b/c` of `[A-Za-z0-9._-]`, made by us and free of PHI. */
-export abstract class BlobStore {
-  abstract begin(): Promise<BlobDraft>;
-  /** @throws AppError `blob-missing` */
-  abstract open(key: string, range?: ByteRange): Promise<Readable>;
-  /** The whole blob or a stretch, in memory. @throws AppError `blob-missing` */
-  abstract read(key: string, range?: ByteRange): Promise<Uint8Array>;
+  /** The whole blob or a stretch, in memory. Throws as `open` and `BlobReader.read` do. */
+  async read(key: string, range?: ByteRange): Promise<Uint8Array> {
+    const reader = await this.open(key, range ? 'stretch' : 'all');
+    try {
+      return await reader.read(range ?? { offset: 0, length: reader.sizeBytes });
+    } finally {
+      await reader.close();
+    }
+  }
+
   /** Harmless when there is no such blob. */
-  abstract delete(key: string): Promise<void>;
-  /** @throws AppError `storage-unavailable` when nothing can be written */
-  abstract ping(): Promise<void>;
+  delete(key: string): Promise<void> {
+    return this.objects.delete(key);
+  }
 
-  /** A blob that is already in memory. */
-  async put(key: string, bytes: Uint8Array): Promise<BlobDigest> {
+  /** A blob that is already in memory. Throws as `BlobDraft` does. */
+  async put(key: string, bytes: Uint8Array, dataKey: DataKey): Promise<BlobDigest> {
     const draft = await this.begin();
     try {
-      const digest = await draft.write([bytes] as unknown as AsyncIterable<Uint8Array>);
-      await draft.commit(key);
+      const digest = await draft.write(Readable.from([bytes]));
+      await draft.commit(key, dataKey);
       return digest;
     } finally {
       await draft.abort();

@@ -1,22 +1,48 @@
 import { Global, Module } from '@nestjs/common';
 import { join } from 'node:path';
+import { Gauge } from 'prom-client';
+import { AppError } from '../../kernel/errors.js';
 import { CONFIG, type Config } from '../config.js';
+import { VaultModule } from '../crypto/vault.module.js';
+import { Metrics } from '../ops/metrics.js';
 import { BlobStore } from './blob-store.js';
-import { DiskBlobStore } from './disk-blob-store.js';
+import { DiskGuard } from './disk-guard.js';
+import { DiskObjectStore } from './disk-object-store.js';
+import { ObjectStore } from './object-store.js';
 
 @Global()
 @Module({
+  imports: [VaultModule],
   providers: [
     {
-      provide: BlobStore,
-      inject: [CONFIG],
-      useFactory: async (config: Config) => {
-        const store = new DiskBlobStore(join(config.dataDir, 'blobs'));
+      provide: ObjectStore,
+      inject: [CONFIG, Metrics],
+      useFactory: async (config: Config, metrics: Metrics) => {
+        const folder = join(config.dataDir, config.BLOB_STORE === 's3' ? 'drafts' : 'blobs');
+        const guard = new DiskGuard(folder, config.STORAGE_RESERVE_BYTES);
+        const store = config.BLOB_STORE === 's3' ? await s3Store(config, folder, guard) : new DiskObjectStore(folder, guard);
         await store.prepare();
+        showFreeBytes(metrics, guard);
         return store;
       },
     },
+    BlobStore,
   ],
-  exports: [BlobStore],
+  exports: [ObjectStore, BlobStore],
 })
 export class StorageModule {}
+
+/** The SDK is loaded where it is wanted only: it takes time and memory. */
+async function s3Store(config: Config, draftFolder: string, guard: DiskGuard): Promise<ObjectStore> {
+  if (config.S3_BUCKET === undefined) throw new AppError('configuration-invalid', { detail: 'S3_BUCKET is required when BLOB_STORE=s3.' });
+  const [{ createS3Client }, { S3ObjectStore }] = await Promise.all([import('./s3-client.js'), import('./s3-object-store.js')]);
+  return new S3ObjectStore(createS3Client(config), config.S3_BUCKET, draftFolder, guard);
+}
+
+/** Asked for at every scrape. */
+function showFreeBytes(metrics: Metrics, guard: DiskGuard): void {
+  new Gauge({
+    name: 'healthvision_storage_free_bytes', help: 'Free bytes of the file system that holds the blobs, or their drafts when they go to S3', registers: [metrics.registry],
+    async collect() { this.set(await guard.freeBytes().catch(() => NaN)); },
+  });
+}

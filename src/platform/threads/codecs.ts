@@ -1,7 +1,8 @@
 import codecs from 'dcmjs-codecs';
 import { AppError } from '../../kernel/errors.js';
 import type { Codec, DecodedFrame, PixelDescription } from '../../imaging/dicom/pixels.js';
-import { pixelCodingOf, type PixelCoding } from '../../imaging/dicom/transfer-syntax.js';
+import type { Encoder } from '../../imaging/dicom/transcode-frame.js';
+import { pixelCodingOf, RLE_LOSSLESS, type PixelCoding } from '../../imaging/dicom/transfer-syntax.js';
 
 const { Context, NativeCodecs } = codecs;
 
@@ -13,10 +14,21 @@ const DECODERS = {
   htj2k: 'decodeHtJpeg2000',
 } as const satisfies Record<Exclude<PixelCoding, 'native'>, keyof typeof NativeCodecs>;
 
+/** Whose output other decoders read alike, each with what makes it lossless. */
+const ENCODERS: Record<string, { encode: 'encodeRle' | 'encodeJpeg' | 'encodeJpegLs' | 'encodeJpeg2000' | 'encodeHtJpeg2000'; maxBits: number }> = {
+  [RLE_LOSSLESS]: { encode: 'encodeRle', maxBits: 32 },
+  '1.2.840.10008.1.2.4.70': { encode: 'encodeJpeg', maxBits: 16 },
+  '1.2.840.10008.1.2.4.80': { encode: 'encodeJpegLs', maxBits: 16 },
+  '1.2.840.10008.1.2.4.90': { encode: 'encodeJpeg2000', maxBits: 16 },
+  '1.2.840.10008.1.2.4.91': { encode: 'encodeJpeg2000', maxBits: 16 },
+  '1.2.840.10008.1.2.4.201': { encode: 'encodeHtJpeg2000', maxBits: 16 },
+  '1.2.840.10008.1.2.4.203': { encode: 'encodeHtJpeg2000', maxBits: 16 },
+};
+
 /** A refused frame leaves its buffers behind in the module's memory; after so many bytes the module is made anew. */
 const MAX_LEFT_BEHIND_BYTES = 256 * 1024 * 1024;
 /** WebAssembly memory never shrinks: after a frame this large the module is made anew too. */
-const LARGE_FRAME_BYTES = 128 * 1024 * 1024;
+const LARGE_FRAME_BYTES = 24 * 1024 * 1024;
 
 let ready: Promise<void> | undefined;
 let leftBehindBytes = 0;
@@ -65,6 +77,36 @@ export const nativeCodec: Codec = {
       leftBehindBytes += frame.length + (rows * columns * samplesPerPixel * bitsAllocated) / 8;
       if (isTrap(error) || leftBehindBytes >= MAX_LEFT_BEHIND_BYTES) discard();
       throw new AppError('pixel-data-undecodable', { cause: error });
+    }
+  },
+};
+
+/** The `Encoder` port over the same codecs. */
+export const nativeEncoder: Encoder = {
+  async encode(samples, transferSyntaxUid, { rows, columns, samplesPerPixel, bitsAllocated, bitsStored, signed, photometric }): Promise<Uint8Array> {
+    const encoder = Object.hasOwn(ENCODERS, transferSyntaxUid) ? ENCODERS[transferSyntaxUid] : undefined;
+    if (encoder === undefined || bitsAllocated > encoder.maxBits) throw new AppError('unsupported-transfer-syntax');
+    await initialized();
+    try {
+      const context = new Context({
+        width: columns,
+        height: rows,
+        bitsAllocated,
+        bitsStored,
+        samplesPerPixel,
+        pixelRepresentation: signed ? 1 : 0,
+        planarConfiguration: 0,
+        photometricInterpretation: photometric,
+        decodedBuffer: samples,
+      });
+      const encoded = NativeCodecs[encoder.encode](context, { lossy: false }).getEncodedBuffer();
+      if (encoded === undefined) throw new Error('no codestream');
+      if (samples.length >= LARGE_FRAME_BYTES) discard();
+      return encoded;
+    } catch (error) {
+      leftBehindBytes += 2 * samples.length;
+      if (isTrap(error) || leftBehindBytes >= MAX_LEFT_BEHIND_BYTES) discard();
+      throw new AppError('unsupported-transfer-syntax', { detail: 'These pixels cannot be compressed in this way', cause: error });
     }
   },
 };

@@ -4,11 +4,14 @@ import { parseInstanceBytes, type ParsedInstance } from '../../imaging/dicom/hea
 import type { DicomJson } from '../../imaging/dicom/dicom-json.js';
 import { frameAttributes } from '../../imaging/dicom/functional-groups.js';
 import { decodeFrame, frameLocation, type PixelFrame } from '../../imaging/dicom/pixels.js';
+import { transcodeFrame, type StoredFrame } from '../../imaging/dicom/transcode-frame.js';
+import { inflateDataSet } from '../../imaging/dicom/inflate.js';
 import { overlayHeatMap, type HeatMap } from '../../imaging/render/overlay.js';
 import { fitWithin, resize } from '../../imaging/render/resize.js';
+import { applyViewport, type Viewport } from '../../imaging/render/viewport.js';
 import { toDisplay, type DisplayImage, type Window } from '../../imaging/render/window.js';
 import { sidesOf } from '../../imaging/render/orientation.js';
-import { nativeCodec } from './codecs.js';
+import { nativeCodec, nativeEncoder } from './codecs.js';
 import { drawPreview, type PreviewLegend } from './preview.js';
 
 /** A whole file, or the header that was read from one with the bytes of the frame alone (for objects of many frames). */
@@ -21,6 +24,8 @@ export interface RenderOptions {
   window?: Window;
   maxWidth?: number;
   maxHeight?: number;
+  /** Instead of a largest size. */
+  viewport?: Viewport;
   heatMap?: HeatMap;
   format: 'png' | 'jpeg';
   /** 1–100, JPEG only. */
@@ -71,10 +76,21 @@ export async function decode(source: FrameSource, frame: number): Promise<PixelF
   return decodeFrame(parsed, frameBytes, nativeCodec, frame);
 }
 
+/** One frame in another transfer syntax. */
+export async function transcode(source: FrameSource, frame: number, transferSyntaxUid: string): Promise<StoredFrame> {
+  const { parsed, frameBytes } = locate(source, frame);
+  return transcodeFrame(parsed, frameBytes, frame, transferSyntaxUid, { ...nativeCodec, ...nativeEncoder });
+}
+
+/** The data set of a deflated file. */
+export function inflate(deflated: Uint8Array, maxBytes: number): Uint8Array {
+  return inflateDataSet(deflated, maxBytes);
+}
+
 export async function render(source: FrameSource, options: RenderOptions): Promise<Buffer> {
   const { image } = await display(source, options);
   const { width, height } = fitWithin(image.width, image.height, options.maxWidth, options.maxHeight);
-  const sized = resize(image, width, height);
+  const sized = options.viewport === undefined ? resize(image, width, height) : applyViewport(image, options.viewport);
   return encode(options.heatMap === undefined ? sized : overlayHeatMap(sized, options.heatMap), options);
 }
 

@@ -1,5 +1,6 @@
 import { Inject, Injectable, Optional, type OnApplicationShutdown } from '@nestjs/common';
 import type { PixelFrame } from '../../imaging/dicom/pixels.js';
+import type { StoredFrame } from '../../imaging/dicom/transcode-frame.js';
 import type { FrameSource, PreviewOptions, RasterImage, RenderOptions } from './imaging-tasks.js';
 import type { ImagingTask } from './thread.js';
 import { threadEntry } from './thread-entry.js';
@@ -29,6 +30,20 @@ export class ImagingThreads implements OnApplicationShutdown {
   async decode(source: FrameSource, frame: number, options?: TaskOptions): Promise<PixelFrame> {
     // The thread answers a decode task with a frame.
     return (await this.run({ kind: 'decode', source, frame }, options)) as PixelFrame;
+  }
+
+  /**
+   * One frame in another transfer syntax, without loss.
+   *
+   * @throws as `decode`; AppError `unsupported-transfer-syntax` when these samples cannot be brought into it
+   */
+  async transcode(source: FrameSource, frame: number, transferSyntaxUid: string, options?: TaskOptions): Promise<StoredFrame> {
+    return (await this.run({ kind: 'transcode', source, frame, transferSyntaxUid }, options)) as StoredFrame;
+  }
+
+  /** The data set of a deflated file. @throws AppError `archive-bomb` beyond `maxBytes`, `truncated-file`, `invalid-dicom` */
+  async inflate(deflated: Uint8Array, maxBytes: number, options?: TaskOptions): Promise<Uint8Array> {
+    return (await this.run({ kind: 'inflate', deflated, maxBytes }, options)) as Uint8Array;
   }
 
   /** One frame as PNG or JPEG, with the heat map laid over it if there is one. Throws as `decode` does. */

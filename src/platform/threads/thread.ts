@@ -1,8 +1,10 @@
-import { decode, preview, readImage, render, type FrameSource, type PreviewOptions, type RenderOptions } from './imaging-tasks.js';
+import { decode, inflate, preview, readImage, render, transcode, type FrameSource, type PreviewOptions, type RenderOptions } from './imaging-tasks.js';
 import { serveTasks, type Answer } from './thread-protocol.js';
 
 export type ImagingTask =
   | { kind: 'decode'; source: FrameSource; frame: number }
+  | { kind: 'transcode'; source: FrameSource; frame: number; transferSyntaxUid: string }
+  | { kind: 'inflate'; deflated: Uint8Array; maxBytes: number }
   | { kind: 'render'; source: FrameSource; options: RenderOptions }
   | { kind: 'preview'; source: FrameSource; options: PreviewOptions }
   | { kind: 'read-image'; bytes: Uint8Array };
@@ -15,6 +17,12 @@ serveTasks(async (message): Promise<Answer> => {
       const result = await decode(task.source, task.frame);
       return moved(result, result.pixels);
     }
+    case 'transcode': {
+      const { bytes, format } = await transcode(task.source, task.frame, task.transferSyntaxUid);
+      return movedWhole(bytes, (whole) => ({ bytes: whole, format }));
+    }
+    case 'inflate':
+      return movedWhole(inflate(task.deflated, task.maxBytes), (whole) => whole);
     case 'render': {
       // Copied out of Node's pool of buffers, which cannot be moved.
       const result = new Uint8Array(await render(task.source, task.options));
@@ -30,6 +38,12 @@ serveTasks(async (message): Promise<Answer> => {
     }
   }
 });
+
+/** For bytes that may lie in a buffer with others, which would move along. */
+function movedWhole(bytes: Uint8Array, result: (whole: Uint8Array) => unknown): Answer {
+  const whole = bytes.buffer instanceof ArrayBuffer && bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes);
+  return moved(result(whole), whole);
+}
 
 function moved(result: unknown, pixels: ArrayBufferView): Answer {
   return { result, transfer: pixels.buffer instanceof ArrayBuffer ? [pixels.buffer] : [] };

@@ -26,6 +26,10 @@ export class ExpiringCache<Value> {
     return entry.value;
   }
 
+  has(key: string): boolean {
+    return (this.entries.get(key)?.until ?? 0) > this.now();
+  }
+
   forget(key: string): void {
     this.entries.delete(key);
   }
