@@ -12,6 +12,8 @@ export interface DicomJsonElement {
   Value?: DicomJsonValue[];
   /** Base64, little endian. */
   InlineBinary?: string;
+  /** Where a value lies that was left out. */
+  BulkDataURI?: string;
 }
 
 /** Keys are tags: eight upper-case hexadecimal digits. */

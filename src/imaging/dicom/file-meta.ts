@@ -1,8 +1,8 @@
 import { AppError } from '../../kernel/errors.js';
 import { text } from './attributes.js';
 import type { DicomJson } from './dicom-json.js';
-import { BytesNeeded, isKnownVr } from './elements.js';
-import type { ReadRequest, ReadWindow } from './read-window.js';
+import { BytesNeeded, ElementWalker, isKnownVr } from './elements.js';
+import { ReadWindow, type ReadRequest } from './read-window.js';
 
 /** File Meta Information. @see PS3.10 §7.1 */
 export interface FileMeta {
@@ -45,6 +45,15 @@ export function* readFileMeta(window: ReadWindow): Generator<ReadRequest, { meta
     }
   }
   return { meta: metaOf(json), dataSetStart: at };
+}
+
+/**
+ * Where the data set of a file begins, in bytes. A coroutine as `parseInstance` is.
+ *
+ * @throws AppError `not-dicom`
+ */
+export function* dataSetStart(size: number): Generator<ReadRequest, number, Uint8Array> {
+  return (yield* readFileMeta(new ReadWindow(new ElementWalker(size, 0)))).dataSetStart;
 }
 
 function metaOf(json: DicomJson): FileMeta {
