@@ -7,6 +7,7 @@ import { analyzeCommand } from './commands/analyze.js';
 import { demoCommand } from './commands/demo.js';
 import { evaluateCommand } from './commands/evaluate.js';
 import { ingestCommand } from './commands/ingest.js';
+import { keysCommand } from './commands/keys.js';
 import { migrateCommand } from './commands/migrate.js';
 import { modelsCommand } from './commands/models.js';
 import { openapiCommand } from './commands/openapi.js';
@@ -20,7 +21,7 @@ async function main(): Promise<void> {
     .version(VERSION)
     .showSuggestionAfterError(true)
     .addHelpText('after', '\nEvery command has --help and --json. Settings come from the environment; see README.md.');
-  for (const make of [startCommand, demoCommand, migrateCommand, adminCommand, modelsCommand, ingestCommand, analyzeCommand, evaluateCommand, openapiCommand]) program.addCommand(make());
+  for (const make of [startCommand, demoCommand, migrateCommand, adminCommand, keysCommand, modelsCommand, ingestCommand, analyzeCommand, evaluateCommand, openapiCommand]) program.addCommand(make());
   prepare(program);
   try {
     await program.parseAsync();

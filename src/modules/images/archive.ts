@@ -3,22 +3,26 @@ import { crc32 } from 'node:zlib';
 import yauzl, { type Entry, type ZipFile } from 'yauzl';
 import { AppError } from '../../kernel/errors.js';
 import { judgeEntry, type ArchiveLimits, type ArchiveMember } from './archive-guard.js';
+import { BlockReader, type RandomAccess } from './block-reader.js';
 import { inflateError } from './gunzip.js';
 import { salvageArchive } from './salvage-archive.js';
 
 /**
- * The files of a ZIP archive on disk, one after the other, inflated as they are read. What is wrong with one of them is its
- * own refusal. An archive without its directory, which is what a broken upload looks like, gives what stands before the break.
+ * The files of a ZIP archive, one after the other, inflated as they are read. What is wrong with one of them is its own
+ * refusal. An archive without its directory, which is what a broken upload looks like, gives what stands before the break.
  *
- * @throws AppError `invalid-archive`, `archive-bomb` for the archive as a whole, after the members that could be had
+ * @throws AppError `invalid-archive`, `archive-bomb` for the archive as a whole, after the members that could be had; what
+ * `archive` throws
  */
-export async function* readArchive(path: string, limits: ArchiveLimits): AsyncGenerator<ArchiveMember> {
+export async function* readArchive(archive: RandomAccess, limits: ArchiveLimits): AsyncGenerator<ArchiveMember> {
+  const reader = new BlockReader(archive);
   let zip: ZipFile;
   try {
     // Names as bytes: yauzl would end the whole archive at the first unsafe one.
-    zip = await yauzl.openPromise(path, { decodeStrings: false, autoClose: false });
-  } catch {
-    yield* salvageArchive(path, limits);
+    zip = await yauzl.fromRandomAccessReaderPromise(new ArchiveAccess(reader), reader.sizeBytes, { decodeStrings: false, autoClose: false });
+  } catch (error) {
+    if (error instanceof AppError) throw error;
+    yield* salvageArchive(reader, limits);
     return;
   }
   try {
@@ -26,6 +30,24 @@ export async function* readArchive(path: string, limits: ArchiveLimits): AsyncGe
     yield* membersOf(zip, limits);
   } finally {
     zip.close();
+  }
+}
+
+/** How yauzl reads what is not a file. */
+class ArchiveAccess extends yauzl.RandomAccessReader {
+  constructor(private readonly reader: BlockReader) {
+    super();
+  }
+
+  override _readStreamForRange(start: number, end: number): Readable {
+    return this.reader.stream(start, end);
+  }
+
+  override read(buffer: Buffer, offset: number, length: number, position: number, callback: (error: Error | null) => void): void {
+    this.reader.read(position, length).then((bytes) => {
+      bytes.copy(buffer, offset);
+      callback(bytes.length === length ? null : new Error('The archive ends early.'));
+    }, callback);
   }
 }
 
@@ -44,7 +66,7 @@ async function* membersOf(zip: ZipFile, limits: ArchiveLimits): AsyncGenerator<A
     try {
       yield { name, content };
     } finally {
-      // Closes the file of an entry that was not read to its end.
+      // Ends the stream of an entry that was not read to its end.
       await content.return(undefined);
     }
   }
@@ -57,6 +79,7 @@ async function* directoryOf(zip: ZipFile): AsyncGenerator<Entry> {
     try {
       step = await entries.next();
     } catch (error) {
+      if (error instanceof AppError) throw error;
       throw new AppError('invalid-archive', { detail: 'The directory of the archive is damaged.', cause: error });
     }
     if (step.done === true) return;

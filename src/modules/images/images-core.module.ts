@@ -3,11 +3,12 @@ import { StudyReader } from './images.contract.js';
 import { DatabaseStudyReader } from './study-reader.js';
 import { StudiesService } from './studies.service.js';
 import { StudiesStore } from './studies.store.js';
+import { StudyAttributes } from './study-attributes.js';
 import { TombstonesStore } from './tombstones.store.js';
 
 /** What both roles need of this module. */
 @Module({
-  providers: [StudiesStore, TombstonesStore, StudiesService, { provide: StudyReader, useClass: DatabaseStudyReader }],
-  exports: [StudiesStore, TombstonesStore, StudiesService, StudyReader],
+  providers: [StudiesStore, TombstonesStore, StudiesService, StudyAttributes, { provide: StudyReader, useClass: DatabaseStudyReader }],
+  exports: [StudiesStore, TombstonesStore, StudiesService, StudyAttributes, StudyReader],
 })
 export class ImagesCoreModule {}

@@ -45,11 +45,11 @@ export interface StoredStudy {
 
 /** What other modules may ask of `images`. */
 export abstract class StudyReader {
-  /** null when the institution has no such study. */
+  /** null when the institution has no such study. @throws AppError `key-destroyed`, `blob-corrupt` */
   abstract find(institutionId: string, studyInstanceUid: string): Promise<StoredStudy | null>;
   abstract findById(institutionId: string, studyId: string): Promise<StoredStudy | null>;
   /** Locks the study's row for the transaction, so that it cannot be deleted before the commit; false when it is gone. */
   abstract lock(tx: Transaction, institutionId: string, studyId: string): Promise<boolean>;
-  /** The whole Part 10 object. @throws AppError `blob-missing` */
+  /** The whole Part 10 object. @throws AppError `blob-missing`, `blob-corrupt`, `key-destroyed` */
   abstract readInstance(blobKey: string): Promise<Uint8Array>;
 }

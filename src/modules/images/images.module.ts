@@ -1,20 +1,35 @@
 import { Module } from '@nestjs/common';
 import { ThreadsModule } from '../../platform/threads/threads.module.js';
+import { DeidentifiedExportsController } from './deidentified-exports.controller.js';
+import { DeidentifiedExportsService } from './deidentified-exports.service.js';
+import { DeidentifiedExportsStore } from './deidentified-exports.store.js';
+import { DimseCallersController } from './dimse/dimse-callers.controller.js';
+import { DimseCallersStore } from './dimse/dimse-callers.store.js';
+import { DimseServer } from './dimse/dimse-server.js';
+import { ImagePolicyController } from './image-policy.controller.js';
+import { ImagePolicyStore } from './image-policy.store.js';
 import { ImagesController } from './images.controller.js';
 import { ImagesCoreModule } from './images-core.module.js';
-import { IngestService } from './ingest.service.js';
-import { InstancesStore } from './instances.store.js';
-import { PictureService } from './picture.service.js';
+import { ImagesIngestModule } from './images-ingest.module.js';
+import { CapabilitiesController } from './qido/capabilities.controller.js';
+import { SearchController } from './qido/search.controller.js';
+import { SearchService } from './qido/search.service.js';
+import { SearchStore } from './qido/search.store.js';
+import { SealedAttributesReader } from './qido/stored-attributes.js';
+import { RetentionStore } from './retention.store.js';
 import { StowController } from './stow.controller.js';
+import { StowMetadataService } from './stow-metadata.service.js';
 import { StowService } from './stow.service.js';
 import { StudiesController } from './studies.controller.js';
-import { UploadArea } from './upload-area.js';
-import { UploadService } from './upload.service.js';
+import { OffsetStream } from './uploads/offset-stream.js';
+import { UploadsController } from './uploads/uploads.controller.js';
+import { UploadsModule } from './uploads/uploads.module.js';
+import { WadoModule } from './wado/wado.module.js';
 
 @Module({
-  imports: [ImagesCoreModule, ThreadsModule],
-  controllers: [ImagesController, StowController, StudiesController],
-  providers: [InstancesStore, IngestService, PictureService, UploadArea, UploadService, StowService],
-  exports: [ImagesCoreModule, IngestService, UploadService],
+  imports: [ImagesCoreModule, ImagesIngestModule, UploadsModule, WadoModule, ThreadsModule],
+  controllers: [ImagesController, StowController, StudiesController, ImagePolicyController, UploadsController, DeidentifiedExportsController, DimseCallersController, SearchController, CapabilitiesController],
+  providers: [StowService, StowMetadataService, ImagePolicyStore, RetentionStore, OffsetStream, DeidentifiedExportsService, DeidentifiedExportsStore, DimseCallersStore, DimseServer, SearchService, SearchStore, SealedAttributesReader],
+  exports: [ImagesCoreModule, ImagesIngestModule],
 })
 export class ImagesModule {}

@@ -3,14 +3,13 @@ import { createHash, randomUUID } from 'node:crypto';
 import { parseInstance, type ParsedInstance } from '../../imaging/dicom/header.js';
 import { pixelCodingOf } from '../../imaging/dicom/transfer-syntax.js';
 import { AppError } from '../../kernel/errors.js';
-import { Database } from '../../platform/database/database.js';
+import { KeyVault, type DataKey } from '../../platform/crypto/key-vault.js';
 import { Metrics } from '../../platform/ops/metrics.js';
 import { BlobStore, type BlobDigest, type BlobDraft } from '../../platform/storage/blob-store.js';
 import type { ByteSource } from './byte-source.js';
-import { refusalOf, type Fate, type InstanceIdentity } from './fate.js';
+import { refusalOf, type Fate, type InstanceIdentity, type Refusal } from './fate.js';
+import { InstanceCommitter, type Candidate } from './instance-committer.js';
 import { instanceRecord } from './instance-record.js';
-import { InstancesStore } from './instances.store.js';
-import { TombstonesStore } from './tombstones.store.js';
 
 export interface IngestTarget {
   institutionId: string;
@@ -20,17 +19,21 @@ export interface IngestTarget {
   derived?: boolean;
 }
 
-/** Rolls the transaction back when another request stored the same SOP Instance UID first. */
-class AlreadyStored extends Error {}
+/** An instance that was received and read, and is nowhere to be seen yet. Either `store` it or drop its draft. */
+export interface StagedInstance {
+  draft: BlobDraft;
+  digest: BlobDigest;
+  parsed: ParsedInstance;
+  target: IngestTarget;
+}
 
-/** The one way in: whatever brings an instance, upload, STOW-RS or the command line, ends here. */
+/** The one way in: whatever brings an instance, upload, STOW-RS, DIMSE or the command line, ends here. */
 @Injectable()
 export class IngestService {
   constructor(
     private readonly blobs: BlobStore,
-    private readonly database: Database,
-    private readonly instances: InstancesStore,
-    private readonly tombstones: TombstonesStore,
+    private readonly vault: KeyVault,
+    private readonly committer: InstanceCommitter,
     private readonly metrics: Metrics,
   ) {}
 
@@ -41,26 +44,59 @@ export class IngestService {
    * @throws AppError `storage-full`, `storage-unavailable`, `database-unavailable`; whatever `source` throws but 409 and 422
    */
   async ingest(source: ByteSource, target: IngestTarget): Promise<Fate> {
+    const staged = await this.stage(source, target);
+    if ('status' in staged) return staged;
+    const [fate] = await this.store([staged]);
+    if (!fate) throw new Error('an instance was stored without a fate');
+    return fate;
+  }
+
+  /**
+   * Receives and reads one file, and shows it to nobody: several can be stored together. Throws as `ingest` does.
+   *
+   * @returns its refusal when something is wrong with it
+   */
+  async stage(source: ByteSource, target: IngestTarget): Promise<StagedInstance | Refusal> {
     const draft = await this.blobs.begin();
     let identity: InstanceIdentity | undefined;
-    let fate: Fate;
-    let sizeBytes = 0;
     try {
       const digest = await draft.write(source);
-      ({ sizeBytes } = digest);
       const parsed = await readHeader(draft, digest.sizeBytes);
       identity = identityOf(parsed);
       assertAcceptable(parsed, target);
-      fate = { status: await this.store(draft, digest, parsed, target), ...identity };
+      return { draft, digest, parsed, target };
     } catch (error) {
+      await draft.abort();
       const refusal = refusalOf(error, identity);
       if (!refusal) throw error;
-      fate = refusal;
-    } finally {
-      await draft.abort();
+      this.observe(refusal);
+      return refusal;
     }
-    this.observe(fate, sizeBytes);
-    return fate;
+  }
+
+  /**
+   * Makes staged instances durable and visible, those of one study in one transaction. Their drafts are gone afterwards, however
+   * it ends. Throws as `ingest` does; then it is not known which of them are stored.
+   *
+   * @param instances  of one institution
+   * @returns their fates, in their order
+   */
+  async store(instances: readonly StagedInstance[]): Promise<Fate[]> {
+    try {
+      const candidates: (Candidate | Refusal)[] = [];
+      const keys = new Map<string, Promise<DataKey>>();
+      for (const staged of instances) candidates.push(await this.candidateOf(staged, keys));
+      const stored = await this.committer.commit(candidates.filter((one): one is Candidate => !('status' in one)));
+      const fates = candidates.map((one): Fate => {
+        const fate = 'status' in one ? one : stored.get(one);
+        if (!fate) throw new Error('an instance was committed without a fate');
+        return fate;
+      });
+      for (const [index, fate] of fates.entries()) this.observe(fate, instances[index]?.digest.sizeBytes);
+      return fates;
+    } finally {
+      await Promise.all(instances.map(({ draft }) => draft.abort()));
+    }
   }
 
   /** Counts what was refused before it came to `ingest`. */
@@ -69,36 +105,20 @@ export class IngestService {
     if (fate.status === 'stored') this.metrics.ingestedBytes.inc(sizeBytes);
   }
 
-  private async store(draft: BlobDraft, digest: BlobDigest, parsed: ParsedInstance, target: IngestTarget): Promise<'stored' | 'duplicate'> {
-    const { institutionId } = target;
-    const blobKey = blobKeyOf(institutionId, parsed.studyInstanceUid);
-    // First of all, since it may refuse the file: nothing is reserved then that a sweep would have to undo.
-    const record = instanceRecord(parsed, { institutionId, blobKey, derived: target.derived ?? false, ...digest });
-    const known = await this.database.transaction({ institutionId }, async (tx) => {
-      const found = await this.instances.find(tx, institutionId, parsed.sopInstanceUid);
-      if (!found) await this.tombstones.reserve(tx, blobKey);
-      return found;
-    });
-    if (known) return assertSame(known, parsed, digest);
+  /** @param keys  of the studies that come together, by UID */
+  private async candidateOf({ draft, digest, parsed, target: { institutionId, derived = false } }: StagedInstance, keys: Map<string, Promise<DataKey>>): Promise<Candidate | Refusal> {
+    const identity = identityOf(parsed);
     try {
-      await draft.commit(blobKey);
-      await this.insertRows(record);
-      return 'stored';
+      const asked = keys.get(parsed.studyInstanceUid) ?? this.vault.keyOfStudy(institutionId, parsed.studyInstanceUid);
+      keys.set(parsed.studyInstanceUid, asked);
+      const key = await asked;
+      const blobKey = blobKeyOf(institutionId, parsed.studyInstanceUid);
+      return { draft, identity, record: instanceRecord(parsed, { institutionId, key, blobKey, derived, ...digest }) };
     } catch (error) {
-      // Whether a failed commit reached the database is not known; the tombstone is, so the sweep decides, not we.
-      await this.database.transaction({ institutionId }, (tx) => this.tombstones.release(tx, blobKey)).catch(() => undefined);
-      if (!(error instanceof AlreadyStored)) throw error;
+      const refusal = refusalOf(error, identity);
+      if (!refusal) throw error;
+      return refusal;
     }
-    const winner = await this.database.transaction({ institutionId }, (tx) => this.instances.find(tx, institutionId, parsed.sopInstanceUid));
-    if (!winner) throw new AppError('study-deleted', { detail: 'The study was deleted while this instance arrived.' });
-    return assertSame(winner, parsed, digest);
-  }
-
-  private insertRows(record: ReturnType<typeof instanceRecord>): Promise<void> {
-    return this.database.transaction({ institutionId: record.institutionId }, async (tx) => {
-      if (!(await this.tombstones.claim(tx, record.blobKey))) throw new AppError('storage-unavailable', { detail: 'Storing took too long.' });
-      if (!(await this.instances.insert(tx, record))) throw new AlreadyStored();
-    });
   }
 }
 
@@ -129,13 +149,6 @@ function assertAcceptable(parsed: ParsedInstance, target: IngestTarget): void {
   if (parsed.pixelData !== null && pixelCodingOf(parsed.meta.transferSyntaxUid) === undefined) {
     throw new AppError('unsupported-transfer-syntax', { detail: `Transfer syntax ${parsed.meta.transferSyntaxUid.slice(0, 64)} cannot be decoded.` });
   }
-}
-
-/** @throws AppError `wrong-study`, `instance-conflict` */
-function assertSame(known: { studyInstanceUid: string; sha256: string }, parsed: ParsedInstance, digest: BlobDigest): 'duplicate' {
-  if (known.sha256 === digest.sha256) return 'duplicate';
-  if (known.studyInstanceUid !== parsed.studyInstanceUid) throw new AppError('wrong-study', { detail: 'An instance with this SOP Instance UID is stored in another study.' });
-  throw new AppError('instance-conflict');
 }
 
 /** Neighbours of one study lie in one folder; the UID itself never gets into a path. */

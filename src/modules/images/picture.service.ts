@@ -1,6 +1,5 @@
 import { Injectable } from '@nestjs/common';
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { wrapImage } from '../../imaging/dicom/wrap-image.js';
 import { AppError } from '../../kernel/errors.js';
 import { derivedDicomUid } from '../../kernel/uid.js';
@@ -13,6 +12,7 @@ import type { SpooledFile } from './upload-area.js';
 
 /** A picture is decoded in memory, so it has a limit of its own. */
 const MAX_PICTURE_BYTES = 256 * 1024 * 1024;
+const STRETCH_BYTES = 1024 * 1024;
 
 /** PNG and JPEG X-rays become DICOM objects, so that everything behind the ingest sees one kind of thing. */
 @Injectable()
@@ -27,7 +27,7 @@ export class PictureService {
     try {
       const described = parseImageFields(fields);
       if (file.sizeBytes > MAX_PICTURE_BYTES) throw new AppError('image-too-large');
-      const bytes = await readFile(file.path);
+      const bytes = await wholeOf(file);
       const uids = uidsOf(institutionId, createHash('sha256').update(bytes).digest('hex'), described);
       const image = await this.threads.readImage(bytes);
       const object = wrapImage(image, { ...withDefaults(described), ...uids });
@@ -39,6 +39,13 @@ export class PictureService {
       return refusal;
     }
   }
+}
+
+/** In stretches, so that it is not in memory twice. */
+async function wholeOf(file: SpooledFile): Promise<Uint8Array> {
+  const bytes = new Uint8Array(file.sizeBytes);
+  for (let offset = 0; offset < bytes.length; offset += STRETCH_BYTES) bytes.set(await file.read({ offset, length: STRETCH_BYTES }), offset);
+  return bytes;
 }
 
 /** zod leaves the keys of absent optional fields out, but types them as possibly undefined. */

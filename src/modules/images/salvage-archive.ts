@@ -1,9 +1,8 @@
-import { createReadStream } from 'node:fs';
-import { open, type FileHandle } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { crc32, createInflateRaw } from 'node:zlib';
 import { AppError } from '../../kernel/errors.js';
 import { assertPlausibleRatio, judgeEntry, type ArchiveLimits, type ArchiveMember } from './archive-guard.js';
+import type { BlockReader } from './block-reader.js';
 import { exhaust } from './byte-source.js';
 import { inflateError } from './gunzip.js';
 
@@ -32,16 +31,11 @@ interface LocalEntry {
 /**
  * Reads an archive whose directory is missing by the headers that stand before each entry.
  *
- * @throws AppError `invalid-archive` always, at the end: nobody knows what came behind the break; `archive-bomb`
+ * @throws AppError `invalid-archive` always, at the end: nobody knows what came behind the break; `archive-bomb`; what
+ * `archive` throws
  */
-export async function* salvageArchive(path: string, limits: ArchiveLimits): AsyncGenerator<ArchiveMember> {
-  const handle = await open(path, 'r');
-  try {
-    const walk = new SalvageWalk(handle, path, (await handle.stat()).size, limits);
-    yield* walk.members();
-  } finally {
-    await handle.close();
-  }
+export async function* salvageArchive(archive: BlockReader, limits: ArchiveLimits): AsyncGenerator<ArchiveMember> {
+  yield* new SalvageWalk(archive, limits).members();
   throw new AppError('invalid-archive', { detail: 'The archive is not complete.' });
 }
 
@@ -49,7 +43,7 @@ class SalvageWalk {
   private at = 0;
   private entries = 0;
 
-  constructor(private readonly handle: FileHandle, private readonly path: string, private readonly size: number, private readonly limits: ArchiveLimits) {}
+  constructor(private readonly archive: BlockReader, private readonly limits: ArchiveLimits) {}
 
   async *members(): AsyncGenerator<ArchiveMember> {
     for (let entry = await this.next(); entry; entry = await this.next()) {
@@ -70,11 +64,11 @@ class SalvageWalk {
   }
 
   private async next(): Promise<LocalEntry | undefined> {
-    const header = await this.bytesAt(this.at, LOCAL_HEADER_BYTES);
+    const header = await this.archive.read(this.at, LOCAL_HEADER_BYTES);
     if (header.length < LOCAL_HEADER_BYTES || header.readUInt32LE(0) !== LOCAL_HEADER) return undefined;
     const flags = header.readUInt16LE(6);
     const nameLength = header.readUInt16LE(26);
-    const name = await this.bytesAt(this.at + LOCAL_HEADER_BYTES, nameLength);
+    const name = await this.archive.read(this.at + LOCAL_HEADER_BYTES, nameLength);
     if (name.length < nameLength) return undefined;
     const compressedBytes = header.readUInt32LE(18);
     return {
@@ -90,10 +84,11 @@ class SalvageWalk {
 
   private async *content(entry: LocalEntry): AsyncGenerator<Uint8Array> {
     const { dataStart, compressedBytes, method } = entry;
-    const end = compressedBytes === null ? this.size : dataStart + compressedBytes;
-    if (end > this.size) throw truncated();
+    const size = this.archive.sizeBytes;
+    const end = compressedBytes === null ? size : dataStart + compressedBytes;
+    if (end > size) throw truncated();
     if (end === dataStart) return;
-    const source = createReadStream(this.path, { start: dataStart, end: end - 1 });
+    const source = this.archive.stream(dataStart, end);
     const inflate = method === DEFLATED ? createInflateRaw() : undefined;
     const feeding = inflate && pipeline(source, inflate);
     feeding?.catch(() => undefined);
@@ -121,18 +116,13 @@ class SalvageWalk {
 
   /** Reads the checksum behind the data and stands where the next entry begins: sizes have four or eight bytes, the mark is optional. */
   private async descriptor(at: number): Promise<number> {
-    const bytes = await this.bytesAt(at, 28);
+    const bytes = await this.archive.read(at, 28);
     const marked = bytes.length >= 4 && bytes.readUInt32LE(0) === DESCRIPTOR;
     const start = marked ? 4 : 0;
     if (bytes.length < start + 12) throw truncated();
     const wide = bytes.length >= start + 24 && [LOCAL_HEADER, DIRECTORY_HEADER].includes(bytes.readUInt32LE(start + 20));
     this.at = at + start + (wide ? 20 : 12);
     return bytes.readUInt32LE(start);
-  }
-
-  private async bytesAt(position: number, length: number): Promise<Buffer> {
-    const { buffer, bytesRead } = await this.handle.read(Buffer.alloc(length), 0, length, position);
-    return buffer.subarray(0, bytesRead);
   }
 }
 

@@ -2,17 +2,18 @@ import { Inject, Injectable } from '@nestjs/common';
 import { AppError } from '../../kernel/errors.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { CONFIG, type Config } from '../../platform/config.js';
+import { KeyVault } from '../../platform/crypto/key-vault.js';
 import { Database } from '../../platform/database/database.js';
 import { Outbox } from '../../platform/queue/outbox.js';
 import { STUDY_COMPLETED, STUDY_DELETED, type StudyCompleted, type StudyDeleted } from './images.contract.js';
-import { completionReceipt, type CompletionReceipt } from './settlement.js';
+import { completionReceipt, isAsAnnounced, type CompletionReceipt, type SeriesTally } from './settlement.js';
 import { StudiesStore, type StudyRow } from './studies.store.js';
 import { TombstonesStore } from './tombstones.store.js';
 
 const SETTLED_AT_ONCE = 20;
 
-/** Refuses a write whose caller saw another state of the study (If-Match). */
-export type Precondition = (study: StudyRow) => boolean;
+/** Refuses a write whose caller saw another state of the study (If-Match), by throwing. */
+export type Precondition = (study: StudyRow) => void;
 
 /** When a study counts as complete, and when it goes. */
 @Injectable()
@@ -22,8 +23,22 @@ export class StudiesService {
     private readonly database: Database,
     private readonly studies: StudiesStore,
     private readonly tombstones: TombstonesStore,
+    private readonly vault: KeyVault,
     private readonly outbox: Outbox,
   ) {}
+
+  /**
+   * Completes studies that have all that was announced for them, without waiting.
+   *
+   * @returns how many
+   */
+  async settleWholeStudies(): Promise<number> {
+    let settled = 0;
+    for (const { institutionId, studyInstanceUid } of await this.studies.seeminglyWhole(SETTLED_AT_ONCE)) {
+      if (await this.database.transaction({ institutionId }, (tx) => this.settleIfWhole(tx, institutionId, studyInstanceUid))) settled++;
+    }
+    return settled;
+  }
 
   /**
    * Completes studies that were quiet for SETTLE_SECONDS.
@@ -40,34 +55,65 @@ export class StudiesService {
   }
 
   /** Completes a study at once; one that is complete already stays as it is. @throws AppError `study-not-found`, `precondition-failed` */
-  async complete(institutionId: string, studyInstanceUid: string, holds: Precondition): Promise<StudyRow> {
+  async complete(institutionId: string, studyInstanceUid: string, check: Precondition): Promise<StudyRow> {
     return this.database.transaction({ institutionId }, async (tx) => {
-      const study = await this.lockedStudy(tx, institutionId, studyInstanceUid, holds);
+      const study = await this.lockedStudy(tx, institutionId, studyInstanceUid, check);
       return study.state === 'complete' ? study : this.settle(tx, study, 'explicit');
     });
   }
 
-  /** Removes the rows and tells of it; the bytes go with the next sweep. @throws AppError `study-not-found`, `precondition-failed` */
-  async delete(institutionId: string, studyInstanceUid: string, holds: Precondition): Promise<void> {
-    await this.database.transaction({ institutionId }, async (tx) => {
-      const study = await this.lockedStudy(tx, institutionId, studyInstanceUid, holds);
-      await this.tombstones.buryStudy(tx, study.id);
-      await this.studies.remove(tx, study.id);
-      await this.outbox.append(tx, { institutionId, topic: STUDY_DELETED, payload: { institutionId, studyId: study.id, studyInstanceUid } satisfies StudyDeleted });
+  /** @throws AppError `study-not-found`, `precondition-failed` */
+  async setLegalHold(institutionId: string, studyInstanceUid: string, legalHold: boolean, check: Precondition): Promise<StudyRow> {
+    return this.database.transaction({ institutionId }, async (tx) => {
+      const study = await this.lockedStudy(tx, institutionId, studyInstanceUid, check);
+      return study.legalHold === legalHold ? study : this.studies.setLegalHold(tx, study.id, legalHold);
     });
   }
 
-  private async lockedStudy(tx: Transaction, institutionId: string, studyInstanceUid: string, holds: Precondition): Promise<StudyRow> {
+  /** Removes a study as `remove` does. @throws AppError `study-not-found`, `precondition-failed`, `study-on-hold` */
+  async delete(institutionId: string, studyInstanceUid: string, check: Precondition): Promise<void> {
+    const { keyId } = await this.database.transaction({ institutionId }, async (tx) => {
+      const study = await this.lockedStudy(tx, institutionId, studyInstanceUid, check);
+      if (study.legalHold) throw new AppError('study-on-hold');
+      await this.remove(tx, study);
+      return study;
+    });
+    this.vault.forget(keyId);
+  }
+
+  /**
+   * Removes the rows, destroys the key and tells of it. Without the key the bytes are noise, in backups too; they go with the next
+   * sweep. The study must be locked; forget its key after the commit.
+   */
+  async remove(tx: Transaction, { institutionId, id: studyId, studyInstanceUid, keyId }: Pick<StudyRow, 'institutionId' | 'id' | 'studyInstanceUid' | 'keyId'>): Promise<void> {
+    await this.tombstones.buryStudy(tx, studyId);
+    await this.studies.remove(tx, studyId);
+    await this.vault.destroy(tx, [keyId]);
+    await this.outbox.append(tx, { institutionId, topic: STUDY_DELETED, payload: { institutionId, studyId, studyInstanceUid } satisfies StudyDeleted });
+  }
+
+  private async lockedStudy(tx: Transaction, institutionId: string, studyInstanceUid: string, check: Precondition): Promise<StudyRow> {
     const study = await this.studies.findForUpdate(tx, institutionId, studyInstanceUid);
     if (!study) throw new AppError('study-not-found');
-    if (!holds(study)) throw new AppError('precondition-failed');
+    check(study);
     return study;
   }
 
-  private async settle(tx: Transaction, study: StudyRow, reason: CompletionReceipt['reason']): Promise<StudyRow> {
-    const { institutionId, id: studyId, studyInstanceUid } = study;
+  /** What seemed whole may have gone on meanwhile. */
+  private async settleIfWhole(tx: Transaction, institutionId: string, studyInstanceUid: string): Promise<boolean> {
+    const study = await this.studies.findForUpdate(tx, institutionId, studyInstanceUid);
+    if (study?.state !== 'receiving') return false;
+    const tallies = await this.studies.tally(tx, study.id);
+    if (!isAsAnnounced(tallies)) return false;
+    await this.settle(tx, study, 'expected-count', tallies);
+    return true;
+  }
+
+  private async settle(tx: Transaction, study: StudyRow, reason: CompletionReceipt['reason'], counted?: readonly SeriesTally[]): Promise<StudyRow> {
+    const { institutionId, id: studyId, studyInstanceUid, lateInstances } = study;
     const revision = study.revision + 1;
-    const completed = await this.studies.complete(tx, studyId, completionReceipt(reason, new Date(), revision, await this.studies.tally(tx, studyId)));
+    const tallies = counted ?? (await this.studies.tally(tx, studyId));
+    const completed = await this.studies.complete(tx, study, completionReceipt({ reason, at: new Date(), revision, lateInstances }, tallies));
     await this.outbox.append(tx, { institutionId, topic: STUDY_COMPLETED, payload: { institutionId, studyId, studyInstanceUid, revision } satisfies StudyCompleted });
     return completed;
   }

@@ -1,11 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import type { Transaction } from '../../kernel/transaction.js';
 import { Prisma } from '../../generated/prisma/client.js';
-import { prismaOf } from '../../platform/database/database.js';
+import { columnsOf } from '../../platform/database/columns.js';
+import { Database, prismaOf } from '../../platform/database/database.js';
 import type { CompletionReceipt, SeriesTally } from './settlement.js';
 
 export interface StudyFilter {
-  patientId?: string | undefined;
+  /** Blind indexes. */
+  patientIdToken?: bigint | undefined;
+  accessionToken?: bigint | undefined;
   modality?: string | undefined;
   /** `YYYYMMDD`, inclusive. */
   studyDateFrom?: string | undefined;
@@ -13,44 +16,64 @@ export interface StudyFilter {
   state?: 'receiving' | 'complete' | undefined;
 }
 
-export type StudyRow = Prisma.StudyGetPayload<object>;
+export type StudyRow = Prisma.StudyGetPayload<{ omit: { searchTokens: true } }>;
+/** A study as lists show it. */
+export type ListedStudyRow = Omit<StudyRow, 'earlierCompletions'>;
 export type SeriesRow = Prisma.SeriesGetPayload<object>;
-export type InstanceRow = Prisma.InstanceGetPayload<object>;
+/** An instance without what only readers of its bytes want to know. */
+export type InstanceRow = Omit<Prisma.InstanceGetPayload<object>, 'layout'>;
+
+/** What nobody looks at here: there may be hundreds of them in a row. */
+const WITHOUT_TOKENS = { searchTokens: true } as const;
+
+const { searchTokens: _tokens, ...STUDY_FIELDS } = Prisma.StudyScalarFieldEnum;
+const { earlierCompletions: _completions, ...LISTED_FIELDS } = STUDY_FIELDS;
+const { layout: _layout, ...INSTANCE_FIELDS } = Prisma.InstanceScalarFieldEnum;
+
+/** Every column under its name in the row's type. */
+const STUDY_COLUMNS = columnsOf(STUDY_FIELDS);
+const LISTED_COLUMNS = columnsOf(LISTED_FIELDS);
+const SERIES_COLUMNS = columnsOf(Prisma.SeriesScalarFieldEnum);
+const INSTANCE_COLUMNS = columnsOf(INSTANCE_FIELDS);
 
 /** Studies as they are asked for, settled and removed. */
 @Injectable()
 export class StudiesStore {
+  constructor(private readonly database: Database) {}
+
   /** Newest first; one row more than `limit` when there are more. */
-  async list(tx: Transaction, institutionId: string, filter: StudyFilter, page: { limit: number; cursor?: string | undefined }): Promise<StudyRow[]> {
-    return prismaOf(tx).study.findMany({
-      where: {
-        institutionId,
-        ...(page.cursor !== undefined && { id: { lt: page.cursor } }),
-        ...(filter.patientId !== undefined && { patientId: filter.patientId }),
-        ...(filter.modality !== undefined && { modalities: { has: filter.modality } }),
-        ...(filter.state !== undefined && { state: filter.state }),
-        ...((filter.studyDateFrom !== undefined || filter.studyDateTo !== undefined) && {
-          studyDate: { ...(filter.studyDateFrom !== undefined && { gte: filter.studyDateFrom }), ...(filter.studyDateTo !== undefined && { lte: filter.studyDateTo }) },
-        }),
-      },
-      orderBy: { id: 'desc' },
-      take: page.limit + 1,
-    });
+  async list(institutionId: string, { patientIdToken, accessionToken, modality, state, studyDateFrom, studyDateTo }: StudyFilter, page: { limit: number; cursor?: string | undefined }): Promise<ListedStudyRow[]> {
+    const conditions = [
+      Prisma.sql`institution_id = ${institutionId}::uuid`,
+      page.cursor !== undefined && Prisma.sql`id < ${page.cursor}::uuid`,
+      patientIdToken !== undefined && Prisma.sql`patient_id_token = ${patientIdToken}::bigint`,
+      accessionToken !== undefined && Prisma.sql`accession_token = ${accessionToken}::bigint`,
+      modality !== undefined && Prisma.sql`modalities @> ARRAY[${modality}]`,
+      state !== undefined && Prisma.sql`state = ${state}`,
+      studyDateFrom !== undefined && Prisma.sql`study_date >= ${studyDateFrom}`,
+      studyDateTo !== undefined && Prisma.sql`study_date <= ${studyDateTo}`,
+    ].filter((condition) => condition !== false);
+    return this.database.read<ListedStudyRow>({ institutionId }, Prisma.sql`
+      SELECT ${LISTED_COLUMNS} FROM studies WHERE ${Prisma.join(conditions, ' AND ')} ORDER BY id DESC LIMIT ${page.limit + 1}`);
   }
 
-  async find(tx: Transaction, institutionId: string, studyInstanceUid: string): Promise<StudyRow | null> {
-    return prismaOf(tx).study.findUnique({ where: { institutionId_studyInstanceUid: { institutionId, studyInstanceUid } } });
+  async find(institutionId: string, studyInstanceUid: string): Promise<StudyRow | null> {
+    const rows = await this.database.read<StudyRow>({ institutionId }, Prisma.sql`
+      SELECT ${STUDY_COLUMNS} FROM studies WHERE institution_id = ${institutionId}::uuid AND study_instance_uid = ${studyInstanceUid}`);
+    return rows[0] ?? null;
   }
 
-  async findById(tx: Transaction, institutionId: string, id: string): Promise<StudyRow | null> {
-    return prismaOf(tx).study.findFirst({ where: { id, institutionId } });
+  async findById(institutionId: string, id: string): Promise<StudyRow | null> {
+    const rows = await this.database.read<StudyRow>({ institutionId }, Prisma.sql`
+      SELECT ${STUDY_COLUMNS} FROM studies WHERE id = ${id}::uuid AND institution_id = ${institutionId}::uuid`);
+    return rows[0] ?? null;
   }
 
   /** As `find`, and nobody changes or removes the study before the commit. */
   async findForUpdate(tx: Transaction, institutionId: string, studyInstanceUid: string): Promise<StudyRow | null> {
     const client = prismaOf(tx);
     await client.$queryRaw`SELECT id FROM studies WHERE institution_id = ${institutionId}::uuid AND study_instance_uid = ${studyInstanceUid} FOR UPDATE`;
-    return this.find(tx, institutionId, studyInstanceUid);
+    return client.study.findUnique({ where: { institutionId_studyInstanceUid: { institutionId, studyInstanceUid } }, omit: WITHOUT_TOKENS });
   }
 
   /** Keeps the study from being removed before the commit, without holding up ingest. */
@@ -59,13 +82,14 @@ export class StudiesStore {
     return rows.length > 0;
   }
 
-  async seriesOf(tx: Transaction, studyId: string): Promise<SeriesRow[]> {
-    return prismaOf(tx).series.findMany({ where: { studyId }, orderBy: [{ seriesNumber: 'asc' }, { id: 'asc' }] });
+  async seriesOf(institutionId: string, studyId: string): Promise<SeriesRow[]> {
+    return this.database.read<SeriesRow>({ institutionId }, Prisma.sql`SELECT ${SERIES_COLUMNS} FROM series WHERE study_id = ${studyId}::uuid ORDER BY series_number, id`);
   }
 
   /** Instances that came from outside, as an analysis wants them: by series, then by number. */
-  async inputInstances(tx: Transaction, studyId: string): Promise<InstanceRow[]> {
-    return prismaOf(tx).instance.findMany({ where: { studyId, derived: false }, orderBy: [{ seriesId: 'asc' }, { instanceNumber: 'asc' }, { id: 'asc' }] });
+  async inputInstances(institutionId: string, studyId: string): Promise<InstanceRow[]> {
+    return this.database.read<InstanceRow>({ institutionId }, Prisma.sql`
+      SELECT ${INSTANCE_COLUMNS} FROM instances WHERE study_id = ${studyId}::uuid AND NOT derived ORDER BY series_id, instance_number, id`);
   }
 
   /** Up to `limit` studies that got nothing new for `quietSeconds`, locked; studies that others hold are passed over. */
@@ -75,29 +99,56 @@ export class StudiesStore {
       SELECT id FROM studies
       WHERE state = 'receiving' AND last_instance_at <= now() - make_interval(secs => ${quietSeconds}::double precision)
       ORDER BY last_instance_at LIMIT ${limit}::int FOR UPDATE SKIP LOCKED`;
-    return client.study.findMany({ where: { id: { in: rows.map(({ id }) => id) } } });
+    return client.study.findMany({ where: { id: { in: rows.map(({ id }) => id) } }, omit: WITHOUT_TOKENS });
+  }
+
+  /**
+   * Receiving studies that seem to have all that was announced for them, newest first. Only one instance of each series is asked
+   * what was announced, so `tally` has the last word.
+   */
+  async seeminglyWhole(limit: number): Promise<{ institutionId: string; studyInstanceUid: string }[]> {
+    return this.database.read('system', Prisma.sql`
+      SELECT t.institution_id AS "institutionId", t.study_instance_uid AS "studyInstanceUid"
+      FROM studies t CROSS JOIN LATERAL (
+        SELECT count(*) AS series, sum(s.instance_count) AS instances, bool_and(a.expected_in_series IS NOT NULL) AS bounded,
+          coalesce(bool_and(s.instance_count = a.expected_in_series), true) AS whole, max(a.expected_series) AS expected_series, max(a.expected_in_study) AS expected_instances
+        FROM series s CROSS JOIN LATERAL (
+          SELECT i.expected_in_series, i.expected_series, i.expected_in_study FROM instances i WHERE i.series_id = s.id AND NOT i.derived LIMIT 1
+        ) a
+        WHERE s.study_id = t.id
+      ) c
+      WHERE t.state = 'receiving' AND c.whole AND coalesce(c.expected_series = c.series, true)
+        AND (c.expected_instances = c.instances OR (c.expected_instances IS NULL AND c.expected_series IS NOT NULL AND c.bounded))
+      ORDER BY t.last_instance_at DESC LIMIT ${limit}`);
   }
 
   async tally(tx: Transaction, studyId: string): Promise<SeriesTally[]> {
-    const rows = await prismaOf(tx).$queryRaw<{ series_instance_uid: string; instances: number; numbers: number[] | null; expected: string | null }[]>`
-      SELECT s.series_instance_uid, count(*)::int AS instances,
-        array_agg(i.instance_number) FILTER (WHERE i.instance_number IS NOT NULL) AS numbers,
-        max(i.attributes #>> '{00201209,Value,0}') AS expected
+    const rows = await prismaOf(tx).$queryRaw<(Omit<SeriesTally, 'instanceNumbers' | 'slicePositionsMm'> & { instanceNumbers: number[] | null; slicePositionsMm: number[] | null })[]>`
+      SELECT s.series_instance_uid AS "seriesInstanceUid", count(*)::int AS instances,
+        array_agg(i.instance_number) FILTER (WHERE i.instance_number IS NOT NULL) AS "instanceNumbers",
+        array_agg(i.slice_position_mm) FILTER (WHERE i.slice_position_mm IS NOT NULL) AS "slicePositionsMm",
+        max(i.expected_in_series) AS expected, max(i.expected_series) AS "expectedSeries", max(i.expected_in_study) AS "expectedInStudy"
       FROM instances i JOIN series s ON s.id = i.series_id
       WHERE i.study_id = ${studyId}::uuid AND NOT i.derived
       GROUP BY s.id, s.series_instance_uid ORDER BY s.id`;
-    return rows.map(({ series_instance_uid, instances, numbers, expected }) => ({
-      seriesInstanceUid: series_instance_uid, instances, instanceNumbers: numbers ?? [],
-      expected: expected !== null && /^\d{1,9}$/.test(expected) ? Number(expected) : null,
-    }));
+    return rows.map((row) => ({ ...row, instanceNumbers: row.instanceNumbers ?? [], slicePositionsMm: row.slicePositionsMm ?? [] }));
   }
 
-  async complete(tx: Transaction, studyId: string, receipt: CompletionReceipt): Promise<StudyRow> {
+  /** Keeps the receipt of the revision before. */
+  async complete(tx: Transaction, { id, completion, earlierCompletions }: StudyRow, receipt: CompletionReceipt): Promise<StudyRow> {
+    // Receipts are plain JSON; Prisma's type wants an index signature that an interface has not.
+    const earlier = [...(earlierCompletions as Prisma.InputJsonArray), ...(completion === null ? [] : [completion as Prisma.InputJsonObject])];
     return prismaOf(tx).study.update({
-      where: { id: studyId },
-      // A receipt is plain JSON; Prisma's type wants an index signature that an interface has not.
-      data: { state: 'complete', revision: receipt.revision, completedAt: new Date(receipt.at), completion: receipt as unknown as Prisma.InputJsonObject },
+      where: { id }, omit: WITHOUT_TOKENS,
+      data: {
+        state: 'complete', revision: receipt.revision, completedAt: new Date(receipt.at), lateInstances: 0,
+        completion: receipt as unknown as Prisma.InputJsonObject, earlierCompletions: earlier,
+      },
     });
+  }
+
+  async setLegalHold(tx: Transaction, id: string, legalHold: boolean): Promise<StudyRow> {
+    return prismaOf(tx).study.update({ where: { id }, omit: WITHOUT_TOKENS, data: { legalHold } });
   }
 
   /** The study with its series and instances. */

@@ -1,28 +1,33 @@
 import { Injectable } from '@nestjs/common';
-import type { DicomJson } from '../../imaging/dicom/dicom-json.js';
+import { setImmediate } from 'node:timers/promises';
 import type { Transaction } from '../../kernel/transaction.js';
-import { Database } from '../../platform/database/database.js';
+import { KeyVault, type DataKey } from '../../platform/crypto/key-vault.js';
 import { BlobStore } from '../../platform/storage/blob-store.js';
-import { StudyReader, type StoredInstance, type StoredSeries, type StoredStudy } from './images.contract.js';
+import { StudyReader, type StoredInstance, type StoredStudy } from './images.contract.js';
+import { sealContext } from './sealed-json.js';
 import { StudiesStore, type InstanceRow, type StudyRow } from './studies.store.js';
+import { openAttributes } from './study-attributes.js';
+
+/** Opening an instance takes a fraction of a millisecond; in between others get their turn. */
+const OPENED_AT_ONCE = 64;
 
 /** What the other modules see of stored studies. */
 @Injectable()
 export class DatabaseStudyReader extends StudyReader {
   constructor(
-    private readonly database: Database,
     private readonly studies: StudiesStore,
+    private readonly vault: KeyVault,
     private readonly blobs: BlobStore,
   ) {
     super();
   }
 
-  find(institutionId: string, studyInstanceUid: string): Promise<StoredStudy | null> {
-    return this.database.transaction({ institutionId }, async (tx) => this.assemble(tx, await this.studies.find(tx, institutionId, studyInstanceUid)));
+  async find(institutionId: string, studyInstanceUid: string): Promise<StoredStudy | null> {
+    return this.assemble(await this.studies.find(institutionId, studyInstanceUid));
   }
 
-  findById(institutionId: string, studyId: string): Promise<StoredStudy | null> {
-    return this.database.transaction({ institutionId }, async (tx) => this.assemble(tx, await this.studies.findById(tx, institutionId, studyId)));
+  async findById(institutionId: string, studyId: string): Promise<StoredStudy | null> {
+    return this.assemble(await this.studies.findById(institutionId, studyId));
   }
 
   lock(tx: Transaction, institutionId: string, studyId: string): Promise<boolean> {
@@ -33,29 +38,42 @@ export class DatabaseStudyReader extends StudyReader {
     return this.blobs.read(blobKey);
   }
 
-  private async assemble(tx: Transaction, study: StudyRow | null): Promise<StoredStudy | null> {
+  private async assemble(study: StudyRow | null): Promise<StoredStudy | null> {
     if (!study) return null;
-    const instances = await this.studies.inputInstances(tx, study.id);
-    const series = await this.studies.seriesOf(tx, study.id);
+    const { id, institutionId, studyInstanceUid, revision } = study;
+    const bySeries = await this.openInstances(study);
+    const series = await this.studies.seriesOf(institutionId, id);
     return {
-      id: study.id,
-      institutionId: study.institutionId,
-      studyInstanceUid: study.studyInstanceUid,
+      id, institutionId, studyInstanceUid, revision,
       state: study.state === 'complete' ? 'complete' : 'receiving',
-      revision: study.revision,
-      series: series
-        .map(({ id, seriesInstanceUid, modality }): StoredSeries => ({ seriesInstanceUid, modality, instances: instances.filter(({ seriesId }) => seriesId === id).map(storedInstance) }))
-        .filter((one) => one.instances.length > 0),
+      series: series.flatMap(({ id: seriesId, seriesInstanceUid, modality }) => {
+        const instances = bySeries.get(seriesId);
+        return instances ? [{ seriesInstanceUid, modality, instances }] : [];
+      }),
     };
+  }
+
+  /** @returns by the series' row */
+  private async openInstances({ id, institutionId, keyId }: StudyRow): Promise<ReadonlyMap<string, StoredInstance[]>> {
+    const rows = await this.studies.inputInstances(institutionId, id);
+    const bySeries = new Map<string, StoredInstance[]>();
+    if (rows.length === 0) return bySeries;
+    const key = await this.vault.keyById(keyId);
+    for (const [index, row] of rows.entries()) {
+      if (index % OPENED_AT_ONCE === OPENED_AT_ONCE - 1) await setImmediate();
+      const instances = bySeries.get(row.seriesId) ?? [];
+      instances.push(storedInstance(row, key));
+      bySeries.set(row.seriesId, instances);
+    }
+    return bySeries;
   }
 }
 
-function storedInstance(row: InstanceRow): StoredInstance {
-  const { id, sopInstanceUid, sopClassUid, transferSyntaxUid, instanceNumber, rows, columns, frames, blobKey, sha256 } = row;
+function storedInstance(row: InstanceRow, key: DataKey): StoredInstance {
+  const { id, sopInstanceUid, sopClassUid, transferSyntaxUid, instanceNumber, rows, columns, frames, blobKey, sha256, sealed } = row;
   return {
     id, sopInstanceUid, sopClassUid, transferSyntaxUid, instanceNumber, rows, columns, frames, blobKey, sha256,
     sizeBytes: Number(row.sizeBytes),
-    // Written by the ingest out of a DicomJson.
-    attributes: row.attributes as unknown as DicomJson,
+    attributes: openAttributes(key, sealed, sealContext.instance(id)),
   };
 }

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Transaction } from '../../kernel/transaction.js';
-import { prismaOf } from '../../platform/database/database.js';
+import { Database, prismaOf } from '../../platform/database/database.js';
 
 /** How long a blob may wait for its row before the sweep takes it for the leftover of a process that died. */
 const RESERVATION_MINUTES = 10;
@@ -11,26 +11,31 @@ const RESERVATION_MINUTES = 10;
  */
 @Injectable()
 export class TombstonesStore {
-  async reserve(tx: Transaction, blobKey: string): Promise<void> {
-    await prismaOf(tx).$executeRaw`
-      INSERT INTO blob_tombstones (blob_key, due_at) VALUES (${blobKey}, now() + make_interval(mins => ${RESERVATION_MINUTES}::int))`;
+  constructor(private readonly database: Database) {}
+
+  /** Before the bytes of these blobs are made durable. */
+  async reserve(blobKeys: readonly string[]): Promise<void> {
+    await this.database.client.$executeRaw`
+      INSERT INTO blob_tombstones (blob_key, due_at) SELECT key, now() + make_interval(mins => ${RESERVATION_MINUTES}::int) FROM unnest(${[...blobKeys]}::text[]) AS key`;
   }
 
-  /** Ties the blob to the row of this transaction; false when the sweep has taken it. */
-  async claim(tx: Transaction, blobKey: string): Promise<boolean> {
-    const { count } = await prismaOf(tx).blobTombstone.deleteMany({ where: { blobKey } });
-    return count === 1;
+  /** Ties blobs to the rows of this transaction; false when the sweep has taken one of them. */
+  async claim(tx: Transaction, blobKeys: readonly string[]): Promise<boolean> {
+    const { count } = await prismaOf(tx).blobTombstone.deleteMany({ where: { blobKey: { in: [...blobKeys] } } });
+    return count === blobKeys.length;
   }
 
-  /** Lets the sweep have the blob now. Does nothing when a row claimed it. */
-  async release(tx: Transaction, blobKey: string): Promise<void> {
-    await prismaOf(tx).$executeRaw`UPDATE blob_tombstones SET due_at = now() WHERE blob_key = ${blobKey}`;
+  /** Lets the sweep have blobs now. Does nothing for those that a row claimed. */
+  async release(blobKeys: readonly string[]): Promise<void> {
+    await this.database.client.$executeRaw`UPDATE blob_tombstones SET due_at = now() WHERE blob_key = ANY (${[...blobKeys]}::text[])`;
   }
 
   /** Buries the bytes of a whole study, in the transaction that removes its rows. */
   async buryStudy(tx: Transaction, studyId: string): Promise<void> {
     await prismaOf(tx).$executeRaw`
-      INSERT INTO blob_tombstones (blob_key) SELECT blob_key FROM instances WHERE study_id = ${studyId}::uuid ON CONFLICT DO NOTHING`;
+      INSERT INTO blob_tombstones (blob_key)
+      SELECT blob_key FROM instances WHERE study_id = ${studyId}::uuid UNION SELECT blob_key FROM instance_versions WHERE study_id = ${studyId}::uuid ON CONFLICT DO NOTHING`;
+    await prismaOf(tx).$executeRaw`DELETE FROM instance_versions WHERE study_id = ${studyId}::uuid`;
   }
 
   /** Up to `limit` blobs whose time has come, locked: a second sweep gets others. */

@@ -6,6 +6,7 @@ import { InflationBudget, type ArchiveLimits } from './archive-guard.js';
 import { peek, type ByteSource } from './byte-source.js';
 import { fileFate, refusalOf, withStored, type Fate, type FileFate } from './fate.js';
 import { gunzip } from './gunzip.js';
+import { IngestBatches } from './ingest-batches.js';
 import { IngestService } from './ingest.service.js';
 import { PictureService } from './picture.service.js';
 import { sniff, SNIFF_BYTES } from './sniff.js';
@@ -25,6 +26,13 @@ interface Place {
   limits: ArchiveLimits;
   inArchive: boolean;
   inGzip: boolean;
+  batches: IngestBatches;
+}
+
+/** An instance whose fate is known once its batch is stored. */
+interface WaitingInstance {
+  file: string;
+  place: number;
 }
 
 /** A picture that waits for the fields, which may stand behind it in the form. */
@@ -55,20 +63,24 @@ export class UploadService {
    * the error's detail says how many files that are
    */
   async receive(parts: AsyncIterable<UploadPart>, institutionId: string): Promise<FileFate[]> {
-    const received: (FileFate | WaitingPicture)[] = [];
+    const received: (FileFate | WaitingPicture | WaitingInstance)[] = [];
+    const batches = new IngestBatches(this.ingest);
     const fields = new Map<string, string[]>();
     const pictures: FileFate[] = [];
     const limits: ArchiveLimits = { entries: MAX_ENTRIES, budget: new InflationBudget(this.inflatedBytes) };
     try {
       for await (const part of parts) {
         if (part.kind === 'field') fields.set(part.name, [...(fields.get(part.name) ?? []), part.value]);
-        else for await (const one of this.takeApart(part.content, { file: part.name, limits, inArchive: false, inGzip: false }, institutionId)) received.push(one);
+        else for await (const one of this.takeApart(part.content, { file: part.name, limits, inArchive: false, inGzip: false, batches }, institutionId)) received.push(one);
       }
       if (received.length === 0) throw new AppError('bad-request', { detail: 'The form holds no file.' });
+      const stored = await batches.finish();
       const fates: FileFate[] = [];
       for (const one of received) {
         if (!('picture' in one)) {
-          fates.push(one);
+          const fate = 'place' in one ? stored[one.place] : undefined;
+          if ('status' in one) fates.push(one);
+          else if (fate) fates.push(fileFate(one.file, fate));
           continue;
         }
         const fate = fileFate(one.file, await this.pictures.ingestPicture(one.picture, fields, institutionId));
@@ -77,13 +89,13 @@ export class UploadService {
       }
       return fates;
     } catch (error) {
-      throw withStored(error, [...received.filter((one) => 'status' in one), ...pictures]);
+      throw withStored(error, [...(await batches.giveUp()), ...pictures]);
     } finally {
       for (const one of received) if ('picture' in one) await one.picture.remove();
     }
   }
 
-  private async *takeApart(content: ByteSource, place: Place, institutionId: string): AsyncGenerator<FileFate | WaitingPicture> {
+  private async *takeApart(content: ByteSource, place: Place, institutionId: string): AsyncGenerator<FileFate | WaitingPicture | WaitingInstance> {
     const peeked = await this.lookInto(content, place);
     if ('status' in peeked) {
       yield peeked;
@@ -93,7 +105,7 @@ export class UploadService {
     const kind = sniff(head);
     switch (kind) {
       case 'dicom':
-        yield fileFate(place.file, await this.ingest.ingest(source, { institutionId }));
+        yield { file: place.file, place: await place.batches.add(await this.ingest.stage(source, { institutionId })) };
         return;
       case 'gzip':
         if (place.inGzip) yield this.refuse(place, new AppError('not-dicom', { detail: 'A gzip file inside a gzip file is not taken.' }));
@@ -115,14 +127,14 @@ export class UploadService {
     }
   }
 
-  private async *takeArchiveApart(source: ByteSource, place: Place, institutionId: string): AsyncGenerator<FileFate | WaitingPicture> {
+  private async *takeArchiveApart(source: ByteSource, place: Place, institutionId: string): AsyncGenerator<FileFate | WaitingPicture | WaitingInstance> {
     let archive: SpooledFile | undefined;
     let members = 0;
     try {
       archive = await this.area.spool(source);
-      for await (const member of readArchive(archive.path, place.limits)) {
+      for await (const member of readArchive(archive, place.limits)) {
         members++;
-        const inside: Place = { file: `${place.file}/${member.name}`, limits: place.limits, inArchive: true, inGzip: false };
+        const inside: Place = { file: `${place.file}/${member.name}`, limits: place.limits, inArchive: true, inGzip: false, batches: place.batches };
         if ('refusal' in member) yield this.refuse(inside, member.refusal);
         else yield* this.takeApart(member.content, inside, institutionId);
       }

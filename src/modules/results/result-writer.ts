@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { randomUUID } from 'node:crypto';
 import type { Transaction } from '../../kernel/transaction.js';
 import { derivedUuidv7 } from '../../kernel/uid.js';
+import { KeyVault } from '../../platform/crypto/key-vault.js';
 import { BlobStore } from '../../platform/storage/blob-store.js';
 import { ResultWriter, type HeatMap, type NewResult, type PreparedResult } from './results.contract.js';
 import { ResultsStore } from './results.store.js';
@@ -15,6 +16,7 @@ export class StoredResultWriter extends ResultWriter {
   constructor(
     private readonly blobs: BlobStore,
     private readonly store: ResultsStore,
+    private readonly vault: KeyVault,
   ) {
     super();
   }
@@ -24,9 +26,10 @@ export class StoredResultWriter extends ResultWriter {
     const attempt = randomUUID();
     const heatMapBlobKeys = result.heatMaps.map((_, index) => `${result.institutionId}/results/${id}/${attempt}-heatmap-${String(index)}`);
     await this.store.reserveBlobs(heatMapBlobKeys);
+    const dataKey = await this.vault.keyOfStudy(result.institutionId, result.studyInstanceUid);
     for (const [index, key] of heatMapBlobKeys.entries()) {
       const map = result.heatMaps[index];
-      if (map) await this.blobs.put(key, littleEndian(map));
+      if (map) await this.blobs.put(key, littleEndian(map), dataKey);
     }
     return { id, result, heatMapBlobKeys };
   }

@@ -1,0 +1,28 @@
+import { Command } from 'commander';
+import { writeJson, writeLine } from '../terminal.js';
+
+/** `healthvision keys rotate`: wraps the keys of institutions and studies anew; no blob is written again. */
+export function keysCommand(): Command {
+  return new Command('keys').description('encryption keys').addCommand(
+    new Command('rotate')
+      .description('wrap all keys anew: under MASTER_KEY what MASTER_KEY_PREVIOUS wrapped, and data keys under a new key of their institution')
+      .addHelpText('after', [
+        '',
+        'To exchange the master key: start every process with the new one as MASTER_KEY and the old one as MASTER_KEY_PREVIOUS, run this',
+        'command with the same two, then take MASTER_KEY_PREVIOUS away. It runs beside a working installation, writes no blob again, and',
+        'goes on where it stood when it was cut off.',
+      ].join('\n'))
+      .action(async ({ json }: { json?: boolean }) => {
+        const [{ offline }, { VaultModule }, { KeyRotationService }] = await Promise.all([
+          import('../offline.js'), import('../../platform/crypto/vault.module.js'), import('../../platform/crypto/key-rotation.service.js'),
+        ]);
+        const isShown = !json && process.stderr.isTTY;
+        const progress = await offline([VaultModule], (app) => app.get(KeyRotationService).rotate(({ institutionKeys, studyKeys }) => {
+          if (isShown) process.stderr.write(`\r${String(institutionKeys)} institution keys, ${String(studyKeys)} data keys …`);
+        }));
+        if (isShown) process.stderr.write('\n');
+        if (json) writeJson(progress);
+        else writeLine(`Wrapped anew: ${String(progress.institutionKeys)} institution keys under MASTER_KEY, ${String(progress.studyKeys)} data keys under new institution keys.`);
+      }),
+  );
+}

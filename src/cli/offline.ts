@@ -1,0 +1,30 @@
+import { Global, Module, type INestApplicationContext, type Type } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { CONFIG, parseConfig } from '../platform/config.js';
+import { DatabaseModule } from '../platform/database/database.module.js';
+import { openDatabase } from '../platform/database/open-database.js';
+import { createLogger, LOGGER, NestLogger } from '../platform/ops/logger.js';
+
+/** Runs `work` with some modules on the database of the environment, whether the product runs or not. */
+export async function offline<T>(modules: Type[], work: (app: INestApplicationContext) => Promise<T>): Promise<T> {
+  const config = parseConfig();
+  const logger = createLogger('warn', {}, 2);
+  const database = await openDatabase(config, logger);
+  try {
+    @Global()
+    @Module({ providers: [{ provide: CONFIG, useValue: config }, { provide: LOGGER, useValue: logger }], exports: [CONFIG, LOGGER] })
+    class Settings {}
+    class Wiring {}
+    const app = await NestFactory.createApplicationContext(
+      { module: Wiring, imports: [Settings, DatabaseModule.forUrl(database.url), ...modules] },
+      { logger: new NestLogger(logger), abortOnError: false },
+    );
+    try {
+      return await work(app);
+    } finally {
+      await app.close();
+    }
+  } finally {
+    await database.close();
+  }
+}

@@ -1,0 +1,29 @@
+import { BlockList, isIP } from 'node:net';
+
+const MAPPED = /^::ffff:(?=\d+\.)/i;
+
+/**
+ * Whether an address lies in one of the ranges; in no ranges at all every address does.
+ *
+ * @param ranges  CIDR, IPv4 or IPv6
+ * @param address  as the socket gives it; IPv4 in IPv6 counts as IPv4
+ */
+export function isAllowed(ranges: readonly string[], address: string | undefined): boolean {
+  if (ranges.length === 0) return true;
+  const plain = (address ?? '').replace(MAPPED, '').replace(/%.*$/, '');
+  const version = isIP(plain);
+  if (version === 0) return false;
+  const allowed = new BlockList();
+  for (const range of ranges) {
+    const [network = '', prefix = ''] = range.split('/');
+    allowed.addSubnet(network, Number(prefix), isIP(network) === 6 ? 'ipv6' : 'ipv4');
+  }
+  return allowed.check(plain, version === 6 ? 'ipv6' : 'ipv4');
+}
+
+/** An address alone is the range of that one. */
+export function asRange(text: string): string {
+  if (text.includes('/')) return text;
+  const address = text.replace(MAPPED, '');
+  return `${address}/${isIP(address) === 6 ? '128' : '32'}`;
+}
