@@ -5,11 +5,11 @@ import sharp from 'sharp';
 import { percentile, report, startProduct } from './measure.mjs';
 
 if (process.argv.includes('--help')) {
-  console.log('usage: npm run bench:latency -- [--seconds N]   (default 6 per phase)');
+  console.log('usage: npm run bench:latency -- [--seconds N]   (default 15 per phase)');
   process.exit(0);
 }
 const index = process.argv.indexOf('--seconds');
-const SECONDS = index > 0 ? Number(process.argv[index + 1]) : 6;
+const SECONDS = index > 0 ? Number(process.argv[index + 1]) : 15;
 const LIMIT_MS = 50;
 
 const rows = [];

@@ -32,8 +32,11 @@ export async function startProduct(env = {}, dataDir = temporaryDirectory()) {
   return {
     url, dataDir, pid: child.pid,
     async authorization() {
-      token ??= (await (await fetch(`${url}/oauth2/token`, { method: 'POST', body: new URLSearchParams({ grant_type: 'password', ...ADMIN }) })).json()).access_token;
-      return `Bearer ${token}`;
+      if (!token || token.until < Date.now()) {
+        const { access_token, expires_in } = await (await fetch(`${url}/oauth2/token`, { method: 'POST', body: new URLSearchParams({ grant_type: 'password', ...ADMIN }) })).json();
+        token = { value: access_token, until: Date.now() + expires_in * 500 };
+      }
+      return `Bearer ${token.value}`;
     },
     async fetch(path, init = {}) {
       return fetch(`${url}${path}`, { ...init, headers: { ...init.headers, authorization: await this.authorization() } });
