@@ -65,15 +65,17 @@ describe('STOW-RS', () => {
   });
 
   it('keeps whole parts and nothing of a half one when the client hangs up', async () => {
-    const [whole, half] = [testInstance(), testInstance({ size: 1024 })];
+    const [whole, half] = [testInstance(), testInstance({ size: 2048 })];
     const body = relatedBody([whole, half]);
     const outgoing = request(`${product.url}/dicom-web/studies`, { method: 'POST', headers: { 'authorization': `Bearer ${await product.token()}`, 'content-type': TYPE } });
     outgoing.on('error', () => undefined);
-    outgoing.write(body.subarray(0, whole.bytes.length + 500_000));
+    outgoing.write(body.subarray(0, whole.bytes.length + 2_000_000));
     const known = async (uid: string): Promise<boolean> => (await product.fetch(`/api/v1/studies/${uid}`)).status === 200;
-    await eventually('the first part is stored', () => known(whole.studyInstanceUid));
+    const drafts = (): number => readdirSync(join(product.dataDir, 'blobs', 'drafts')).length;
+    await eventually('both parts are arriving', () => Promise.resolve(drafts() > 0));
     outgoing.destroy();
-    await eventually('the draft is gone', () => Promise.resolve(readdirSync(join(product.dataDir, 'blobs', 'drafts')).length === 0));
+    await eventually('the first part is stored', () => known(whole.studyInstanceUid));
+    await eventually('the draft is gone', () => Promise.resolve(drafts() === 0));
     expect(await known(half.studyInstanceUid)).toBe(false);
   });
 
@@ -85,6 +87,37 @@ describe('STOW-RS', () => {
     expect((await store(whole, { type: 'multipart/related; type="application/dicom"' })).status).toBe(400);
     expect((await store(whole, { type: 'multipart/related; type="application/dicom+xml"; boundary=boundary-7' })).status).toBe(415);
     expect((await store(Buffer.from('{}'), { type: 'application/json' })).status).toBe(415);
-    expect((await store(whole, { type: 'application/dicom' })).status).toBe(415);
+    expect((await store(whole, { type: 'text/plain' })).status).toBe(415);
+  });
+
+  it('takes a single instance as application/dicom, and only as a whole', async () => {
+    const single = testInstance();
+    expect((await store(single.bytes, { type: 'application/dicom' })).status).toBe(200);
+    expect((await store(single.bytes, { type: 'application/dicom', study: newDicomUid() })).status).toBe(409);
+    expect(reasons((await store(single.bytes.subarray(0, -50), { type: 'application/dicom' })).json)).toEqual([0xc000]);
+  });
+
+  it('takes metadata as DICOM JSON with bulk data, and gives back the same pixels', async () => {
+    const [study, instance] = [newDicomUid(), newDicomUid()];
+    const element = (vr: string, ...Value: unknown[]): { vr: string; Value: unknown[] } => ({ vr, Value });
+    const dataSet = (sop: string, uri: string): Record<string, unknown> => ({
+      '00080016': element('UI', '1.2.840.10008.5.1.4.1.1.7'), '00080018': element('UI', sop), '0020000D': element('UI', study), '0020000E': element('UI', `${study}.1`),
+      '00080060': element('CS', 'OT'), '00100010': element('PN', { Alphabetic: 'Wang^XiaoDong', Ideographic: '王^小东' }), '00100020': element('LO', 'J-1'),
+      '00280002': element('US', 1), '00280004': element('CS', 'MONOCHROME2'), '00280010': element('US', 4), '00280011': element('US', 4), '00280100': element('US', 8), '00280101': element('US', 8),
+      '00280102': element('US', 7), '00280103': element('US', 0), '7fe00010': { vr: 'OB', BulkDataURI: uri },
+    });
+    const part = (headers: string, body: Uint8Array): Buffer => Buffer.concat([Buffer.from(`--boundary-7\r\n${headers}\r\n\r\n`), body, Buffer.from('\r\n')]);
+    const pixels = Buffer.from(Array.from({ length: 16 }, (_, n) => n));
+    const body = Buffer.concat([
+      part('Content-Type: application/dicom+json', Buffer.from(JSON.stringify([dataSet(instance, 'pixels/1'), dataSet(newDicomUid(), 'pixels/none')]))),
+      part('Content-Type: application/octet-stream\r\nContent-Location: pixels/1', pixels), Buffer.from('--boundary-7--'),
+    ]);
+    const type = 'multipart/related; type="application/dicom+json"; boundary=boundary-7';
+    const { status, json } = await store(body, { type });
+    expect(status).toBe(202);
+    expect(reasons(json)).toEqual([0xc000]);
+    expect(await (await product.fetch(`/api/v1/studies/${study}`)).json()).toMatchObject({ patientId: 'J-1', instanceCount: 1 });
+    expect((await store(body, { type })).status).toBe(202);
+    expect((await store(Buffer.from('--boundary-7\r\nContent-Type: application/dicom+json\r\n\r\n{"x":1}\r\n--boundary-7--'), { type })).status).toBe(400);
   });
 });

@@ -149,7 +149,7 @@ describe('an archive', () => {
       ['study.zip/a/one.dcm', 'stored'], ['study.zip/a/two.dcm', 'stored'], ['study.zip/a/one-again.dcm', 'duplicate'], ['study.zip/notes.txt', 'not-dicom'],
       ['study.zip/inner.zip', 'invalid-archive'], ['study.zip/picture.png', 'not-dicom'], ['study.zip/a/two.dcm.gz', 'duplicate'], ['study.zip/../../climbs.dcm', 'unsafe-archive-path'],
     ]);
-    expect(filesUnder(join(product.dataDir, 'uploads'))).toEqual([]);
+    expect(filesUnder(join(product.dataDir, 'blobs', 'drafts'))).toEqual([]);
   });
 
   it.each([true, false])('that was cut off gives what stands before the break (compressed: %s)', async (compress) => {
@@ -265,7 +265,7 @@ describe('a picture', () => {
     const { status, items } = await upload(product, ['cut.png', good.subarray(0, 60)], ['zero.png', new Uint8Array(noPixels)], ['magic.jpg', Uint8Array.from([0xff, 0xd8, 0xff, 0xe0, 1, 2])]);
     expect(status).toBe(422);
     expect(items.map(({ code }) => code)).toEqual(['invalid-image', 'invalid-image', 'invalid-image']);
-    expect(filesUnder(join(product.dataDir, 'uploads'))).toEqual([]);
+    expect(filesUnder(join(product.dataDir, 'blobs', 'drafts'))).toEqual([]);
   });
 });
 
@@ -361,24 +361,27 @@ describe('a request', () => {
   });
 
   it('whose client hangs up leaves nothing behind', async () => {
-    const [whole, half] = [testInstance(), testInstance({ size: 1024 })];
+    const [whole, half] = [testInstance(), testInstance({ size: 2048 })];
     const header = (name: string): Buffer => Buffer.from(`--b\r\nContent-Disposition: form-data; name="files"; filename="${name}"\r\n\r\n`);
     const outgoing = request(`${product.url}/api/v1/images`, { method: 'POST', headers: { authorization: `Bearer ${await product.token()}`, 'content-type': 'multipart/form-data; boundary=b' } });
     outgoing.on('error', () => undefined);
-    outgoing.write(Buffer.concat([header('whole.dcm'), whole.bytes, Buffer.from('\r\n'), header('half.dcm'), half.bytes.subarray(0, 500_000)]));
-    await eventually('the first instance is stored', () => isKnown(whole.studyInstanceUid));
+    outgoing.write(Buffer.concat([header('whole.dcm'), whole.bytes, Buffer.from('\r\n'), header('half.dcm'), half.bytes.subarray(0, 2_000_000)]));
+    await eventually('both instances are arriving', () => Promise.resolve(filesUnder(join(product.dataDir, 'blobs', 'drafts')).length > 0));
     outgoing.destroy();
+    await eventually('the first instance is stored', () => isKnown(whole.studyInstanceUid));
     await eventually('the draft is gone', () => Promise.resolve(filesUnder(join(product.dataDir, 'blobs', 'drafts')).length === 0));
     expect(await isKnown(half.studyInstanceUid)).toBe(false);
 
     const archive = request(`${product.url}/api/v1/images`, { method: 'POST', headers: { authorization: `Bearer ${await product.token()}`, 'content-type': 'multipart/form-data; boundary=b' } });
     archive.on('error', () => undefined);
-    archive.write(Buffer.concat([header('a.zip'), Buffer.from('PK\u0003\u0004'), deflateRawSync(Buffer.alloc(1000)), Buffer.alloc(300_000, 5)]));
-    await eventually('the archive is being spooled', () => Promise.resolve(filesUnder(join(product.dataDir, 'uploads')).length === 1));
-    const spooled = filesUnder(join(product.dataDir, 'uploads'))[0] ?? '';
-    expect(statSync(join(product.dataDir, 'uploads', spooled)).mode & 0o777).toBe(0o600);
+    archive.write(Buffer.concat([header('a.zip'), Buffer.from('PK\u0003\u0004'), deflateRawSync(Buffer.alloc(1000)), Buffer.alloc(3_000_000, 5)]));
+    const drafts = join(product.dataDir, 'blobs', 'drafts');
+    await eventually('the archive is being spooled', () => Promise.resolve(filesUnder(drafts).length === 1));
+    const spooled = filesUnder(drafts)[0] ?? '';
+    expect(statSync(join(drafts, spooled)).mode & 0o777).toBe(0o600);
+    expect(readFileSync(join(drafts, spooled)).includes(Buffer.alloc(64, 5))).toBe(false);
     archive.destroy();
-    await eventually('the archive is gone', () => Promise.resolve(filesUnder(join(product.dataDir, 'uploads')).length === 0));
+    await eventually('the archive is gone', () => Promise.resolve(filesUnder(drafts).length === 0));
   });
 
   it('leaves no name, UID or patient in the log', async () => {
