@@ -42,9 +42,14 @@ describe('relatedParts', () => {
       await expect(read(body)).rejects.toMatchObject({ code: 'malformed-multipart' });
     });
 
-  it('refuses headers without end and a boundary beyond 70 characters', async () => {
+  it('takes the boundary of Orthanc, longer than RFC 2046 has it', async () => {
+    const boundary = 'cfcc20d6-93ca-486d-a346-49e6d5f2dd11-cfcc20d6-93ca-486d-a346-49e6d5f2dd11';
+    expect(await read(BODY.replaceAll('--b0', `--${boundary}`), 64, boundary)).toHaveLength(3);
+  });
+
+  it('refuses headers without end and a boundary beyond 200 characters', async () => {
     await expect(read(`--b0\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 4096)).rejects.toMatchObject({ code: 'malformed-multipart' });
-    await expect(read('', 1, 'x'.repeat(71))).rejects.toMatchObject({ code: 'malformed-multipart' });
+    await expect(read('', 1, 'x'.repeat(201))).rejects.toMatchObject({ code: 'malformed-multipart' });
   });
 });
 

@@ -15,6 +15,8 @@ export interface MediaType {
 }
 
 const MAX_HEADER_BYTES = 16 * 1024;
+/** RFC 2046 allows 70; Orthanc sends 73 (two UUIDs). */
+const MAX_BOUNDARY_LENGTH = 200;
 const CRLF = Buffer.from('\r\n');
 const HEADERS_END = Buffer.from('\r\n\r\n');
 
@@ -35,7 +37,7 @@ export function parseMediaType(header: string): MediaType {
  * @see RFC 2046 §5.1.1, RFC 2387
  */
 export async function* relatedParts(source: ByteSource, boundary: string): AsyncGenerator<RelatedPart> {
-  if (boundary === '' || boundary.length > 70) throw new AppError('malformed-multipart', { detail: 'The boundary is missing or too long.' });
+  if (boundary === '' || boundary.length > MAX_BOUNDARY_LENGTH) throw new AppError('malformed-multipart', { detail: 'The boundary is missing or too long.' });
   const scanner = new BoundaryScanner(source, boundary);
   try {
     await exhaust(scanner.untilBoundary());
