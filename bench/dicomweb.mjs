@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // The product beside Orthanc with its PostgreSQL index: the same client, the same bytes, round by round in turn. Orthanc runs without
 // encryption, authentication and audit, the product with all three.
+import { execFile, spawnSync } from 'node:child_process';
 import { Agent, request } from 'node:http';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,7 +17,7 @@ const HELP = `usage: npm run bench:dicomweb -- [options]
   --only A,B     these measures only, by their names in the table; what reads needs "stow" before it
   --sqlite       Orthanc with its SQLite index, the faster one, instead of PostgreSQL
   --no-rival     the product alone
-Orthanc comes from Debian: apt-get install orthanc orthanc-dicomweb orthanc-postgresql postgresql`;
+Orthanc and curl come from Debian: apt-get install orthanc orthanc-dicomweb orthanc-postgresql postgresql curl`;
 if (process.argv.includes('--help')) {
   console.log(HELP);
   process.exit(0);
@@ -31,14 +32,14 @@ const PER_REQUEST = 10;
 const CT_INSTANCES = 100;
 const CT_SIDE = 512;
 const SMALL_SIDE = 64;
-const CONNECTIONS = 4;
+const CONNECTIONS = Number(process.env.CN ?? 4);
 /** What the product must reach, in times of Orthanc with PostgreSQL; what has no limit is told only. */
 const LIMITS = { recipe: 2, 'recipe, one a request': null, stow: 2, 'qido list': 10, 'qido patient': 6, 'wado study': 2, metadata: 5 };
 const LIMIT_MB = 400;
 
-const missing = ALONE ? undefined : orthancIsMissing({ postgres: !SQLITE });
+const missing = spawnSync('curl', ['--version']).error ? 'curl is not installed' : ALONE ? undefined : orthancIsMissing({ postgres: !SQLITE });
 if (missing !== undefined) {
-  console.log(`SKIPPED: ${missing}; --no-rival measures the product alone`);
+  console.log(`SKIPPED: ${missing}; --no-rival measures the product alone, without Orthanc`);
   process.exit(0);
 }
 
@@ -161,17 +162,29 @@ async function ask(side, pathOf, holds) {
   return done(sum(counts), started);
 }
 
-/** The studies of this round, one after the other. */
+/** The studies of this round, one after the other on one connection, by curl: a client that reads slower than the server sends would measure itself. */
 async function retrieveEach(side, pathOf, accept, leastBytes) {
   const studies = side.studies.slice(-STUDIES);
-  const times = [];
-  for (const { uid } of studies) {
-    const started = performance.now();
-    const { status, bytes } = await send(side, { path: pathOf(uid), headers: { accept } });
-    times.push(seconds(started));
-    if (status !== 200 || bytes < leastBytes) throw new Error(`${side.name} answered ${String(status)} with ${String(bytes)} bytes to ${pathOf(uid)}`);
-  }
+  const headers = Object.entries({ ...(await side.headers()), accept });
+  const config = [
+    'silent', 'show-error', 'write-out = "%{http_code} %{size_download} %{time_total}\\n"',
+    ...headers.map(([name, value]) => `header = "${name}: ${value.replaceAll('"', '\\"')}"`),
+    ...studies.flatMap(({ uid }) => [`url = "${side.url}${pathOf(uid)}"`, 'output = "/dev/null"']),
+  ].join('\n');
+  const times = (await curl(config)).trim().split('\n').map((line, i) => {
+    const [status, bytes, time] = line.split(' ').map(Number);
+    if (status !== 200 || bytes < leastBytes) throw new Error(`${side.name} answered ${String(status)} with ${String(bytes)} bytes to ${pathOf(studies[i].uid)}`);
+    return time;
+  });
   return { rate: 1 / percentile(times, 0.5), operations: times.length };
+}
+
+/** @param config  of curl, as its manual has it. @returns what it wrote */
+function curl(config) {
+  return new Promise((resolve, reject) => {
+    const child = execFile('curl', ['--config', '-'], (error, stdout) => { if (error) reject(error); else resolve(stdout); });
+    child.stdin.end(config);
+  });
 }
 
 /** One request on a kept connection; the answer is counted, and kept only when it is wanted. */

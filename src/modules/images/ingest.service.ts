@@ -3,6 +3,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { parseInstance, type ParsedInstance } from '../../imaging/dicom/header.js';
 import { pixelCodingOf } from '../../imaging/dicom/transfer-syntax.js';
 import { AppError } from '../../kernel/errors.js';
+import { Rounds } from '../../kernel/rounds.js';
 import { KeyVault, type DataKey } from '../../platform/crypto/key-vault.js';
 import { Metrics } from '../../platform/ops/metrics.js';
 import { BlobStore, type BlobDigest, type BlobDraft } from '../../platform/storage/blob-store.js';
@@ -27,9 +28,15 @@ export interface StagedInstance {
   target: IngestTarget;
 }
 
+/** Storing costs about the same for one instance as for many: two transactions, and names made durable. */
+const ROUNDS = { atOnce: 2, items: 64 };
+
 /** The one way in: whatever brings an instance, upload, STOW-RS, DIMSE or the command line, ends here. */
 @Injectable()
 export class IngestService {
+  /** By institution, while something is stored there. */
+  private readonly rounds = new Map<string, Rounds<StagedInstance, Fate>>();
+
   constructor(
     private readonly blobs: BlobStore,
     private readonly vault: KeyVault,
@@ -75,16 +82,30 @@ export class IngestService {
   }
 
   /**
-   * Makes staged instances durable and visible, those of one study in one transaction. Their drafts are gone afterwards, however
-   * it ends. Throws as `ingest` does; then it is not known which of them are stored.
+   * Makes staged instances durable and visible; what other requests of the institution bring at the same time goes with them. Their
+   * drafts are gone afterwards, however it ends. Throws as `ingest` does; then it is not known which of them are stored.
    *
    * @param instances  of one institution
    * @returns their fates, in their order
    */
-  async store(instances: readonly StagedInstance[]): Promise<Fate[]> {
+  async store(instances: readonly StagedInstance[]): Promise<readonly Fate[]> {
+    const [first] = instances;
+    if (!first) return [];
+    const { institutionId } = first.target;
+    const rounds = this.rounds.get(institutionId) ?? new Rounds((together) => this.storeTogether(institutionId, together), ROUNDS);
+    this.rounds.set(institutionId, rounds);
     try {
+      return await rounds.take(instances);
+    } finally {
+      if (rounds.isIdle) this.rounds.delete(institutionId);
+    }
+  }
+
+  private async storeTogether(institutionId: string, instances: readonly StagedInstance[]): Promise<Fate[]> {
+    try {
+      const studies = new Set(instances.map(({ parsed }) => parsed.studyInstanceUid));
+      const keys = new Map(await this.vault.keysOfStudies(institutionId, [...studies]));
       const candidates: (Candidate | Refusal)[] = [];
-      const keys = new Map<string, Promise<DataKey>>();
       for (const staged of instances) candidates.push(await this.candidateOf(staged, keys));
       const stored = await this.committer.commit(candidates.filter((one): one is Candidate => !('status' in one)));
       const fates = candidates.map((one): Fate => {
@@ -105,13 +126,12 @@ export class IngestService {
     if (fate.status === 'stored') this.metrics.ingestedBytes.inc(sizeBytes);
   }
 
-  /** @param keys  of the studies that come together, by UID */
-  private async candidateOf({ draft, digest, parsed, target: { institutionId, derived = false } }: StagedInstance, keys: Map<string, Promise<DataKey>>): Promise<Candidate | Refusal> {
+  /** @param keys  that studies have, by UID; those that are made join them */
+  private async candidateOf({ draft, digest, parsed, target: { institutionId, derived = false } }: StagedInstance, keys: Map<string, DataKey>): Promise<Candidate | Refusal> {
     const identity = identityOf(parsed);
     try {
-      const asked = keys.get(parsed.studyInstanceUid) ?? this.vault.keyOfStudy(institutionId, parsed.studyInstanceUid);
-      keys.set(parsed.studyInstanceUid, asked);
-      const key = await asked;
+      const key = keys.get(parsed.studyInstanceUid) ?? (await this.vault.keyOfStudy(institutionId, parsed.studyInstanceUid));
+      keys.set(parsed.studyInstanceUid, key);
       const blobKey = blobKeyOf(institutionId, parsed.studyInstanceUid);
       return { draft, identity, record: instanceRecord(parsed, { institutionId, key, blobKey, derived, ...digest }) };
     } catch (error) {

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { AppError } from '../../kernel/errors.js';
 import { ExpiringCache } from '../../kernel/expiring-cache.js';
+import { groupBy } from '../../kernel/group-by.js';
 import { KeyVault } from '../../platform/crypto/key-vault.js';
 import { Database } from '../../platform/database/database.js';
 import { BlobStore, type BlobDraft } from '../../platform/storage/blob-store.js';
@@ -108,37 +109,36 @@ export class InstanceCommitter {
 
   /** @returns those whose SOP Instance UID was taken meanwhile */
   private async insertAll(fresh: readonly Candidate[], fates: Map<Candidate, Fate>): Promise<Candidate[]> {
-    const studies = new Map<string, Candidate[]>();
-    for (const one of fresh) {
-      const { studyInstanceUid } = one.record.study;
-      studies.set(studyInstanceUid, [...(studies.get(studyInstanceUid) ?? []), one]);
+    const studies = groupBy(fresh, ({ record }) => record.study.studyInstanceUid);
+    try {
+      return await this.insertTogether(fresh, fates);
+    } catch (error) {
+      if (studies.size === 1) return this.refuseAll(fresh, error, fates);
     }
+    // What is wrong with one study is not the others' trouble.
     const lost: Candidate[] = [];
-    for (const group of studies.values()) {
-      try {
-        const inserted = await this.insertStudy(group);
-        for (const one of group) {
-          if (inserted.has(one.record.sopInstanceUid)) fates.set(one, { status: 'stored', ...one.identity });
-          else lost.push(one);
-        }
-      } catch (error) {
-        for (const one of group) fates.set(one, refused(one, error));
-      }
-    }
+    for (const group of studies.values()) lost.push(...(await this.insertTogether(group, fates).catch((error: unknown) => this.refuseAll(group, error, fates))));
     return lost;
   }
 
-  private async insertStudy(group: readonly Candidate[]): Promise<ReadonlySet<string>> {
-    const [first, ...rest] = group.map(({ record }) => record);
-    if (!first) return new Set();
+  private refuseAll(candidates: readonly Candidate[], error: unknown, fates: Map<Candidate, Fate>): [] {
+    for (const one of candidates) fates.set(one, refused(one, error));
+    return [];
+  }
+
+  private async insertTogether(candidates: readonly Candidate[], fates: Map<Candidate, Fate>): Promise<Candidate[]> {
+    const [first, ...rest] = candidates.map(({ record }) => record);
+    if (!first) return [];
     const index = await this.vault.blindIndex(first.institutionId);
-    return this.database.transaction({ institutionId: first.institutionId }, async (tx) => {
-      const inserted = await this.instances.insert(tx, [first, ...rest], index);
-      // Behind the study's row, as whoever deletes the study takes them too.
-      await this.vault.hold(tx, first.key);
-      await this.claim(tx, group.map(({ record }) => record).filter(({ sopInstanceUid }) => inserted.has(sopInstanceUid)).map(({ blobKey }) => blobKey));
-      return inserted;
+    const inserted = await this.database.transaction({ institutionId: first.institutionId }, async (tx) => {
+      const done = await this.instances.insert(tx, [first, ...rest], index);
+      // Behind the studies' rows, as whoever deletes a study takes them too.
+      await this.vault.hold(tx, first.key, ...rest.map(({ key }) => key));
+      await this.claim(tx, candidates.map(({ record }) => record).filter(({ sopInstanceUid }) => done.has(sopInstanceUid)).map(({ blobKey }) => blobKey));
+      return done;
     });
+    for (const one of candidates) if (inserted.has(one.record.sopInstanceUid)) fates.set(one, { status: 'stored', ...one.identity });
+    return candidates.filter(({ record }) => !inserted.has(record.sopInstanceUid));
   }
 
   private async claim(tx: Parameters<TombstonesStore['claim']>[0], blobKeys: readonly string[]): Promise<void> {

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Prisma } from '../../generated/prisma/client.js';
 import { text } from '../../imaging/dicom/attributes.js';
 import type { DicomJson } from '../../imaging/dicom/dicom-json.js';
+import { groupBy } from '../../kernel/group-by.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { uuidv7 } from '../../kernel/uid.js';
 import type { BlindIndex, DataKey } from '../../platform/crypto/key-vault.js';
@@ -22,11 +23,27 @@ export interface KnownInstance {
   blobKey: string;
 }
 
-interface StudyUpsert {
+interface StudyRow {
   id: string;
+  study_instance_uid: string;
   sealed: Uint8Array;
-  is_new: boolean;
 }
+
+interface LockedStudy extends StudyRow {
+  /** Ids of those series that are wanted and known, by UID. */
+  series: Record<string, string> | null;
+}
+
+/** A study's row, locked, and what is to come under it. */
+interface StudyGroup {
+  id: string;
+  records: Records;
+  /** Id of each series by its UID. */
+  series: Map<string, string>;
+}
+
+/** Of one study, unless said otherwise. */
+type Records = readonly [InstanceRecord, ...InstanceRecord[]];
 
 /** Rows of instances and of the studies and series that they build up. */
 @Injectable()
@@ -43,47 +60,67 @@ export class InstancesStore {
   }
 
   /**
-   * Inserts instances of one study with their study and series. The study's row stays locked until the commit, so that settling
-   * never counts half an instance; a complete study that gets a new instance is receiving again, unless the instance is derived.
+   * Inserts instances of one institution with their studies and series. The studies' rows stay locked until the commit, so that
+   * settling never counts half an instance; a complete study that gets a new instance is receiving again, unless the instance is
+   * derived.
    *
-   * @param records  at least one; SOP Instance UIDs differ
+   * @param records  of any number of studies; SOP Instance UIDs differ
    * @returns SOP Instance UIDs that were inserted; the others are taken
    */
-  async insert(tx: Transaction, records: readonly [InstanceRecord, ...InstanceRecord[]], index: BlindIndex): Promise<ReadonlySet<string>> {
+  async insert(tx: Transaction, records: Records, index: BlindIndex): Promise<ReadonlySet<string>> {
     const client = prismaOf(tx);
-    const study = await this.upsertStudy(client, records, index);
-    const series = await this.upsertSeries(client, records, study.id);
-    const inserted = await this.insertInstances(client, records, study.id, series);
-    if (inserted.size > 0) await this.count(client, records.filter(({ sopInstanceUid }) => inserted.has(sopInstanceUid)), study.id);
-    if (inserted.size < records.length) await this.dropEmpty(client, study.id);
+    const groups = await this.lockStudies(client, records, index);
+    await this.addSeries(client, groups);
+    const inserted = await this.insertInstances(client, groups);
+    if (inserted.size > 0) await this.count(client, groups, inserted);
+    if (inserted.size < records.length) await this.dropEmpty(client, groups);
     return inserted;
   }
 
-  /** Makes the study or fills in what earlier instances did not say. */
-  private async upsertStudy(client: PrismaTransaction, records: readonly [InstanceRecord, ...InstanceRecord[]], index: BlindIndex): Promise<StudyUpsert> {
-    const [{ institutionId, key, study: first }] = records;
-    const [there] = await client.$queryRaw<StudyUpsert[]>`
-      SELECT id, sealed, false AS is_new FROM studies WHERE institution_id = ${institutionId}::uuid AND study_instance_uid = ${first.studyInstanceUid} FOR UPDATE`;
-    if (there) {
-      await this.fillIn(client, there, records, index);
-      return there;
+  /** Locks the studies' rows, always in the order of their UIDs; makes those that are missing, and fills in what earlier instances did not say. */
+  private async lockStudies(client: PrismaTransaction, all: Records, index: BlindIndex): Promise<StudyGroup[]> {
+    const [{ institutionId }] = all;
+    const byUid = groupBy(all, ({ study }) => study.studyInstanceUid);
+    const uids = [...byUid.keys()].sort();
+    const rows = await client.$queryRaw<LockedStudy[]>`
+      SELECT id, study_instance_uid, sealed,
+        (SELECT jsonb_object_agg(series_instance_uid, series.id) FROM series WHERE study_id = studies.id AND series_instance_uid = ANY (${[...new Set(all.map(({ series }) => series.seriesInstanceUid))]}::text[])) AS series
+      FROM studies WHERE institution_id = ${institutionId}::uuid AND study_instance_uid = ANY (${uids}::text[]) ORDER BY study_instance_uid FOR UPDATE`;
+    const there = new Map(rows.map((row) => [row.study_instance_uid, row]));
+    const made = await this.makeStudies(client, uids.filter((uid) => !there.has(uid)).flatMap((uid) => { const records = byUid.get(uid); return records ? [records] : []; }), index);
+    const groups: StudyGroup[] = [];
+    for (const [uid, records] of byUid) {
+      const row = there.get(uid) ?? made.known.get(uid);
+      if (row) await this.fillIn(client, row, records, index);
+      groups.push({ id: onlyRow([row?.id ?? made.fresh.get(uid)]), records, series: new Map(Object.entries(there.get(uid)?.series ?? {})) });
     }
-    const attributes = records.reduce<DicomJson>((known, { study }) => filledIn(known, study.attributes) ?? known, first.attributes);
-    const id = uuidv7();
-    const tokens = studyTokens(index, attributes);
-    const rows = await client.$queryRaw<StudyUpsert[]>`
-      INSERT INTO studies (id, institution_id, study_instance_uid, key_id, sealed, patient_id_token, accession_token, search_tokens, study_date, study_time,
-        modalities, sop_classes, last_instance_at, updated_at)
-      VALUES (${id}::uuid, ${institutionId}::uuid, ${first.studyInstanceUid}, ${key.id}::uuid, ${sealJson(key, storableJson(attributes), sealContext.study(id))},
-        ${tokens.patientIdToken}::bigint, ${tokens.accessionToken}::bigint, ${tokens.searchTokens}::bigint[], ${first.studyDate}, ${first.studyTime}, '{}', '{}', now(), now())
-      ON CONFLICT (institution_id, study_instance_uid) DO UPDATE SET study_instance_uid = excluded.study_instance_uid
-      RETURNING id, sealed, (xmax = 0) AS is_new`;
-    const study = onlyRow(rows);
-    if (!study.is_new) await this.fillIn(client, study, records, index);
-    return study;
+    return groups;
   }
 
-  private async fillIn(client: PrismaTransaction, study: StudyUpsert, records: readonly [InstanceRecord, ...InstanceRecord[]], index: BlindIndex): Promise<void> {
+  /** @returns ids of those that were made, and rows of those that another transaction made meanwhile, by UID */
+  private async makeStudies(client: PrismaTransaction, groups: readonly Records[], index: BlindIndex): Promise<{ fresh: Map<string, string>; known: Map<string, StudyRow> }> {
+    if (groups.length === 0) return { fresh: new Map(), known: new Map() };
+    const values = groups.map((records) => {
+      const [{ institutionId, key, study }] = records;
+      const attributes = records.reduce<DicomJson>((known, { study: { attributes: more } }) => filledIn(known, more) ?? known, study.attributes);
+      const id = uuidv7();
+      const tokens = studyTokens(index, attributes);
+      return Prisma.sql`(${id}::uuid, ${institutionId}::uuid, ${study.studyInstanceUid}, ${key.id}::uuid, ${sealJson(key, storableJson(attributes), sealContext.study(id))},
+        ${tokens.patientIdToken}::bigint, ${tokens.accessionToken}::bigint, ${tokens.searchTokens}::bigint[], ${study.studyDate}, ${study.studyTime}, '{}', '{}', now(), now())`;
+    });
+    const rows = await client.$queryRaw<(StudyRow & { is_new: boolean })[]>`
+      INSERT INTO studies (id, institution_id, study_instance_uid, key_id, sealed, patient_id_token, accession_token, search_tokens, study_date, study_time,
+        modalities, sop_classes, last_instance_at, updated_at)
+      VALUES ${Prisma.join(values)}
+      ON CONFLICT (institution_id, study_instance_uid) DO UPDATE SET study_instance_uid = excluded.study_instance_uid
+      RETURNING id, study_instance_uid, sealed, (xmax = 0) AS is_new`;
+    return {
+      fresh: new Map(rows.filter(({ is_new }) => is_new).map(({ id, study_instance_uid }) => [study_instance_uid, id])),
+      known: new Map(rows.filter(({ is_new }) => !is_new).map((row) => [row.study_instance_uid, row])),
+    };
+  }
+
+  private async fillIn(client: PrismaTransaction, study: StudyRow, records: Records, index: BlindIndex): Promise<void> {
     const [record] = records;
     const before = attributesOf(study, record.key);
     const filled = records.reduce<DicomJson>((known, { study: { attributes } }) => filledIn(known, attributes) ?? known, before);
@@ -99,63 +136,81 @@ export class InstancesStore {
       WHERE id = ${studyId}::uuid`;
   }
 
-  /** @returns id of each series by its UID */
-  private async upsertSeries(client: PrismaTransaction, records: readonly InstanceRecord[], studyId: string): Promise<ReadonlyMap<string, string>> {
-    const firsts = [...new Map(records.map((record) => [record.series.seriesInstanceUid, record])).values()].sort((a, b) => (a.series.seriesInstanceUid < b.series.seriesInstanceUid ? -1 : 1));
-    const values = firsts.map(({ institutionId, key, series }) => {
+  /** Makes the series that are missing. */
+  private async addSeries(client: PrismaTransaction, groups: readonly StudyGroup[]): Promise<void> {
+    const missing = groups.flatMap(({ id: studyId, records, series: known }) => {
+      const firsts = new Map(records.map((record) => [record.series.seriesInstanceUid, record]));
+      return [...firsts.values()].filter(({ series }) => !known.has(series.seriesInstanceUid)).map((record) => ({ studyId, record }));
+    });
+    if (missing.length === 0) return;
+    const values = missing.sort((a, b) => (a.record.series.seriesInstanceUid < b.record.series.seriesInstanceUid ? -1 : 1)).map(({ studyId, record: { institutionId, key, series } }) => {
       const id = uuidv7();
       return Prisma.sql`(${id}::uuid, ${institutionId}::uuid, ${studyId}::uuid, ${series.seriesInstanceUid}, ${sealJson(key, storableJson(series.attributes), sealContext.series(id))},
         ${series.modality}, ${series.bodyPart}, ${series.viewPosition}, ${series.seriesNumber}::int, ${series.performedDate}, ${series.performedTime})`;
     });
-    const rows = await client.$queryRaw<{ id: string; series_instance_uid: string }[]>`
+    const rows = await client.$queryRaw<{ id: string; study_id: string; series_instance_uid: string }[]>`
       INSERT INTO series (id, institution_id, study_id, series_instance_uid, sealed, modality, body_part, view_position, series_number, performed_date, performed_time)
       VALUES ${Prisma.join(values)}
       ON CONFLICT (study_id, series_instance_uid) DO UPDATE SET series_instance_uid = excluded.series_instance_uid
-      RETURNING id, series_instance_uid`;
-    return new Map(rows.map(({ id, series_instance_uid }) => [series_instance_uid, id]));
+      RETURNING id, study_id, series_instance_uid`;
+    for (const { id, study_id, series_instance_uid } of rows) groups.find((group) => group.id === study_id)?.series.set(series_instance_uid, id);
   }
 
-  private async insertInstances(client: PrismaTransaction, records: readonly InstanceRecord[], studyId: string, series: ReadonlyMap<string, string>): Promise<ReadonlySet<string>> {
-    const values = records.map((record) => Prisma.sql`(${record.id}::uuid, ${record.institutionId}::uuid, ${studyId}::uuid, ${series.get(record.series.seriesInstanceUid) ?? null}::uuid,
-      ${record.sopInstanceUid}, ${record.sopClassUid}, ${record.transferSyntaxUid}, ${record.instanceNumber}::int, ${record.rows}::int, ${record.columns}::int, ${record.frames}::int,
-      ${record.slicePositionMm}::float8, ${record.expectedInSeries}::int, ${record.expectedSeries}::int, ${record.expectedInStudy}::int,
-      ${record.blobKey}, ${record.sizeBytes}::bigint, ${record.sha256}, ${record.sealed}, ${JSON.stringify(record.layout)}::jsonb, ${record.derived}::boolean)`);
+  private async insertInstances(client: PrismaTransaction, groups: readonly StudyGroup[]): Promise<ReadonlySet<string>> {
+    // In one order always: whoever inserts the same ones meanwhile waits, and never for us as well.
+    const all = groups.flatMap(({ id, records, series }) => records.map((record) => ({ record, studyId: id, seriesId: series.get(record.series.seriesInstanceUid) })))
+      .sort((a, b) => (a.record.sopInstanceUid < b.record.sopInstanceUid ? -1 : 1));
     const rows = await client.$queryRaw<{ sop_instance_uid: string }[]>`
       INSERT INTO instances (id, institution_id, study_id, series_id, sop_instance_uid, sop_class_uid, transfer_syntax_uid, instance_number, rows, columns, frames,
-        slice_position_mm, expected_in_series, expected_series, expected_in_study, blob_key, size_bytes, sha256, sealed, layout, derived)
-      VALUES ${Prisma.join(values)}
+        slice_position_mm, expected_in_series, expected_series, expected_in_study, blob_key, size_bytes, sha256, derived, layout, sealed)
+      SELECT * FROM ROWS FROM (
+        jsonb_to_recordset(${JSON.stringify(all.map(({ record, studyId, seriesId }) => ({ ...scalarsOf(record), study_id: studyId, series_id: seriesId })))}::jsonb) AS
+          (id uuid, institution_id uuid, study_id uuid, series_id uuid, sop_instance_uid text, sop_class_uid text, transfer_syntax_uid text, instance_number int, rows int, columns int, frames int,
+           slice_position_mm float8, expected_in_series int, expected_series int, expected_in_study int, blob_key text, size_bytes bigint, sha256 text, derived boolean, layout jsonb),
+        unnest(${all.map(({ record }) => record.sealed)}::bytea[]))
       ON CONFLICT (institution_id, sop_instance_uid) DO NOTHING
       RETURNING sop_instance_uid`;
     return new Set(rows.map(({ sop_instance_uid }) => sop_instance_uid));
   }
 
-  private async count(client: PrismaTransaction, inserted: readonly InstanceRecord[], studyId: string): Promise<void> {
-    const uids = inserted.map(({ series }) => series.seriesInstanceUid);
-    const sent = inserted.filter(({ derived }) => !derived).length;
-    const sizeBytes = inserted.reduce((sum, record) => sum + record.sizeBytes, 0);
-    const modalities = [...new Set(inserted.map(({ series }) => series.modality).filter((modality) => modality !== null))];
-    const sopClasses = [...new Set(inserted.map(({ sopClassUid }) => sopClassUid))];
+  private async count(client: PrismaTransaction, groups: readonly StudyGroup[], inserted: ReadonlySet<string>): Promise<void> {
+    const series: { id: string | undefined; added: number }[] = [];
+    const studies: object[] = [];
+    for (const { id, records, series: ids } of groups) {
+      const added = records.filter(({ sopInstanceUid }) => inserted.has(sopInstanceUid));
+      if (added.length === 0) continue;
+      for (const [uid, seriesId] of ids) series.push({ id: seriesId, added: added.filter((record) => record.series.seriesInstanceUid === uid).length });
+      studies.push({
+        id,
+        added: added.length,
+        sent: added.filter(({ derived }) => !derived).length,
+        size_bytes: added.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+        modalities: [...new Set(added.map((record) => record.series.modality).filter((modality) => modality !== null))],
+        sop_classes: [...new Set(added.map(({ sopClassUid }) => sopClassUid))],
+      });
+    }
     await client.$executeRaw`
-      UPDATE series SET instance_count = instance_count + n.added
-      FROM (SELECT uid, count(*)::int AS added FROM unnest(${uids}::text[]) AS uid GROUP BY uid) n
-      WHERE series.study_id = ${studyId}::uuid AND series.series_instance_uid = n.uid`;
-    await client.$executeRaw`
+      WITH counted AS (
+        UPDATE series SET instance_count = instance_count + n.added
+        FROM jsonb_to_recordset(${JSON.stringify(series.filter(({ added }) => added > 0))}::jsonb) AS n(id uuid, added int) WHERE series.id = n.id)
       UPDATE studies SET
-        instance_count = instance_count + ${inserted.length}::int, size_bytes = size_bytes + ${sizeBytes}::bigint,
-        series_count = (SELECT count(*)::int FROM series WHERE study_id = ${studyId}::uuid),
-        modalities = modalities || ARRAY(SELECT unnest(${modalities}::text[]) EXCEPT SELECT unnest(modalities)),
-        sop_classes = sop_classes || ARRAY(SELECT unnest(${sopClasses}::text[]) EXCEPT SELECT unnest(sop_classes)),
-        state = CASE WHEN ${sent}::int = 0 THEN state ELSE 'receiving' END,
-        late_instances = CASE WHEN revision = 0 THEN 0 ELSE late_instances + ${sent}::int END,
-        last_instance_at = CASE WHEN ${sent}::int = 0 THEN last_instance_at ELSE clock_timestamp() END,
+        instance_count = instance_count + n.added, size_bytes = studies.size_bytes + n.size_bytes,
+        series_count = (SELECT count(*)::int FROM series WHERE study_id = studies.id),
+        modalities = studies.modalities || ARRAY(SELECT unnest(n.modalities) EXCEPT SELECT unnest(studies.modalities)),
+        sop_classes = studies.sop_classes || ARRAY(SELECT unnest(n.sop_classes) EXCEPT SELECT unnest(studies.sop_classes)),
+        state = CASE WHEN n.sent = 0 THEN state ELSE 'receiving' END,
+        late_instances = CASE WHEN revision = 0 THEN 0 ELSE late_instances + n.sent END,
+        last_instance_at = CASE WHEN n.sent = 0 THEN last_instance_at ELSE clock_timestamp() END,
         updated_at = clock_timestamp()
-      WHERE id = ${studyId}::uuid`;
+      FROM jsonb_to_recordset(${JSON.stringify(studies)}::jsonb) AS n(id uuid, added int, sent int, size_bytes bigint, modalities text[], sop_classes text[])
+      WHERE studies.id = n.id`;
   }
 
-  /** A study or series that was made for an instance whose UID is taken elsewhere. */
-  private async dropEmpty(client: PrismaTransaction, studyId: string): Promise<void> {
-    await client.$executeRaw`DELETE FROM series WHERE study_id = ${studyId}::uuid AND instance_count = 0`;
-    await client.$executeRaw`DELETE FROM studies WHERE id = ${studyId}::uuid AND instance_count = 0`;
+  /** Studies or series that were made for an instance whose UID is taken elsewhere. */
+  private async dropEmpty(client: PrismaTransaction, groups: readonly StudyGroup[]): Promise<void> {
+    const ids = groups.map(({ id }) => id);
+    await client.$executeRaw`DELETE FROM series WHERE study_id = ANY (${ids}::uuid[]) AND instance_count = 0`;
+    await client.$executeRaw`DELETE FROM studies WHERE id = ANY (${ids}::uuid[]) AND instance_count = 0`;
   }
 
   /**
@@ -166,8 +221,8 @@ export class InstancesStore {
   async replace(tx: Transaction, known: KnownInstance, record: InstanceRecord, index: BlindIndex): Promise<boolean> {
     const client = prismaOf(tx);
     // First of all, as every writer does: the study's row orders them.
-    const [study] = await client.$queryRaw<StudyUpsert[]>`
-      SELECT id, sealed, false AS is_new FROM studies WHERE institution_id = ${record.institutionId}::uuid AND study_instance_uid = ${record.study.studyInstanceUid} FOR UPDATE`;
+    const [study] = await client.$queryRaw<StudyRow[]>`
+      SELECT id, study_instance_uid, sealed FROM studies WHERE institution_id = ${record.institutionId}::uuid AND study_instance_uid = ${record.study.studyInstanceUid} FOR UPDATE`;
     if (!study) return false;
     const kept = await client.$executeRaw`
       WITH present AS (SELECT * FROM instances WHERE id = ${known.id}::uuid AND sha256 = ${known.sha256} FOR UPDATE)
@@ -191,12 +246,22 @@ export class InstancesStore {
 }
 
 /** Sealed by us out of a DicomJson. */
-function attributesOf({ id, sealed }: StudyUpsert, key: DataKey): DicomJson {
+function attributesOf({ id, sealed }: StudyRow, key: DataKey): DicomJson {
   return JSON.parse(openJson(key, sealed, sealContext.study(id))) as DicomJson;
 }
 
+/** Columns of an instance that are no bytes and not of its study. */
+function scalarsOf(record: InstanceRecord): object {
+  return {
+    id: record.id, institution_id: record.institutionId, sop_instance_uid: record.sopInstanceUid, sop_class_uid: record.sopClassUid, transfer_syntax_uid: record.transferSyntaxUid,
+    instance_number: record.instanceNumber, rows: record.rows, columns: record.columns, frames: record.frames, slice_position_mm: record.slicePositionMm,
+    expected_in_series: record.expectedInSeries, expected_series: record.expectedSeries, expected_in_study: record.expectedInStudy,
+    blob_key: record.blobKey, size_bytes: record.sizeBytes, sha256: record.sha256, derived: record.derived, layout: record.layout,
+  };
+}
+
 /** An upsert that updates always returns its row. */
-function onlyRow<Row>(rows: readonly Row[]): Row {
+function onlyRow<Row>(rows: readonly (Row | undefined)[]): Row {
   const [row] = rows;
   if (row === undefined) throw new Error('an upsert returned no row');
   return row;

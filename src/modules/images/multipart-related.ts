@@ -17,6 +17,7 @@ export interface MediaType {
 const MAX_HEADER_BYTES = 16 * 1024;
 /** RFC 2046 allows 70; Orthanc sends 73 (two UUIDs). */
 const MAX_BOUNDARY_LENGTH = 200;
+const CR = 0x0d;
 const CRLF = Buffer.from('\r\n');
 const HEADERS_END = Buffer.from('\r\n\r\n');
 
@@ -78,13 +79,10 @@ class BoundaryScanner {
         if (before.length > 0) yield before;
         return;
       }
-      // The end may be the first half of a boundary.
-      const safe = Math.max(0, this.held.length - this.delimiter.length + 1);
-      if (safe > 0) {
-        const before = this.held.subarray(0, safe);
-        this.held = this.held.subarray(safe);
-        yield before;
-      }
+      // The end may be the first half of a boundary; all else goes on as it came, never copied.
+      const before = this.held.subarray(0, this.held.length - this.beginningAtEnd());
+      this.held = this.held.subarray(before.length);
+      if (before.length > 0) yield before;
       await this.more();
     }
   }
@@ -123,6 +121,15 @@ class BoundaryScanner {
       headers.set(line.slice(0, colon).trim().toLowerCase(), line.slice(colon + 1).trim());
     }
     return headers;
+  }
+
+  /** Bytes at the end of what is held that a boundary may begin with. */
+  private beginningAtEnd(): number {
+    const { held, delimiter } = this;
+    for (let at = held.indexOf(CR, Math.max(0, held.length - delimiter.length + 1)); at >= 0; at = held.indexOf(CR, at + 1)) {
+      if (delimiter.compare(held, at, held.length, 0, held.length - at) === 0) return held.length - at;
+    }
+    return 0;
   }
 
   private beginsBoundary(at: number): boolean {

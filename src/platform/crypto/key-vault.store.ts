@@ -46,10 +46,11 @@ export class KeyVaultStore {
       VALUES (${id}::uuid, ${institutionId}::uuid, ${purpose}, ${version}::int, ${wrapped}, ${masterKeyId}) ON CONFLICT (institution_id, purpose, version) DO NOTHING`);
   }
 
-  async studyKeyOf(institutionId: string, studyInstanceUid: string): Promise<StudyKeyRow | undefined> {
-    const rows = await this.database.read<StudyKeyRow>({ institutionId }, Prisma.sql`
-      SELECT ${STUDY_KEY} FROM study_keys WHERE institution_id = ${institutionId}::uuid AND study_instance_uid = ${studyInstanceUid}`);
-    return rows[0];
+  /** By the UIDs of their studies. */
+  async studyKeysOf(institutionId: string, studyInstanceUids: readonly string[]): Promise<Map<string, StudyKeyRow>> {
+    const rows = await this.database.read<StudyKeyRow & { studyInstanceUid: string }>({ institutionId }, Prisma.sql`
+      SELECT ${STUDY_KEY}, study_instance_uid AS "studyInstanceUid" FROM study_keys WHERE institution_id = ${institutionId}::uuid AND study_instance_uid = ANY (${studyInstanceUids}::text[])`);
+    return new Map(rows.map((row) => [row.studyInstanceUid, row]));
   }
 
   async studyKeys(ids: readonly string[]): Promise<StudyKeyRow[]> {
@@ -63,10 +64,10 @@ export class KeyVaultStore {
       VALUES (${id}::uuid, ${institutionId}::uuid, ${studyInstanceUid}, ${wrapped}, ${wrappingKeyId}::uuid) ON CONFLICT (institution_id, study_instance_uid) DO NOTHING`);
   }
 
-  /** Locks the key's row until the commit; false when it was destroyed. */
-  async hold(tx: Transaction, keyId: string): Promise<boolean> {
-    const rows = await prismaOf(tx).$queryRaw<unknown[]>`SELECT 1 FROM study_keys WHERE id = ${keyId}::uuid FOR KEY SHARE`;
-    return rows.length > 0;
+  /** Locks the keys' rows until the commit. @returns ids of those that are there */
+  async hold(tx: Transaction, keyIds: readonly string[]): Promise<ReadonlySet<string>> {
+    const rows = await prismaOf(tx).$queryRaw<{ id: string }[]>`SELECT id FROM study_keys WHERE id = ANY (${[...keyIds]}::uuid[]) ORDER BY id FOR KEY SHARE`;
+    return new Set(rows.map(({ id }) => id));
   }
 
   async destroy(tx: Transaction, keyIds: readonly string[]): Promise<void> {

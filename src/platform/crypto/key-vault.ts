@@ -52,8 +52,18 @@ export class KeyVault {
 
   /** The data key that a study has now, whoever deleted it a moment ago; the first is made here. */
   async keyOfStudy(institutionId: string, studyInstanceUid: string): Promise<DataKey> {
-    const row = await this.store.studyKeyOf(institutionId, studyInstanceUid);
-    return (row && (await this.byId.get(row.id, () => this.found(row)))) ?? this.make(institutionId, studyInstanceUid);
+    const known = await this.keysOfStudies(institutionId, [studyInstanceUid]);
+    return known.get(studyInstanceUid) ?? this.make(institutionId, studyInstanceUid);
+  }
+
+  /** The data keys that studies have now, by the UIDs of the studies; those that have none yet are missing. */
+  async keysOfStudies(institutionId: string, studyInstanceUids: readonly string[]): Promise<ReadonlyMap<string, DataKey>> {
+    const keys = new Map<string, DataKey>();
+    for (const [uid, row] of await this.store.studyKeysOf(institutionId, studyInstanceUids)) {
+      const key = await this.byId.get(row.id, () => this.found(row));
+      if (key) keys.set(uid, key);
+    }
+    return keys;
   }
 
   /** For what belongs to an institution and to no study, such as uploads that are not whole. */
@@ -91,10 +101,12 @@ export class KeyVault {
     return createHmac('sha256', (await this.institutionKey(institutionId, 'index')).bytes).update(`derived\0${purpose}`).digest();
   }
 
-  /** Keeps a key from being destroyed before the commit. @throws AppError `study-deleted` when it was */
-  async hold(tx: Transaction, key: DataKey): Promise<void> {
-    if (await this.store.hold(tx, key.id)) return;
-    this.forget(key.id);
+  /** Keeps keys from being destroyed before the commit. @throws AppError `study-deleted` when one of them was */
+  async hold(tx: Transaction, ...keys: DataKey[]): Promise<void> {
+    const ids = new Set(keys.map(({ id }) => id));
+    const held = await this.store.hold(tx, [...ids]);
+    if (held.size === ids.size) return;
+    for (const id of ids) if (!held.has(id)) this.forget(id);
     throw new AppError('study-deleted', { detail: 'The study was deleted while this arrived.' });
   }
 
@@ -153,7 +165,7 @@ export class KeyVault {
     const wrapping = await this.institutionKey(institutionId, 'wrap');
     const id = uuidv7();
     await this.store.addStudyKey({ id, institutionId, wrapped: encrypt(wrapping.bytes, randomBytes(KEY_BYTES), studyContext(id)), wrappingKeyId: wrapping.id }, studyInstanceUid);
-    const key = await this.found(await this.store.studyKeyOf(institutionId, studyInstanceUid));
+    const key = await this.found((await this.store.studyKeysOf(institutionId, [studyInstanceUid])).get(studyInstanceUid));
     if (!key) throw new AppError('study-deleted', { detail: 'The study was deleted while this arrived.' });
     return key;
   }

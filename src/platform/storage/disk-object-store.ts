@@ -1,11 +1,12 @@
-import { mkdir, open, opendir, rmdir, stat, unlink, type FileHandle } from 'node:fs/promises';
+import { mkdir, opendir, rmdir, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { DiskGuard } from './disk-guard.js';
-import { readFully, within, type DraftFile } from './draft-file.js';
+import { within, type DraftFile } from './draft-file.js';
 import { DraftFolder } from './draft-folder.js';
 import { DurableFolders } from './durable-folders.js';
 import { assertObjectKey, folderOfPrefix, type ListedObject } from './object-key.js';
 import { OBJECT_KEY, ObjectStore, type ByteRange, type ObjectDraft, type ObjectReader } from './object-store.js';
+import { OpenFile } from './open-file.js';
 import { isMissing, missingOr, storageError } from './storage-error.js';
 
 /** A folder can vanish between its making and the rename into it, when another request deletes its last object. */
@@ -46,12 +47,12 @@ export class DiskObjectStore extends ObjectStore {
 
   async open(key: string): Promise<ObjectReader> {
     const path = this.pathOf(key);
-    let handle: FileHandle | undefined;
+    let file: OpenFile | undefined;
     try {
-      handle = await open(path, 'r');
-      return new DiskReader(handle, (await handle.stat()).size);
+      file = await OpenFile.open(path, 'r');
+      return new DiskReader(file, file.sizeBytes);
     } catch (error) {
-      await handle?.close();
+      file?.close();
       throw missingOr(error);
     }
   }
@@ -108,8 +109,8 @@ class DiskDraft implements ObjectDraft {
     private readonly folders: DurableFolders,
   ) {}
 
-  append(chunk: Uint8Array): Promise<void> {
-    return this.file.append(chunk);
+  append(...chunks: Uint8Array[]): Promise<void> {
+    return this.file.append(...chunks);
   }
 
   patch(offset: number, bytes: Uint8Array): Promise<void> {
@@ -137,7 +138,7 @@ class DiskDraft implements ObjectDraft {
       await unlink(target).catch(() => undefined);
       throw storageError(error);
     }
-    await this.file.close();
+    this.file.close();
   }
 
   abort(): Promise<void> {
@@ -160,25 +161,22 @@ class DiskDraft implements ObjectDraft {
 
 /** One open file: what is deleted meanwhile stays readable until it is closed. */
 class DiskReader implements ObjectReader {
-  private closed = false;
-
   constructor(
-    private readonly handle: FileHandle,
+    private readonly file: OpenFile,
     readonly sizeBytes: number,
   ) {}
 
   async read(range: ByteRange): Promise<Uint8Array> {
     try {
-      return await readFully(this.handle, within(range, this.sizeBytes));
+      return await this.file.read(within(range, this.sizeBytes));
     } catch (error) {
       throw storageError(error);
     }
   }
 
-  async close(): Promise<void> {
-    if (this.closed) return;
-    this.closed = true;
-    await this.handle.close();
+  close(): Promise<void> {
+    this.file.close();
+    return Promise.resolve();
   }
 }
 

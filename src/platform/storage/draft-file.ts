@@ -1,7 +1,8 @@
-import { open, rename, unlink, type FileHandle } from 'node:fs/promises';
+import { rename, unlink } from 'node:fs/promises';
 import { AppError } from '../../kernel/errors.js';
 import type { DiskGuard } from './disk-guard.js';
 import type { ByteRange } from './object-store.js';
+import { OpenFile } from './open-file.js';
 import { storageError } from './storage-error.js';
 import { writeFully } from './write-fully.js';
 
@@ -10,7 +11,7 @@ const ROOM_CHECK_BYTES = 16 * 1024 * 1024;
 
 /** The bytes of a draft in a file of their own, which comes into being with the first of them: what is refused early costs nothing. */
 export class DraftFile {
-  private handle: FileHandle | undefined;
+  private file: OpenFile | undefined;
   private size = 0;
   private uncheckedBytes = 0;
   private closed = false;
@@ -25,27 +26,28 @@ export class DraftFile {
   }
 
   /** @throws AppError `storage-full`, `storage-unavailable` */
-  async append(chunk: Uint8Array): Promise<void> {
-    this.uncheckedBytes += chunk.byteLength;
+  async append(...chunks: Uint8Array[]): Promise<void> {
+    const bytes = chunks.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    this.uncheckedBytes += bytes;
     if (this.uncheckedBytes >= ROOM_CHECK_BYTES) {
       this.uncheckedBytes = 0;
       await this.guard.assertRoom();
     }
-    await this.write(chunk, this.size);
-    this.size += chunk.byteLength;
+    await this.write(chunks, this.size);
+    this.size += bytes;
   }
 
   /** @throws AppError `storage-full`, `storage-unavailable`; `internal` for bytes that were not appended */
   async patch(offset: number, bytes: Uint8Array): Promise<void> {
     if (offset < 0 || offset + bytes.byteLength > this.size) throw new AppError('internal', { detail: 'A draft is patched beyond its end.' });
-    await this.write(bytes, offset);
+    await this.write([bytes], offset);
   }
 
   /** @throws AppError `storage-unavailable` */
   async read(range: ByteRange): Promise<Uint8Array> {
-    if (!this.handle) return new Uint8Array(0);
+    if (!this.file) return new Uint8Array(0);
     try {
-      return await readFully(this.handle, within(range, this.size));
+      return await this.file.read(within(range, this.size));
     } catch (error) {
       throw storageError(error);
     }
@@ -64,7 +66,7 @@ export class DraftFile {
   async assertKept(): Promise<void> {
     let kept: number;
     try {
-      kept = (await (await this.opened()).stat()).size;
+      kept = (await this.opened()).sizeBytes;
     } catch (error) {
       throw storageError(error);
     }
@@ -76,50 +78,40 @@ export class DraftFile {
     await rename(this.path, target);
   }
 
-  /** Gives the handle back; the file, if it still has its name, stays. Harmless a second time. */
-  async close(): Promise<void> {
+  /** Closes the file; if it still has its name, it stays. Harmless a second time. */
+  close(): void {
     this.closed = true;
-    const handle = this.handle;
-    this.handle = undefined;
-    await handle?.close();
+    this.file?.close();
+    this.file = undefined;
   }
 
   /** Harmless a second time, and after the file has moved. */
   async discard(): Promise<void> {
-    const exists = this.handle !== undefined;
-    await this.close().catch(() => undefined);
+    if (!this.file) {
+      this.closed = true;
+      return;
+    }
     // A file that cannot be removed is swept at a later start.
-    if (exists) await unlink(this.path).catch(() => undefined);
+    await unlink(this.path).catch(() => undefined);
+    this.close();
   }
 
-  private async write(bytes: Uint8Array, offset: number): Promise<void> {
+  private async write(chunks: Uint8Array[], offset: number): Promise<void> {
     try {
-      await writeFully(await this.opened(), bytes, offset);
+      await writeFully(await this.opened(), chunks, offset);
     } catch (error) {
       throw storageError(error);
     }
   }
 
-  private async opened(): Promise<FileHandle> {
+  private async opened(): Promise<OpenFile> {
     // Whoever writes on after the draft was dropped would make a file that nobody removes.
     if (this.closed) throw new AppError('internal', { detail: 'A draft is used after its end.' });
-    return (this.handle ??= await open(this.path, 'wx+', 0o600));
+    return (this.file ??= await OpenFile.open(this.path, 'wx+', 0o600));
   }
 }
 
 /** The part of a range that lies within `sizeBytes`. */
 export function within({ offset, length }: ByteRange, sizeBytes: number): ByteRange {
   return { offset, length: Math.max(0, Math.min(length, sizeBytes - offset)) };
-}
-
-/** Fewer bytes only at the end of the file. */
-export async function readFully(handle: FileHandle, { offset, length }: ByteRange): Promise<Uint8Array> {
-  const bytes = Buffer.allocUnsafe(length);
-  let filled = 0;
-  while (filled < length) {
-    const { bytesRead } = await handle.read(bytes, filled, length - filled, offset + filled);
-    if (bytesRead === 0) break;
-    filled += bytesRead;
-  }
-  return bytes.subarray(0, filled);
 }

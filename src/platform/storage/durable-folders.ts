@@ -1,5 +1,6 @@
-import { mkdir, open } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { OpenFile } from './open-file.js';
 
 /** Folders that are known to be durable; beyond this they are forgotten, and cost a look again. */
 const MOST_KNOWN = 20_000;
@@ -55,11 +56,11 @@ export class DurableFolders {
 
   private async syncNow(folder: string): Promise<void> {
     try {
-      const handle = await open(folder, 'r');
+      const names = await OpenFile.open(folder, 'r');
       try {
-        await handle.sync();
+        await names.sync();
       } finally {
-        await handle.close();
+        names.close();
       }
     } finally {
       const next = this.syncs.get(folder)?.next;

@@ -23,7 +23,7 @@ class MemoryObjects extends ObjectStore {
   begin(): Promise<ObjectDraft> {
     let bytes = Buffer.alloc(0);
     return Promise.resolve({
-      append: (chunk) => { this.appends++; bytes = Buffer.concat([bytes, chunk]); return Promise.resolve(); },
+      append: (...chunks) => { this.appends++; bytes = Buffer.concat([bytes, ...chunks]); return Promise.resolve(); },
       patch: (offset, patch) => { bytes.set(patch, offset); return Promise.resolve(); },
       read: ({ offset, length }) => Promise.resolve(bytes.subarray(offset, offset + length)),
       commit: (key) => { this.objects.set(key, bytes); return Promise.resolve(); },

@@ -111,10 +111,10 @@ export class EncryptedDraft implements BlobDraft {
 
   private async flush(): Promise<void> {
     if (this.unwrittenBytes === 0) return;
-    const bytes = Buffer.concat(this.unwritten, this.unwrittenBytes);
+    const [chunks, bytes] = [this.unwritten, this.unwrittenBytes];
     this.unwritten = [];
     this.unwrittenBytes = 0;
-    await this.object.append(bytes);
-    this.writtenBytes += bytes.length;
+    await this.object.append(...chunks);
+    this.writtenBytes += bytes;
   }
 }

@@ -9,8 +9,8 @@ export interface ByteRange {
  * crash. A draft that is neither committed nor aborted is swept at the next start.
  */
 export interface ObjectDraft {
-  /** Appends. @throws AppError `storage-full`, `storage-unavailable` */
-  append(chunk: Uint8Array): Promise<void>;
+  /** Appends one after the other. @throws AppError `storage-full`, `storage-unavailable` */
+  append(...chunks: Uint8Array[]): Promise<void>;
   /** Overwrites bytes that were appended before. @throws AppError `storage-full`, `storage-unavailable` */
   patch(offset: number, bytes: Uint8Array): Promise<void>;
   /** Bytes that were appended, fewer at the end. */

@@ -142,8 +142,8 @@ class S3Draft implements ObjectDraft {
     private readonly bucket: string,
   ) {}
 
-  append(chunk: Uint8Array): Promise<void> {
-    return this.file.append(chunk);
+  append(...chunks: Uint8Array[]): Promise<void> {
+    return this.file.append(...chunks);
   }
 
   patch(offset: number, bytes: Uint8Array): Promise<void> {
