@@ -29,10 +29,10 @@ const SQLITE = process.argv.includes('--sqlite');
 const CLIENTS = 5;
 const RECIPE = { studies: 5, series: 4, instances: Math.max(1, Math.round(250 * SCALE)) };
 const PER_REQUEST = 10;
+const JSON_TYPE = 'application/dicom+json';
 const CT_INSTANCES = 100;
 const CT_SIDE = 512;
 const SMALL_SIDE = 64;
-const CONNECTIONS = Number(process.env.CN ?? 4);
 /** What the product must reach, in times of Orthanc with PostgreSQL; what has no limit is told only. */
 const LIMITS = { recipe: 2, 'recipe, one a request': null, stow: 2, 'qido list': 10, 'qido patient': 6, 'wado study': 2, metadata: 5 };
 const LIMIT_MB = 400;
@@ -61,7 +61,7 @@ const MEASURES = {
   'qido patient': (side) => ask(side, (i) => `/dicom-web/studies?PatientID=${patientIdOf(side.studies[i % side.studies.length].patient)}`, (found) => found.length === 1),
   /** Studies a second, one after the other. */
   'wado study': (side) => retrieveEach(side, (uid) => `/dicom-web/studies/${uid}`, 'multipart/related; type="application/dicom"; transfer-syntax=*', CT_INSTANCES * CT_SIDE ** 2 * 2),
-  metadata: (side) => retrieveEach(side, (uid) => `/dicom-web/studies/${uid}/metadata`, 'application/dicom+json', CT_INSTANCES * 1000),
+  metadata: (side) => retrieveEach(side, (uid) => `/dicom-web/studies/${uid}/metadata`, JSON_TYPE, CT_INSTANCES * 1000),
 };
 const UNITS = { recipe: 'instances/s', 'recipe, one a request': 'instances/s', stow: 'instances/s', 'qido list': 'requests/s', 'qido patient': 'requests/s', 'wado study': 'studies/s', metadata: 'studies/s' };
 
@@ -71,6 +71,8 @@ const chosen = Object.entries(MEASURES).filter(([name]) => only?.includes(name) 
 const values = Object.fromEntries(chosen.map(([measure]) => [measure, { rival: [], product: [] }]));
 /** Processor time of an operation, server and database together: what a busy machine changes least. */
 const costs = Object.fromEntries(chosen.map(([measure]) => [measure, { rival: [], product: [] }]));
+// Neither side is measured cold.
+for (const side of sides) await storeCt(side, Math.min(STUDIES, 3));
 for (let round = 0; round < ROUNDS; round++) {
   for (const [measure, run] of chosen) {
     for (const side of sides) {
@@ -116,14 +118,14 @@ async function storeRecipe(side, perRequest, share = 1) {
   return done(sum(counts), started);
 }
 
-/** Studies of 100 CT images, their requests shared out among the connections. */
-async function storeCt(side) {
-  const requests = Array.from({ length: STUDIES }, () => {
+/** Studies of 100 CT images, their requests shared out among the clients. */
+async function storeCt(side, studies = STUDIES) {
+  const requests = Array.from({ length: studies }, () => {
     const [patient, study, series] = [side.patients++, newUid(), newUid()];
     side.studies.push({ uid: study, patient });
     return Array.from({ length: CT_INSTANCES / PER_REQUEST }, (_, i) => ({ first: i * PER_REQUEST, common: { study, series, patientId: patientIdOf(patient), accession: accessionOf(patient) } }));
   }).flat();
-  const bodies = Array.from({ length: CONNECTIONS }, () => stowBody(PER_REQUEST, CT_SIDE));
+  const bodies = Array.from({ length: CLIENTS }, () => stowBody(PER_REQUEST, CT_SIDE));
   const started = performance.now();
   const counts = await Promise.all(bodies.map(async (body) => {
     let stored = 0;
@@ -141,49 +143,61 @@ async function storeSeries(side, body, common, count) {
 
 async function storeRequest(side, { body, count, contentType, fill }, common, first) {
   for (let i = 0; i < count; i++) fill(i, { ...common, instance: newUid(), number: String(first + i + 1).padStart(6, '0') });
-  const { status, text } = await send(side, { method: 'POST', path: '/dicom-web/studies', headers: { 'content-type': contentType, 'content-length': String(body.length), accept: 'application/dicom+json' }, body, keep: true });
+  const { status, text } = await send(side, { method: 'POST', path: '/dicom-web/studies', headers: { 'content-type': contentType, 'content-length': String(body.length), accept: JSON_TYPE }, body, keep: true });
   if (status !== 200) throw new Error(`${side.name} answered ${String(status)} to an upload: ${text.slice(0, 300)}`);
   return count;
 }
 
-/** One question again and again on every connection; each first answer is looked at, so that fast nonsense does not count. */
+/** Questions by as many clients at once, for about as long as was asked for; a first answer is looked at, so that fast nonsense does not count. */
 async function ask(side, pathOf, holds) {
-  const first = await send(side, { path: pathOf(0), headers: { accept: 'application/dicom+json' }, keep: true });
+  const first = await send(side, { path: pathOf(0), headers: { accept: JSON_TYPE }, keep: true });
   if (first.status !== 200 || !holds(JSON.parse(first.text))) throw new Error(`${side.name} answered ${String(first.status)} to ${pathOf(0)}: ${first.text.slice(0, 300)}`);
-  const started = performance.now();
-  const counts = await Promise.all(Array.from({ length: CONNECTIONS }, async (_, connection) => {
-    let answers = 0;
-    for (; seconds(started) < SECONDS; answers++) {
-      const { status } = await send(side, { path: pathOf(answers * CONNECTIONS + connection), headers: { accept: 'application/dicom+json' } });
-      if (status !== 200) throw new Error(`${side.name} answered ${String(status)}`);
-    }
-    return answers;
-  }));
-  return done(sum(counts), started);
+  // To know how many there are in so many seconds, and until code that runs often is compiled.
+  let { rate, operations } = await askMany(side, pathOf, 20 * CLIENTS);
+  const warm = await askMany(side, pathOf, Math.ceil(rate));
+  operations += warm.operations;
+  const measured = await askMany(side, pathOf, Math.max(20 * CLIENTS, Math.round(warm.rate * SECONDS)));
+  return { rate: measured.rate, operations: operations + measured.operations };
 }
 
-/** The studies of this round, one after the other on one connection, by curl: a client that reads slower than the server sends would measure itself. */
+async function askMany(side, pathOf, count) {
+  const started = performance.now();
+  const answers = await curl(side, Array.from({ length: count }, (_, i) => pathOf(i)), JSON_TYPE, ['parallel', `parallel-max = ${String(CLIENTS)}`]);
+  const wrong = answers.find(({ status }) => status !== 200);
+  if (wrong) throw new Error(`${side.name} answered ${String(wrong.status)}`);
+  return done(count, started);
+}
+
+/** The studies of this round, one after the other on one connection. */
 async function retrieveEach(side, pathOf, accept, leastBytes) {
   const studies = side.studies.slice(-STUDIES);
-  const headers = Object.entries({ ...(await side.headers()), accept });
-  const config = [
-    'silent', 'show-error', 'write-out = "%{http_code} %{size_download} %{time_total}\\n"',
-    ...headers.map(([name, value]) => `header = "${name}: ${value.replaceAll('"', '\\"')}"`),
-    ...studies.flatMap(({ uid }) => [`url = "${side.url}${pathOf(uid)}"`, 'output = "/dev/null"']),
-  ].join('\n');
-  const times = (await curl(config)).trim().split('\n').map((line, i) => {
-    const [status, bytes, time] = line.split(' ').map(Number);
+  const answers = await curl(side, studies.map(({ uid }) => pathOf(uid)), accept);
+  for (const [i, { status, bytes }] of answers.entries()) {
     if (status !== 200 || bytes < leastBytes) throw new Error(`${side.name} answered ${String(status)} with ${String(bytes)} bytes to ${pathOf(studies[i].uid)}`);
-    return time;
-  });
-  return { rate: 1 / percentile(times, 0.5), operations: times.length };
+  }
+  return { rate: 1 / percentile(answers.map(({ time }) => time), 0.5), operations: answers.length };
 }
 
-/** @param config  of curl, as its manual has it. @returns what it wrote */
-function curl(config) {
-  return new Promise((resolve, reject) => {
-    const child = execFile('curl', ['--config', '-'], (error, stdout) => { if (error) reject(error); else resolve(stdout); });
+/**
+ * What is read is read by curl: a client that is slower than the server measures itself.
+ *
+ * @param options  more of its options, as its manual has them
+ * @returns status, bytes and seconds of each answer
+ */
+async function curl(side, paths, accept, options = []) {
+  const headers = Object.entries({ ...(await side.headers()), accept });
+  const config = [
+    'silent', 'show-error', ...options, 'write-out = "%{http_code} %{size_download} %{time_total}\\n"',
+    ...headers.map(([name, value]) => `header = "${name}: ${value.replaceAll('"', '\\"')}"`),
+    ...paths.flatMap((path) => [`url = "${side.url}${path}"`, 'output = "/dev/null"']),
+  ].join('\n');
+  const output = await new Promise((resolve, reject) => {
+    const child = execFile('curl', ['--config', '-'], { maxBuffer: 64 << 20 }, (error, stdout) => { if (error) reject(error); else resolve(stdout); });
     child.stdin.end(config);
+  });
+  return output.trim().split('\n').map((line) => {
+    const [status, bytes, time] = line.split(' ').map(Number);
+    return { status, bytes, time };
   });
 }
 

@@ -1,6 +1,7 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { createHash } from 'node:crypto';
+import type { Writable } from 'node:stream';
 import pg from 'pg';
 import { Prisma, PrismaClient } from '../../generated/prisma/client.js';
 import { AppError } from '../../kernel/errors.js';
@@ -45,12 +46,12 @@ export class Database implements OnApplicationShutdown {
    */
   async read<Row extends pg.QueryResultRow>(scope: Scope, { text, values }: Prisma.Sql): Promise<Row[]> {
     const client = await this.pool.connect().catch((error: unknown) => { throw translateDirect(error); });
-    const [begun, scoped, rows, ended] = await Promise.allSettled([
+    const [begun, scoped, rows, ended] = await Promise.allSettled(inOneWrite(client, () => [
       client.query('BEGIN READ ONLY'),
       client.query({ name: 'scope', text: `SELECT set_config('app.institution_id', $1, true)`, values: [institutionOf(scope)] }),
       client.query<Row>({ name: this.statementName(text), text, values, types: READ_TYPES }),
       client.query('COMMIT'),
-    ]);
+    ] as const));
     const failure = [begun, scoped, rows, ended].find((outcome) => outcome.status === 'rejected');
     // A connection whose transaction did not end as asked is not used again.
     client.release(failure !== undefined);
@@ -115,6 +116,18 @@ export class Database implements OnApplicationShutdown {
 
 function ignore(): void {
   // See the constructor.
+}
+
+/** What `send` hands to the connection goes out together: each write of its own would wake PostgreSQL and wait for the processor. */
+function inOneWrite<T>(client: pg.PoolClient, send: () => T): T {
+  // Not in the types; the socket, or TLS on top of it.
+  const { stream } = (client as unknown as { connection: { stream: Writable } }).connection;
+  stream.cork();
+  try {
+    return send();
+  } finally {
+    stream.uncork();
+  }
 }
 
 function institutionOf(scope: Scope): string {

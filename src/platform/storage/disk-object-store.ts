@@ -166,9 +166,9 @@ class DiskReader implements ObjectReader {
     readonly sizeBytes: number,
   ) {}
 
-  async read(range: ByteRange): Promise<Uint8Array> {
+  async read(range: ByteRange, into?: Uint8Array): Promise<Uint8Array> {
     try {
-      return await this.file.read(within(range, this.sizeBytes));
+      return await this.file.read(within(range, this.sizeBytes), into);
     } catch (error) {
       throw storageError(error);
     }

@@ -27,8 +27,13 @@ export interface ObjectDraft {
 /** An object that is being read: any number of stretches of the same bytes, whatever happens to its key meanwhile. */
 export interface ObjectReader {
   readonly sizeBytes: number;
-  /** Fewer bytes at the end of the object. @throws AppError `blob-missing`, `storage-unavailable` */
-  read(range: ByteRange): Promise<Uint8Array>;
+  /**
+   * Fewer bytes at the end of the object.
+   *
+   * @param into  of at least that length; a store may put the bytes there and answer with the filled part
+   * @throws AppError `blob-missing`, `storage-unavailable`
+   */
+  read(range: ByteRange, into?: Uint8Array): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 

@@ -31,10 +31,13 @@ export class OpenFile implements PositionalWriter {
     return fstatSync(this.fd).size;
   }
 
-  /** Fewer bytes only at the end of the file. */
-  read({ offset, length }: ByteRange): Promise<Uint8Array> {
+  /**
+   * Fewer bytes only at the end of the file.
+   *
+   * @param bytes  where they go, of at least that length
+   */
+  read({ offset, length }: ByteRange, bytes: Uint8Array = Buffer.allocUnsafe(length)): Promise<Uint8Array> {
     return this.using(async () => {
-      const bytes = Buffer.allocUnsafe(length);
       let filled = 0;
       while (filled < length) {
         const { bytesRead } = await readBytes(this.fd, bytes, filled, length - filled, offset + filled);
