@@ -5,13 +5,14 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import dicomweb from 'dicomweb-client';
 import sharp from 'sharp';
+import { Upload, type UploadOptions } from 'tus-js-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import XMLHttpRequest from 'xhr2';
 import type { DicomJson } from '../../src/imaging/dicom/dicom-json.js';
 import { newDicomUid } from '../../src/kernel/uid.js';
 import { captureFile, ctFile, dcmtkIsInstalled, relatedBody, relatedParts, sha256, STOW_TYPE, type Identity, type MadeFile } from '../support/dicom-files.js';
 import { orthancIsMissing, startOrthanc, type Orthanc } from '../support/orthanc.mjs';
-import { startProduct, type Product } from '../support/product.js';
+import { eventually, startProduct, type Product } from '../support/product.js';
 import { freePort } from '../support/redis.js';
 
 const run = promisify(execFile);
@@ -26,7 +27,7 @@ let apiKey: string;
 describe.skipIf(!dcmtk)('clients of others', () => {
   beforeAll(async () => {
     dimsePort = await freePort();
-    product = await startProduct({ env: { APP_ROLE: 'api', SETTLE_SECONDS: '3600', DIMSE_PORT: String(dimsePort) } });
+    product = await startProduct({ env: { SETTLE_SECONDS: '3600', DIMSE_PORT: String(dimsePort) } });
     apiKey = (await post<{ key: string }>('/api/v1/api-keys', { name: 'peer', scopes: ['images:read', 'images:write'] })).key;
   });
 
@@ -128,6 +129,34 @@ describe.skipIf(!dcmtk)('clients of others', () => {
         await expect(run('storescu', ['-aet', 'CT01', '-aec', 'SOMEBODY', '127.0.0.1', String(dimsePort), ...paths])).rejects.toThrow(/[Rr]eject/);
       });
       expect((await product.fetch(`/api/v1/studies/${stranger.studyInstanceUid}`)).status).toBe(404);
+    });
+  });
+
+  describe('npm tus-js-client', () => {
+    it('goes on where an upload broke off', async () => {
+      const file = ctFile({}, { side: 512 });
+      const headers = { Authorization: `Bearer ${await product.token()}` };
+      const offsets: number[] = [];
+      const send = (options: Partial<UploadOptions>, breakAt = Infinity): Promise<Upload> => new Promise((resolve, reject) => {
+        const upload = new Upload(Buffer.from(file.bytes), {
+          endpoint: `${product.url}/api/v1/uploads`, headers, metadata: { filename: 'ct.dcm' }, chunkSize: 100_000, retryDelays: null, ...options,
+          onChunkComplete: (_size, offset) => {
+            offsets.push(offset);
+            if (offset >= breakAt) void upload.abort().then(() => { resolve(upload); }, reject);
+          },
+          onError: reject, onSuccess: () => { resolve(upload); },
+        });
+        upload.start();
+      });
+      const broken = await send({}, 200_000);
+      const { url } = await send({ uploadUrl: broken.url });
+      expect(offsets).toEqual([100_000, 200_000, 300_000, 400_000, 500_000, file.bytes.length]);
+      const state = await eventually('the upload is stored', async () => {
+        const now = await product.json<{ state: string; items: unknown[] }>(new URL(url ?? '').pathname);
+        return now.state === 'done' && now;
+      });
+      expect(state.items).toMatchObject([{ file: 'ct.dcm', status: 'stored', sopInstanceUid: file.sopInstanceUid }]);
+      expect(sha256(await retrieve(file))).toBe(sha256(file.bytes));
     });
   });
 
