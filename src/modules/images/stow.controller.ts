@@ -19,7 +19,11 @@ const reference = { '00081150': { vr: 'UI', Value: ['1.2.840.10008.5.1.4.1.1.1.1
 const referenced = { '00081199': { vr: 'SQ', Value: [{ ...reference, '00081190': { vr: 'UR', Value: ['https://host/dicom-web/studies/1.2/series/1.2.3/instances/1.2.840.113619.2.55.1.1.1'] } }] } };
 const failed = { '00081198': { vr: 'SQ', Value: [{ ...reference, '00081197': { vr: 'US', Value: [49442] } }] } };
 
-const body = { description: 'multipart/related; type="application/dicom"', required: true, schema: { type: 'string' as const, format: 'binary' } };
+const body = {
+  description: 'multipart/related with type="application/dicom" (files) or type="application/dicom+json" (metadata, with bulk data in parts of their own), or one file as application/dicom',
+  required: true,
+  schema: { type: 'string' as const, format: 'binary' },
+};
 
 const operation = (id: string, summary: string): OperationDescription => ({
   id,
@@ -43,7 +47,7 @@ export class StowController {
 
   @Post()
   @RequirePermission('images:write')
-  @ApiConsumes('multipart/related')
+  @ApiConsumes('multipart/related', 'application/dicom')
   @ApiBody(body)
   @Operation(operation('storeInstances', 'Store instances'))
   store(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @CurrentPrincipal() principal: Principal): Promise<DicomJson> {
@@ -52,7 +56,7 @@ export class StowController {
 
   @Post(':study')
   @RequirePermission('images:write')
-  @ApiConsumes('multipart/related')
+  @ApiConsumes('multipart/related', 'application/dicom')
   @ApiBody(body)
   @Operation(operation('storeInstancesOfStudy', 'Store instances of one study'))
   storeInStudy(
