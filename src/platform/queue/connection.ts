@@ -1,10 +1,19 @@
 import { createPostgresBackend, setDefaultBackendFactory, type QueueOptions } from 'bullmq';
 import { readFileSync } from 'node:fs';
+import pg from 'pg';
 import type { Config } from '../config.js';
 import { poolOptions } from '../database/connection.js';
 
 /** PostgreSQL schema of BullMQ's tables. */
 const QUEUE_SCHEMA = 'bullmq';
+
+/** A connection that breaks while BullMQ holds it fails what BullMQ asked of it; the event beside that, which BullMQ does not take, would end the process. */
+class HeldClient extends pg.Client {
+  constructor(config?: string | pg.ClientConfig) {
+    super(config);
+    this.on('error', () => undefined);
+  }
+}
 
 /**
  * Options for every queue and worker of this process; selects BullMQ's backend as a side effect, because @nestjs/bullmq
@@ -17,7 +26,7 @@ export function queueOptions(config: Config, databaseUrl: string): QueueOptions 
     return { connection: { url: config.REDIS_URL ?? '', maxRetriesPerRequest: null, ...tls }, prefix: 'healthvision' };
   }
   setDefaultBackendFactory(createPostgresBackend);
-  const connection = { ...poolOptions(databaseUrl, config), schema: QUEUE_SCHEMA, migrate: true, max: 4 };
+  const connection = { ...poolOptions(databaseUrl, config), schema: QUEUE_SCHEMA, migrate: true, max: 4, Client: HeldClient };
   // QueueOptions is typed for Redis; the PostgreSQL backend reads the pool options that stand here.
   return { connection: connection };
 }

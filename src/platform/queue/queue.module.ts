@@ -6,7 +6,7 @@ import { queueOptions } from './connection.js';
 import { consumerOf, ConsumerLifecycle } from './consumers.js';
 import type { JobDefinition } from './job.js';
 import { Outbox } from './outbox.js';
-import { QUEUE_NAMES, QueueErrors } from './queue-errors.js';
+import { queueErrors } from './queue-errors.js';
 import { PROBE_QUEUE, QueueProbe } from './queue-probe.js';
 import { JOB_DEFINITIONS, RelayService } from './relay.service.js';
 import { SchedulesService } from './schedules.service.js';
@@ -20,7 +20,7 @@ export class QueueModule {
       module: QueueModule,
       global: true,
       imports: [connection(), BullModule.registerQueue({ name: PROBE_QUEUE })],
-      providers: [Outbox, QueueProbe, QueueErrors, { provide: QUEUE_NAMES, useValue: [PROBE_QUEUE] }],
+      providers: [Outbox, QueueProbe, queueErrors([PROBE_QUEUE])],
       exports: [Outbox, QueueProbe],
     };
   }
@@ -36,9 +36,9 @@ export class QueueModule {
       global: true,
       imports: [connection(), BullModule.registerQueue({ name: PROBE_QUEUE }, ...jobs.map(({ queue }) => ({ name: queue })))],
       providers: [
-        Outbox, QueueProbe, QueueErrors, RelayService, SchedulesService, ConsumerLifecycle,
+        Outbox, QueueProbe, RelayService, SchedulesService, ConsumerLifecycle,
         { provide: JOB_DEFINITIONS, useValue: jobs },
-        { provide: QUEUE_NAMES, useValue: [PROBE_QUEUE, ...jobs.map(({ queue }) => queue)] },
+        queueErrors([PROBE_QUEUE, ...jobs.map(({ queue }) => queue)]),
         ...consumed.map((definition) => consumerOf(definition, config)),
       ],
       exports: [Outbox, QueueProbe],
