@@ -39,7 +39,7 @@ const EXTREMES = [0, 0xff, 0x7f, 0x80, 0xfe, 0x01];
 
 /** One to four bytes or stretches changed, cut off, doubled or left out. */
 export function mutate(seed: Uint8Array, next: Random): Uint8Array {
-  let bytes = seed.slice();
+  let bytes = Uint8Array.from(seed);
   const at = (): number => Math.floor(next() * bytes.length);
   for (let changes = 1 + Math.floor(next() * 4); changes > 0; changes--) {
     const position = at();

@@ -13,6 +13,17 @@ export type Fate = ({ status: 'stored' | 'duplicate' } & InstanceIdentity) | Ref
 
 export type Refusal = { status: 'refused'; code: ErrorCode; detail?: string } & Partial<InstanceIdentity>;
 
+/** What became of an instance is not known, or tells of us and not of it: its request fails with the error. */
+export interface Failure {
+  status: 'failed';
+  error: unknown;
+}
+
+/** @returns the fate that an error stands for, or the failure that it is */
+export function outcomeOf(error: unknown, identity?: InstanceIdentity): Refusal | Failure {
+  return refusalOf(error, identity) ?? { status: 'failed', error };
+}
+
 /** The fate that an error stands for, or undefined when it tells of us and not of the file (disk full, database away). */
 export function refusalOf(error: unknown, identity?: InstanceIdentity): Refusal | undefined {
   if (!(error instanceof AppError) || (error.status !== 422 && error.status !== 409)) return undefined;

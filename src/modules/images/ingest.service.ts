@@ -8,8 +8,8 @@ import { KeyVault, type DataKey } from '../../platform/crypto/key-vault.js';
 import { Metrics } from '../../platform/ops/metrics.js';
 import { BlobStore, type BlobDigest, type BlobDraft } from '../../platform/storage/blob-store.js';
 import type { ByteSource } from './byte-source.js';
-import { refusalOf, type Fate, type InstanceIdentity, type Refusal } from './fate.js';
-import { InstanceCommitter, type Candidate } from './instance-committer.js';
+import { outcomeOf, refusalOf, type Failure, type Fate, type InstanceIdentity, type Refusal } from './fate.js';
+import { InstanceCommitter, type Candidate, type Outcome } from './instance-committer.js';
 import { instanceRecord } from './instance-record.js';
 
 export interface IngestTarget {
@@ -30,12 +30,14 @@ export interface StagedInstance {
 
 /** Storing costs about the same for one instance as for many: two transactions, and names made durable. */
 const ROUNDS = { atOnce: 2, items: 64 };
+/** Beyond this the bytes are what takes time, and others do not wait for them. */
+const LARGE_BYTES = 32 << 20;
 
 /** The one way in: whatever brings an instance, upload, STOW-RS, DIMSE or the command line, ends here. */
 @Injectable()
 export class IngestService {
   /** By institution, while something is stored there. */
-  private readonly rounds = new Map<string, Rounds<StagedInstance, Fate>>();
+  private readonly rounds = new Map<string, Rounds<StagedInstance, Outcome>>();
 
   constructor(
     private readonly blobs: BlobStore,
@@ -92,6 +94,14 @@ export class IngestService {
     const [first] = instances;
     if (!first) return [];
     const { institutionId } = first.target;
+    const outcomes = instances.some(({ digest }) => digest.sizeBytes > LARGE_BYTES) ? await this.storeTogether(institutionId, instances) : await this.storeInRound(institutionId, instances);
+    return outcomes.map((outcome) => {
+      if (outcome.status === 'failed') throw outcome.error;
+      return outcome;
+    });
+  }
+
+  private async storeInRound(institutionId: string, instances: readonly StagedInstance[]): Promise<readonly Outcome[]> {
     const rounds = this.rounds.get(institutionId) ?? new Rounds((together) => this.storeTogether(institutionId, together), ROUNDS);
     this.rounds.set(institutionId, rounds);
     try {
@@ -101,20 +111,20 @@ export class IngestService {
     }
   }
 
-  private async storeTogether(institutionId: string, instances: readonly StagedInstance[]): Promise<Fate[]> {
+  private async storeTogether(institutionId: string, instances: readonly StagedInstance[]): Promise<Outcome[]> {
     try {
       const studies = new Set(instances.map(({ parsed }) => parsed.studyInstanceUid));
       const keys = new Map(await this.vault.keysOfStudies(institutionId, [...studies]));
-      const candidates: (Candidate | Refusal)[] = [];
+      const candidates: (Candidate | Refusal | Failure)[] = [];
       for (const staged of instances) candidates.push(await this.candidateOf(staged, keys));
-      const stored = await this.committer.commit(candidates.filter((one): one is Candidate => !('status' in one)));
-      const fates = candidates.map((one): Fate => {
-        const fate = 'status' in one ? one : stored.get(one);
-        if (!fate) throw new Error('an instance was committed without a fate');
-        return fate;
+      const committed = await this.committer.commit(candidates.filter((one): one is Candidate => !('status' in one)));
+      const outcomes = candidates.map((one): Outcome => {
+        const outcome = 'status' in one ? one : committed.get(one);
+        if (!outcome) throw new Error('an instance was committed without a fate');
+        return outcome;
       });
-      for (const [index, fate] of fates.entries()) this.observe(fate, instances[index]?.digest.sizeBytes);
-      return fates;
+      for (const [index, outcome] of outcomes.entries()) if (outcome.status !== 'failed') this.observe(outcome, instances[index]?.digest.sizeBytes);
+      return outcomes;
     } finally {
       await Promise.all(instances.map(({ draft }) => draft.abort()));
     }
@@ -127,7 +137,7 @@ export class IngestService {
   }
 
   /** @param keys  that studies have, by UID; those that are made join them */
-  private async candidateOf({ draft, digest, parsed, target: { institutionId, derived = false } }: StagedInstance, keys: Map<string, DataKey>): Promise<Candidate | Refusal> {
+  private async candidateOf({ draft, digest, parsed, target: { institutionId, derived = false } }: StagedInstance, keys: Map<string, DataKey>): Promise<Candidate | Refusal | Failure> {
     const identity = identityOf(parsed);
     try {
       const key = keys.get(parsed.studyInstanceUid) ?? (await this.vault.keyOfStudy(institutionId, parsed.studyInstanceUid));
@@ -135,9 +145,7 @@ export class IngestService {
       const blobKey = blobKeyOf(institutionId, parsed.studyInstanceUid);
       return { draft, identity, record: instanceRecord(parsed, { institutionId, key, blobKey, derived, ...digest }) };
     } catch (error) {
-      const refusal = refusalOf(error, identity);
-      if (!refusal) throw error;
-      return refusal;
+      return outcomeOf(error, identity);
     }
   }
 }

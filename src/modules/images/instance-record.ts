@@ -9,7 +9,7 @@ import type { StoredInstance } from './images.contract.js';
 import { layoutOf, withBulkDataUris, type InstanceLayout } from './instance-layout.js';
 import { sealContext, sealJson } from './sealed-json.js';
 import { slicePositionMm } from './slice-position.js';
-import { storableJson, storableText } from './storable-json.js';
+import { storableJson, storableText, storableWord } from './storable-json.js';
 
 /** The rows that one instance becomes. `study.attributes` and `series.attributes` hold PHI and are sealed by whoever stores them. */
 export interface InstanceRecord extends Pick<StoredInstance, 'sopInstanceUid' | 'sopClassUid' | 'transferSyntaxUid' | 'instanceNumber' | 'rows' | 'columns' | 'frames'> {
@@ -63,10 +63,7 @@ const LARGEST_INT4 = 2 ** 31 - 1;
 export function instanceRecord(parsed: ParsedInstance, bytes: StoredBytes): InstanceRecord {
   const { attributes } = parsed;
   const id = uuidv7();
-  const word = (keyword: string): string | null => {
-    const value = text(attributes, keyword);
-    return value === undefined || value === '' ? null : storableText(value);
-  };
+  const word = (keyword: string): string | null => storableWord(text(attributes, keyword));
   const integer = (keyword: string): number | null => {
     const value = number(attributes, keyword);
     return value === undefined || !Number.isInteger(value) || Math.abs(value) > LARGEST_INT4 ? null : value;

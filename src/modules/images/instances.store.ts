@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Prisma } from '../../generated/prisma/client.js';
 import { text } from '../../imaging/dicom/attributes.js';
 import type { DicomJson } from '../../imaging/dicom/dicom-json.js';
+import { AppError } from '../../kernel/errors.js';
 import { groupBy } from '../../kernel/group-by.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { uuidv7 } from '../../kernel/uid.js';
@@ -11,7 +12,7 @@ import { filledIn } from './attribute-levels.js';
 import type { InstanceRecord } from './instance-record.js';
 import { studyTokens } from './qido/search-tokens.js';
 import { openJson, sealContext, sealJson } from './sealed-json.js';
-import { storableJson, storableText } from './storable-json.js';
+import { storableJson, storableWord } from './storable-json.js';
 
 /** What is stored under a SOP Instance UID. */
 export interface KnownInstance {
@@ -26,6 +27,7 @@ export interface KnownInstance {
 interface StudyRow {
   id: string;
   study_instance_uid: string;
+  key_id: string;
   sealed: Uint8Array;
 }
 
@@ -83,7 +85,7 @@ export class InstancesStore {
     const byUid = groupBy(all, ({ study }) => study.studyInstanceUid);
     const uids = [...byUid.keys()].sort();
     const rows = await client.$queryRaw<LockedStudy[]>`
-      SELECT id, study_instance_uid, sealed,
+      SELECT id, study_instance_uid, key_id, sealed,
         (SELECT jsonb_object_agg(series_instance_uid, series.id) FROM series WHERE study_id = studies.id AND series_instance_uid = ANY (${[...new Set(all.map(({ series }) => series.seriesInstanceUid))]}::text[])) AS series
       FROM studies WHERE institution_id = ${institutionId}::uuid AND study_instance_uid = ANY (${uids}::text[]) ORDER BY study_instance_uid FOR UPDATE`;
     const there = new Map(rows.map((row) => [row.study_instance_uid, row]));
@@ -113,7 +115,7 @@ export class InstancesStore {
         modalities, sop_classes, last_instance_at, updated_at)
       VALUES ${Prisma.join(values)}
       ON CONFLICT (institution_id, study_instance_uid) DO UPDATE SET study_instance_uid = excluded.study_instance_uid
-      RETURNING id, study_instance_uid, sealed, (xmax = 0) AS is_new`;
+      RETURNING id, study_instance_uid, key_id, sealed, (xmax = 0) AS is_new`;
     return {
       fresh: new Map(rows.filter(({ is_new }) => is_new).map(({ id, study_instance_uid }) => [study_instance_uid, id])),
       known: new Map(rows.filter(({ is_new }) => !is_new).map((row) => [row.study_instance_uid, row])),
@@ -129,7 +131,7 @@ export class InstancesStore {
 
   private async describeStudy(client: PrismaTransaction, studyId: string, attributes: DicomJson, { key }: InstanceRecord, index: BlindIndex): Promise<void> {
     const { patientIdToken, accessionToken, searchTokens } = studyTokens(index, attributes);
-    const word = (keyword: string): string | null => { const value = text(attributes, keyword); return value === undefined || value === '' ? null : storableText(value); };
+    const word = (keyword: string): string | null => storableWord(text(attributes, keyword));
     await client.$executeRaw`
       UPDATE studies SET sealed = ${sealJson(key, storableJson(attributes), sealContext.study(studyId))}, patient_id_token = ${patientIdToken}::bigint,
         accession_token = ${accessionToken}::bigint, search_tokens = ${searchTokens}::bigint[], study_date = ${word('StudyDate')}, study_time = ${word('StudyTime')}
@@ -222,7 +224,7 @@ export class InstancesStore {
     const client = prismaOf(tx);
     // First of all, as every writer does: the study's row orders them.
     const [study] = await client.$queryRaw<StudyRow[]>`
-      SELECT id, study_instance_uid, sealed FROM studies WHERE institution_id = ${record.institutionId}::uuid AND study_instance_uid = ${record.study.studyInstanceUid} FOR UPDATE`;
+      SELECT id, study_instance_uid, key_id, sealed FROM studies WHERE institution_id = ${record.institutionId}::uuid AND study_instance_uid = ${record.study.studyInstanceUid} FOR UPDATE`;
     if (!study) return false;
     const kept = await client.$executeRaw`
       WITH present AS (SELECT * FROM instances WHERE id = ${known.id}::uuid AND sha256 = ${known.sha256} FOR UPDATE)
@@ -233,20 +235,38 @@ export class InstancesStore {
       UPDATE instances SET id = ${record.id}::uuid, sop_class_uid = ${record.sopClassUid}, transfer_syntax_uid = ${record.transferSyntaxUid}, instance_number = ${record.instanceNumber}::int,
         rows = ${record.rows}::int, columns = ${record.columns}::int, frames = ${record.frames}::int, slice_position_mm = ${record.slicePositionMm}::float8,
         expected_in_series = ${record.expectedInSeries}::int, expected_series = ${record.expectedSeries}::int, expected_in_study = ${record.expectedInStudy}::int,
-        blob_key = ${record.blobKey}, size_bytes = ${record.sizeBytes}::bigint, sha256 = ${record.sha256}, sealed = ${record.sealed}, layout = ${JSON.stringify(record.layout)}::jsonb, created_at = now()
+        blob_key = ${record.blobKey}, size_bytes = ${record.sizeBytes}::bigint, sha256 = ${record.sha256}, sealed = ${record.sealed}, layout = ${JSON.stringify(record.layout)}::jsonb,
+        derived = ${record.derived}::boolean, created_at = now()
       WHERE id = ${known.id}::uuid`;
-    // Whoever sends an instance again corrects what it says of the patient and the study.
+    // Whoever sends an instance again corrects what it says of the patient, the study and the series.
     await this.describeStudy(client, study.id, { ...attributesOf(study, record.key), ...record.study.attributes }, record, index);
+    await this.describeSeries(client, study.id, record);
     await client.$executeRaw`
-      UPDATE studies SET size_bytes = (SELECT sum(size_bytes) FROM instances WHERE study_id = studies.id), state = 'receiving',
-        late_instances = CASE WHEN revision = 0 THEN 0 ELSE late_instances + 1 END, last_instance_at = clock_timestamp(), updated_at = clock_timestamp()
+      UPDATE studies SET size_bytes = (SELECT sum(size_bytes) FROM instances WHERE study_id = studies.id),
+        modalities = ARRAY(SELECT DISTINCT modality FROM series WHERE study_id = studies.id AND modality IS NOT NULL),
+        sop_classes = ARRAY(SELECT DISTINCT sop_class_uid FROM instances WHERE study_id = studies.id),
+        state = CASE WHEN ${record.derived}::boolean THEN state ELSE 'receiving' END,
+        late_instances = CASE WHEN revision = 0 THEN 0 WHEN ${record.derived}::boolean THEN late_instances ELSE late_instances + 1 END,
+        last_instance_at = CASE WHEN ${record.derived}::boolean THEN last_instance_at ELSE clock_timestamp() END, updated_at = clock_timestamp()
       WHERE id = ${study.id}::uuid`;
     return true;
   }
+
+  private async describeSeries(client: PrismaTransaction, studyId: string, { key, series }: InstanceRecord): Promise<void> {
+    const rows = await client.$queryRaw<{ id: string; sealed: Uint8Array }[]>`SELECT id, sealed FROM series WHERE study_id = ${studyId}::uuid AND series_instance_uid = ${series.seriesInstanceUid}`;
+    const { id, sealed } = onlyRow(rows);
+    // Sealed by us out of a DicomJson.
+    const attributes = { ...(JSON.parse(openJson(key, sealed, sealContext.series(id))) as DicomJson), ...series.attributes };
+    await client.$executeRaw`
+      UPDATE series SET sealed = ${sealJson(key, storableJson(attributes), sealContext.series(id))}, modality = ${series.modality}, body_part = ${series.bodyPart},
+        view_position = ${series.viewPosition}, series_number = ${series.seriesNumber}::int, performed_date = ${series.performedDate}, performed_time = ${series.performedTime}
+      WHERE id = ${id}::uuid`;
+  }
 }
 
-/** Sealed by us out of a DicomJson. */
-function attributesOf({ id, sealed }: StudyRow, key: DataKey): DicomJson {
+/** Sealed by us out of a DicomJson. @throws AppError `study-deleted` when the study was deleted and made anew since its key was asked for */
+function attributesOf({ id, key_id, sealed }: StudyRow, key: DataKey): DicomJson {
+  if (key_id !== key.id) throw new AppError('study-deleted', { detail: 'The study was deleted while this instance arrived.' });
   return JSON.parse(openJson(key, sealed, sealContext.study(id))) as DicomJson;
 }
 

@@ -25,3 +25,12 @@ export function storableText(text: string): string {
   // Node 20 has the method, the ES2023 library of TypeScript does not know it.
   return (text as unknown as { toWellFormed(): string }).toWellFormed().replaceAll('\0', '');
 }
+
+/** Longer than any DA, TM, CS or UI: what a column with an index takes. */
+const LONGEST_WORD = 64;
+
+/** A word for a column, or null when there is none or it is no word; it is in the sealed attributes then. */
+export function storableWord(text: string | undefined): string | null {
+  if (text === undefined || text === '' || text.length > LONGEST_WORD) return null;
+  return storableText(text);
+}

@@ -5,7 +5,9 @@ import { JobHandler, type JobContext } from '../../platform/queue/job.js';
 import { BlobStore } from '../../platform/storage/blob-store.js';
 import { TombstonesStore } from './tombstones.store.js';
 
-const BATCH = 200;
+const BATCH = 20;
+/** A transaction that lasts longer loses its locks, and with them the right to remove anything. */
+const MOST_MS = 20_000;
 
 /** Removes the bytes that no row names any more, on a timer. */
 @Injectable()
@@ -21,21 +23,22 @@ export class SweepJob extends JobHandler {
 
   async handle(_payload: Record<string, never>, { signal }: JobContext): Promise<void> {
     let swept = 0;
-    while (!signal.aborted) {
-      const removed = await this.sweepBatch();
-      swept += removed;
-      if (removed < BATCH) break;
-    }
+    for (let removed = BATCH; removed > 0 && !signal.aborted; swept += removed) removed = await this.sweepBatch();
     if (swept > 0) this.logger.info({ blobs: swept }, 'swept blobs');
   }
 
   /** The rows stay locked while the bytes go, so that no late transaction can claim a blob that is being removed. */
   private sweepBatch(): Promise<number> {
     return this.database.transaction('system', async (tx) => {
-      const keys = await this.tombstones.due(tx, BATCH);
-      for (const key of keys) await this.blobs.delete(key);
-      await this.tombstones.forget(tx, keys);
-      return keys.length;
+      const until = Date.now() + MOST_MS;
+      const gone: string[] = [];
+      for (const key of await this.tombstones.due(tx, BATCH)) {
+        if (Date.now() > until) break;
+        await this.blobs.delete(key);
+        gone.push(key);
+      }
+      await this.tombstones.forget(tx, gone);
+      return gone.length;
     });
   }
 }

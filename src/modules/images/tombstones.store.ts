@@ -19,6 +19,12 @@ export class TombstonesStore {
       INSERT INTO blob_tombstones (blob_key, due_at) SELECT key, now() + make_interval(mins => ${RESERVATION_MINUTES}::int) FROM unnest(${[...blobKeys]}::text[]) AS key`;
   }
 
+  /** While making them durable takes its time. */
+  async extend(blobKeys: readonly string[]): Promise<void> {
+    await this.database.client.$executeRaw`
+      UPDATE blob_tombstones SET due_at = now() + make_interval(mins => ${RESERVATION_MINUTES}::int) WHERE blob_key = ANY (${[...blobKeys]}::text[])`;
+  }
+
   /** Ties blobs to the rows of this transaction; false when the sweep has taken one of them. */
   async claim(tx: Transaction, blobKeys: readonly string[]): Promise<boolean> {
     const { count } = await prismaOf(tx).blobTombstone.deleteMany({ where: { blobKey: { in: [...blobKeys] } } });

@@ -145,8 +145,14 @@ export function isUniqueViolation(error: unknown): boolean {
   return error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002';
 }
 
+/** Serialisation failures and deadlocks; of raw statements Prisma gives the SQLSTATE alone. */
 function isConflict(error: unknown): boolean {
-  return error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2034';
+  return error instanceof Prisma.PrismaClientKnownRequestError && (error.code === 'P2034' || ['40001', '40P01'].includes(originalCode(error) ?? ''));
+}
+
+/** True when PostgreSQL would not take a value as it is: out of range, badly encoded, too large for an index. @see PostgreSQL, Appendix A, classes 22 and 54 */
+export function isUnstorable(error: unknown): boolean {
+  return error instanceof Error && /^(22|54)/.test(originalCode(error) ?? '');
 }
 
 const UNREACHABLE_CODES = new Set(['P1000', 'P1001', 'P1002', 'P1008', 'P1010', 'P1017', 'P2024', 'P2028', 'ECONNREFUSED', '57P01', '57P02', '57P03', '08006', '08001', '53300']);
