@@ -122,7 +122,7 @@ export class KeyVault {
 
   /** @returns the newest key of an institution; the first is made here */
   private async institutionKey(institutionId: string, purpose: KeyPurpose): Promise<OpenedKey> {
-    const key = await this.newest.get(`${institutionId}/${purpose}`, async () => {
+    const key = await this.newest.get(cacheKeyOf(institutionId, purpose), async () => {
       const known = await this.store.newestInstitutionKey(institutionId, purpose);
       if (known) return this.openInstitutionKey(known);
       await this.store.addInstitutionKey(this.newInstitutionKey(institutionId, purpose, 1));
@@ -162,6 +162,8 @@ export class KeyVault {
   }
 
   private async make(institutionId: string, studyInstanceUid: string): Promise<DataKey> {
+    // Asked for anew: after a rotation nothing is to be wrapped by the key before.
+    this.newest.forget(cacheKeyOf(institutionId, 'wrap'));
     const wrapping = await this.institutionKey(institutionId, 'wrap');
     const id = uuidv7();
     await this.store.addStudyKey({ id, institutionId, wrapped: encrypt(wrapping.bytes, randomBytes(KEY_BYTES), studyContext(id)), wrappingKeyId: wrapping.id }, studyInstanceUid);
@@ -169,6 +171,10 @@ export class KeyVault {
     if (!key) throw new AppError('study-deleted', { detail: 'The study was deleted while this arrived.' });
     return key;
   }
+}
+
+function cacheKeyOf(institutionId: string, purpose: KeyPurpose): string {
+  return `${institutionId}/${purpose}`;
 }
 
 function institutionContext(id: string): string {

@@ -87,4 +87,14 @@ describe('the key vault', () => {
     expect((await after.blindIndex(institution)).token('PatientID', 'whole', 'A')).toBe(index);
     await expect(start({ MASTER_KEY: first })).rejects.toMatchObject({ code: 'configuration-invalid' });
   });
+
+  it('wraps nothing by the key before, once a rotation is over', async () => {
+    const [running, other] = [await start({ MASTER_KEY: second }), await start({ MASTER_KEY: second })];
+    const institution = randomUUID();
+    await running.get(KeyVault).keyOfStudy(institution, newDicomUid());
+    await other.get(KeyRotationService).rotate();
+    await running.get(KeyVault).keyOfStudy(institution, newDicomUid());
+    const keys = await running.get(Database).client.studyKey.findMany({ where: { institutionId: institution } });
+    expect([keys.length, new Set(keys.map(({ wrappingKeyId }) => wrappingKeyId)).size]).toEqual([2, 1]);
+  });
 });
