@@ -115,7 +115,7 @@ function finish(pixels: PixelArray, description: PixelDescription, bitsStored: n
 }
 
 /** RRR…GGG…BBB… to RGBRGB… */
-function byPixel(planes: PixelArray): PixelArray {
+export function byPixel(planes: PixelArray): PixelArray {
   const out = planes.slice();
   const count = planes.length / 3;
   for (let sample = 0; sample < 3; sample++) {

@@ -6,7 +6,7 @@ import { explicitElement, textElement, unsignedElement } from './explicit-elemen
 import type { ParsedInstance } from './header.js';
 import { reversedUnits } from './piece-list.js';
 import { describePixels, is422, type PixelDescription } from './pixel-description.js';
-import type { Codec, DecodedFrame } from './pixels.js';
+import { byPixel, type Codec, type DecodedFrame } from './pixels.js';
 import { bitsOfFrame, fitStoredBits, samplesOf, type PixelArray } from './samples.js';
 import type { ElementChanges } from './transcode.js';
 import { EXPLICIT_LITTLE, pixelCodingOf, RLE_LOSSLESS } from './transfer-syntax.js';
@@ -204,16 +204,6 @@ function interleaved(parsed: ParsedInstance, { bytes, format }: StoredFrame): St
   if (description.planar === 0) return { bytes, format: { ...format, photometric } };
   const samples = samplesOf(bytes, pixels * 3, { bits: description.bitsAllocated, signed: false, kind: 'integer' }, true);
   return { bytes: bytesOf(byPixel(samples)), format: { ...format, photometric } };
-}
-
-/** RRR…GGG…BBB… to RGBRGB… */
-function byPixel(planes: PixelArray): PixelArray {
-  const out = planes.slice();
-  const count = planes.length / 3;
-  for (let sample = 0; sample < 3; sample++) {
-    for (let i = 0, from = sample * count, to = sample; i < count; i++, from++, to += 3) out[to] = planes[from] ?? 0;
-  }
-  return out;
 }
 
 /** One bit a pixel, lowest first. */

@@ -6,22 +6,13 @@ import { CONFIG, type Config } from '../../platform/config.js';
 import { CurrentPrincipal, RequirePermission, type Principal } from '../../platform/http/access.js';
 import { Idempotent } from '../../platform/http/idempotency.interceptor.js';
 import { Operation } from '../../platform/http/openapi.js';
+import { fileFateFields } from './fate-json.js';
 import { statusOf } from './fate.js';
 import { PICTURE_MODALITIES } from './image-fields.js';
 import { FILE_FIELD, readOff, uploadParts } from './image-upload.js';
 import { UploadService } from './upload.service.js';
 
-const fileFateSchema = z
-  .object({
-    file: z.string().meta({ description: 'Your name for it; `archive.zip/path/entry.dcm` inside an archive' }),
-    status: z.enum(['stored', 'duplicate', 'refused']).meta({ description: '`duplicate`: the very same bytes were there before' }),
-    studyInstanceUid: z.string().optional(),
-    seriesInstanceUid: z.string().optional(),
-    sopInstanceUid: z.string().optional(),
-    code: z.string().optional().meta({ description: 'Why it was refused' }),
-    detail: z.string().optional(),
-  })
-  .meta({ id: 'FileFate' });
+const fileFateSchema = z.object(fileFateFields).meta({ id: 'FileFate' });
 
 const uploadAnswer = z.object({ items: z.array(fileFateSchema) }).meta({ id: 'UploadAnswer', description: 'One item per DICOM file, picture, or entry of an archive' });
 

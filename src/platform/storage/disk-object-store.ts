@@ -1,7 +1,7 @@
 import { mkdir, opendir, rmdir, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { DiskGuard } from './disk-guard.js';
-import { within, type DraftFile } from './draft-file.js';
+import { DraftInFile, within, type DraftFile } from './draft-file.js';
 import { DraftFolder } from './draft-folder.js';
 import { DurableFolders } from './durable-folders.js';
 import { assertObjectKey, folderOfPrefix, type ListedObject } from './object-key.js';
@@ -102,23 +102,13 @@ export class DiskObjectStore extends ObjectStore {
   }
 }
 
-class DiskDraft implements ObjectDraft {
+class DiskDraft extends DraftInFile {
   constructor(
-    private readonly file: DraftFile,
+    file: DraftFile,
     private readonly objects: string,
     private readonly folders: DurableFolders,
-  ) {}
-
-  append(...chunks: Uint8Array[]): Promise<void> {
-    return this.file.append(...chunks);
-  }
-
-  patch(offset: number, bytes: Uint8Array): Promise<void> {
-    return this.file.patch(offset, bytes);
-  }
-
-  read(range: ByteRange): Promise<Uint8Array> {
-    return this.file.read(range);
+  ) {
+    super(file);
   }
 
   async commit(key: string): Promise<void> {
@@ -139,10 +129,6 @@ class DiskDraft implements ObjectDraft {
       throw storageError(error);
     }
     this.file.close();
-  }
-
-  abort(): Promise<void> {
-    return this.file.discard();
   }
 
   private async moveTo(target: string): Promise<void> {

@@ -1,7 +1,7 @@
 import { rename, unlink } from 'node:fs/promises';
 import { AppError } from '../../kernel/errors.js';
 import type { DiskGuard } from './disk-guard.js';
-import type { ByteRange } from './object-store.js';
+import type { ByteRange, ObjectDraft } from './object-store.js';
 import { OpenFile } from './open-file.js';
 import { storageError } from './storage-error.js';
 import { writeFully } from './write-fully.js';
@@ -109,6 +109,29 @@ export class DraftFile {
     if (this.closed) throw new AppError('internal', { detail: 'A draft is used after its end.' });
     return (this.file ??= await OpenFile.open(this.path, 'wx+', 0o600));
   }
+}
+
+/** An object whose bytes wait in a file of this machine; how they become an object is for the store to say. */
+export abstract class DraftInFile implements ObjectDraft {
+  constructor(protected readonly file: DraftFile) {}
+
+  append(...chunks: Uint8Array[]): Promise<void> {
+    return this.file.append(...chunks);
+  }
+
+  patch(offset: number, bytes: Uint8Array): Promise<void> {
+    return this.file.patch(offset, bytes);
+  }
+
+  read(range: ByteRange): Promise<Uint8Array> {
+    return this.file.read(range);
+  }
+
+  abort(): Promise<void> {
+    return this.file.discard();
+  }
+
+  abstract commit(key: string): Promise<void>;
 }
 
 /** The part of a range that lies within `sizeBytes`. */

@@ -6,10 +6,10 @@ import type { OnApplicationShutdown } from '@nestjs/common';
 import { Readable } from 'node:stream';
 import { AppError } from '../../kernel/errors.js';
 import type { DiskGuard } from './disk-guard.js';
-import type { DraftFile } from './draft-file.js';
+import { DraftInFile, type DraftFile } from './draft-file.js';
 import { DraftFolder } from './draft-folder.js';
 import { assertObjectKey, folderOfPrefix, type ListedObject } from './object-key.js';
-import { ObjectStore, type ByteRange, type ObjectDraft, type ObjectReader } from './object-store.js';
+import { ObjectStore, type ObjectDraft, type ObjectReader } from './object-store.js';
 import { isMissingInS3, isNotOffered, s3Error, s3ErrorName } from './s3-error.js';
 import { S3Reader } from './s3-reader.js';
 
@@ -135,23 +135,13 @@ export class S3ObjectStore extends ObjectStore implements OnApplicationShutdown 
   }
 }
 
-class S3Draft implements ObjectDraft {
+class S3Draft extends DraftInFile {
   constructor(
-    private readonly file: DraftFile,
+    file: DraftFile,
     private readonly client: S3Client,
     private readonly bucket: string,
-  ) {}
-
-  append(...chunks: Uint8Array[]): Promise<void> {
-    return this.file.append(...chunks);
-  }
-
-  patch(offset: number, bytes: Uint8Array): Promise<void> {
-    return this.file.patch(offset, bytes);
-  }
-
-  read(range: ByteRange): Promise<Uint8Array> {
-    return this.file.read(range);
+  ) {
+    super(file);
   }
 
   async commit(key: string): Promise<void> {
@@ -167,10 +157,6 @@ class S3Draft implements ObjectDraft {
       throw ours.code === 'blob-missing' ? new AppError('storage-unavailable', { cause: error }) : ours;
     }
     await this.file.discard();
-  }
-
-  abort(): Promise<void> {
-    return this.file.discard();
   }
 
   /** Nothing is to be seen before the last of the requests; when one of them fails, what was sent is dropped. */
