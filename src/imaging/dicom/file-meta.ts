@@ -23,10 +23,11 @@ const META_ENCODING = { explicit: true, littleEndian: true } as const;
  *
  * @throws AppError `not-dicom`
  */
-export function* readFileMeta(window: ReadWindow): Generator<ReadRequest, { meta: FileMeta; dataSetStart: number }, Uint8Array> {
+export function* readFileMeta(window: ReadWindow): Generator<ReadRequest, { meta: FileMeta; dataSetStart: number; isPart10: boolean }, Uint8Array> {
   const head = yield* window.peek(0, 1024);
+  const isPart10 = startsWith(head, 128, 'DICM');
   let at: number;
-  if (startsWith(head, 128, 'DICM')) at = 132;
+  if (isPart10) at = 132;
   else if (startsWith(head, 0, 'DICM')) at = 4;
   else if (looksLikeElements(head)) at = 0;
   else throw new AppError('not-dicom');
@@ -44,7 +45,7 @@ export function* readFileMeta(window: ReadWindow): Generator<ReadRequest, { meta
       yield* window.fill(at, error.end);
     }
   }
-  return { meta: metaOf(json), dataSetStart: at };
+  return { meta: metaOf(json), dataSetStart: at, isPart10 };
 }
 
 /**

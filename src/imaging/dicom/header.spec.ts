@@ -48,7 +48,8 @@ describe('parseInstance', () => {
 
   it('reads files without preamble or meta information when they begin as a data set does', () => {
     for (const options of [{ explicit: true }, { explicit: false }, { explicit: true, littleEndian: false }]) {
-      const { meta, encoding } = parseInstanceBytes(dicomFile([], { bare: true, ...options }));
+      const { meta, encoding, isBare } = parseInstanceBytes(dicomFile([], { bare: true, ...options }));
+      expect([isBare, parseInstanceBytes(dicomFile([])).isBare]).toEqual([true, undefined]);
       expect(encoding).toEqual({ littleEndian: true, ...options });
       expect(meta.transferSyntaxUid).toMatch(/^1\.2\.840\.10008\.1\.2/);
     }

@@ -31,6 +31,8 @@ export interface ParsedInstance {
   inflated?: Uint8Array;
   /** Bytes before the pixel data element; the whole size when there is none. */
   headerLength: number;
+  /** No preamble and prefix stand in front, so that it is no file as PS3.10 has it. */
+  isBare?: true;
 }
 
 export interface ParseOptions {
@@ -60,7 +62,7 @@ export function* parseInstance(size: number, options: ParseOptions = {}): Genera
   const limit = options.inlineBinaryLimit ?? 1024;
   const fileWalker = new ElementWalker(size, limit);
   const fileWindow = new ReadWindow(fileWalker);
-  const { meta, dataSetStart } = yield* readFileMeta(fileWindow);
+  const { meta, dataSetStart, isPart10 } = yield* readFileMeta(fileWindow);
 
   let walker = fileWalker;
   let window = fileWindow;
@@ -90,6 +92,7 @@ export function* parseInstance(size: number, options: ParseOptions = {}): Genera
     encoding,
     ...(inflated === undefined ? {} : { inflated }),
     headerLength: offset,
+    ...(isPart10 ? {} : { isBare: true }),
   };
 }
 

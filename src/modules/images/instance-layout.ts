@@ -13,14 +13,16 @@ export interface InstanceLayout {
   bulkData: readonly BulkDataEntry[];
   /** The data set is deflated: offsets count in the inflated data set, so the object is read whole. */
   deflated?: true;
+  /** The object has no preamble and prefix: it becomes a file only as it is sent. */
+  bare?: true;
 }
 
 /** A row must stay small enough to be read for every frame. */
 const MAX_KEPT_FRAGMENTS = 20_000;
 
-export function layoutOf({ encoding, headerLength, pixelData, bulkData, inflated }: ParsedInstance): InstanceLayout {
+export function layoutOf({ encoding, headerLength, pixelData, bulkData, inflated, isBare }: ParsedInstance): InstanceLayout {
   const tooMany = pixelData?.encoding === 'encapsulated' && pixelData.fragments.length > MAX_KEPT_FRAGMENTS;
-  return { encoding, headerLength, pixelData: tooMany ? 'scan' : pixelData, bulkData, ...(inflated && { deflated: true }) };
+  return { encoding, headerLength, pixelData: tooMany ? 'scan' : pixelData, bulkData, ...(inflated && { deflated: true }), ...(isBare && { bare: true }) };
 }
 
 /** Stands for the values that were left in the object, in the attributes as they are stored: `hv:/` and the path of the value. */

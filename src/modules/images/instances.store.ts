@@ -44,6 +44,9 @@ interface StudyGroup {
   series: Map<string, string>;
 }
 
+/** Of a study: those of its series, in their order. Searches go by the series, too. */
+const MODALITIES = Prisma.raw('ARRAY(SELECT modality FROM series WHERE study_id = studies.id AND modality IS NOT NULL GROUP BY modality ORDER BY min(id::text))');
+
 /** Of one study, unless said otherwise. */
 type Records = readonly [InstanceRecord, ...InstanceRecord[]];
 
@@ -188,7 +191,6 @@ export class InstancesStore {
         added: added.length,
         sent: added.filter(({ derived }) => !derived).length,
         size_bytes: added.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
-        modalities: [...new Set(added.map((record) => record.series.modality).filter((modality) => modality !== null))],
         sop_classes: [...new Set(added.map(({ sopClassUid }) => sopClassUid))],
       });
     }
@@ -199,13 +201,13 @@ export class InstancesStore {
       UPDATE studies SET
         instance_count = instance_count + n.added, size_bytes = studies.size_bytes + n.size_bytes,
         series_count = (SELECT count(*)::int FROM series WHERE study_id = studies.id),
-        modalities = studies.modalities || ARRAY(SELECT unnest(n.modalities) EXCEPT SELECT unnest(studies.modalities)),
+        modalities = ${MODALITIES},
         sop_classes = studies.sop_classes || ARRAY(SELECT unnest(n.sop_classes) EXCEPT SELECT unnest(studies.sop_classes)),
         state = CASE WHEN n.sent = 0 THEN state ELSE 'receiving' END,
         late_instances = CASE WHEN revision = 0 THEN 0 ELSE late_instances + n.sent END,
         last_instance_at = CASE WHEN n.sent = 0 OR last_instance_at > clock_timestamp() - interval '250 milliseconds' THEN last_instance_at ELSE clock_timestamp() END,
         updated_at = clock_timestamp()
-      FROM jsonb_to_recordset(${JSON.stringify(studies)}::jsonb) AS n(id uuid, added int, sent int, size_bytes bigint, modalities text[], sop_classes text[])
+      FROM jsonb_to_recordset(${JSON.stringify(studies)}::jsonb) AS n(id uuid, added int, sent int, size_bytes bigint, sop_classes text[])
       WHERE studies.id = n.id`;
   }
 
@@ -244,7 +246,7 @@ export class InstancesStore {
     await this.describeSeries(client, study.id, record);
     await client.$executeRaw`
       UPDATE studies SET size_bytes = (SELECT sum(size_bytes) FROM instances WHERE study_id = studies.id),
-        modalities = ARRAY(SELECT DISTINCT modality FROM series WHERE study_id = studies.id AND modality IS NOT NULL),
+        modalities = ${MODALITIES},
         sop_classes = ARRAY(SELECT DISTINCT sop_class_uid FROM instances WHERE study_id = studies.id),
         state = CASE WHEN ${record.derived}::boolean THEN state ELSE 'receiving' END,
         late_instances = CASE WHEN revision = 0 THEN 0 WHEN ${record.derived}::boolean THEN late_instances ELSE late_instances + 1 END,

@@ -257,6 +257,56 @@ describe('what is stored', () => {
   });
 });
 
+describe('modalities, rare and common', () => {
+  const COPIES = 1_200;
+
+  beforeAll(async () => {
+    const { client } = archive.app.get(Database);
+    // 500 and 501 series stand on either side of what counts as rare.
+    await client.$executeRaw`
+      INSERT INTO studies (id, institution_id, study_instance_uid, key_id, sealed, search_tokens, modalities, sop_classes, study_date, last_instance_at, updated_at)
+      SELECT gen_random_uuid(), institution_id, '1.2.2000.' || n, key_id, sealed, '{}',
+        '{NM}'::text[] || CASE WHEN n <= 500 THEN '{US}'::text[] ELSE '{}' END || CASE WHEN n <= 501 THEN '{CR}'::text[] ELSE '{}' END || CASE WHEN n % 100 = 0 THEN '{PT}'::text[] ELSE '{}' END,
+        '{}', CASE WHEN n % 200 = 0 THEN '20210101' ELSE '20210102' END, now(), now() FROM studies, generate_series(1, ${COPIES}::int) n WHERE study_instance_uid = '1.2.1'`;
+    await client.$executeRaw`
+      INSERT INTO series (id, institution_id, study_id, series_instance_uid, sealed, modality)
+      SELECT gen_random_uuid(), st.institution_id, st.id, st.study_instance_uid || '.' || place, se.sealed, one
+      FROM studies st, unnest(st.modalities) WITH ORDINALITY AS m(one, place), series se WHERE st.study_instance_uid LIKE '1.2.2000.%' AND se.series_instance_uid = '1.2.1.1'`;
+  });
+  afterAll(async () => {
+    await archive.app.get(Database).client.study.deleteMany({ where: { studyInstanceUid: { startsWith: '1.2.2000.' } } });
+  });
+
+  it.each([
+    ['PT', 12], ['US', 500], ['CR', 501], ['NM', 1_200], ['PT,MR', 13], ['XX', 0], ['PT&StudyDate=20210101', 6], ['PT&Modality=US', 5], ['PT&NumberOfStudyRelatedInstances=0', 12],
+  ])('find the studies with %s, page by page as a pattern of it does', async (query, count) => {
+    // A pattern is compared with every study.
+    const pattern = query.replaceAll(/[A-Z]{2}(?=[,&]|$)/g, '$&*');
+    expect(pattern).not.toBe(query);
+    const all = await found(`ModalitiesInStudy=${query}&limit=1000`);
+    expect([all.length, new Set(all).size]).toEqual([Math.min(count, 1_000), Math.min(count, 1_000)]);
+    for (const page of ['limit=1000', 'limit=7', 'limit=7&offset=3', 'limit=300&offset=450', 'limit=1000&offset=499', 'offset=2147483647']) expect(await found(`ModalitiesInStudy=${query}&${page}`), page).toEqual(await found(`ModalitiesInStudy=${pattern}&${page}`));
+  });
+
+  it('find series', async () => {
+    expect(await found('Modality=PT&limit=5', 'series')).toEqual(await found('Modality=PT*&limit=5', 'series'));
+    expect(await found('Modality=PT&limit=1000', 'series')).toHaveLength(12);
+    expect(await found('Modality=MR,PT&limit=1000', 'series')).toHaveLength(13);
+  });
+});
+
+describe('numbers that no row has', () => {
+  it.each([
+    'studies?PatientName=SMITH*&offset=2147483647', 'studies?StudyID=S*&limit=2147483647&offset=2147483647', 'studies?ModalitiesInStudy=CT&offset=2147483647', 'studies?offset=2147483647&limit=2147483647', 'studies?PatientSex=M&PatientID=P-1&offset=2147483647',
+    'series?PatientName=SMITH*&offset=2147483647', 'studies/1.2.6/instances?limit=2147483647&offset=2147483647', 'instances?Rows=99999999999', 'instances?Rows=1e999', 'instances?Rows=0.5', 'series?SeriesNumber=999999999999', 'series?SeriesNumber=-2147483649',
+    'studies?NumberOfStudyRelatedInstances=999999999999',
+  ])('find nothing: %s', async (path) => { expect(await search(path)).toMatchObject({ status: 200, results: [] }); });
+
+  it.each(['offset=2147483648', 'limit=99999999999', 'offset=-1'])('are refused: %s', async (query) => {
+    expect(await search(`instances?${query}`)).toMatchObject({ status: 400, code: 'invalid-query' });
+  });
+});
+
 describe('a large archive', () => {
   const COPIES = 5_100;
 
@@ -271,7 +321,8 @@ describe('a large archive', () => {
   });
 
   it('is paged through in thousands, each study once', async () => {
-    const pages = await Promise.all([0, 1_000, 2_000, 3_000, 4_000, 5_000].map((offset) => search(`studies?ModalitiesInStudy=XA&limit=9999&offset=${String(offset)}`)));
+    // The copies have no series that an exact modality would be looked for in.
+    const pages = await Promise.all([0, 1_000, 2_000, 3_000, 4_000, 5_000].map((offset) => search(`studies?ModalitiesInStudy=XA*&limit=9999&offset=${String(offset)}`)));
     expect(pages.map(({ results }) => results.length)).toEqual([1_000, 1_000, 1_000, 1_000, 1_000, 100]);
     expect(new Set(pages.flatMap(({ results }) => results.map((json) => first(json, '0020000D')))).size).toBe(COPIES);
     expect(pages[0]?.warning).toContain('The number of results exceeded the maximum supported by the server.');

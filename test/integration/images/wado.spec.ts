@@ -1,6 +1,9 @@
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { request } from 'node:http';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
+import { request, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { deflateRawSync, gunzipSync } from 'node:zlib';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -11,9 +14,9 @@ import { DEFLATED_EXPLICIT_LITTLE, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTL
 import { newDicomUid } from '../../../src/kernel/uid.js';
 import { nativeCodec, nativeEncoder } from '../../../src/platform/threads/codecs.js';
 import { dicomFile, encapsulated, imagePixel, withElements, type Element } from '../../support/dicom-builder.js';
-import { startProduct, type Product } from '../../support/product.js';
+import { eventually, startProduct, type Product } from '../../support/product.js';
 import { DATA, sharedFile } from '../../support/shared-data.js';
-import { AS_STORED, DICOM, OCTETS, retrieve, store } from './wado-parts.js';
+import { AS_STORED, DICOM, OCTETS, partsOf, retrieve, store } from './wado-parts.js';
 
 const JPEG_LS = '1.2.840.10008.1.2.4.80';
 const JPEG = '1.2.840.10008.1.2.4.50';
@@ -156,6 +159,20 @@ describe('WADO-RS instances', () => {
     }
   });
 
+  it('that came without a preamble get one among the others of a study', async () => {
+    const whole = image();
+    const { elements } = uids({ study: whole.study });
+    const bare = dicomFile([...elements, ...imagePixel(ROWS, COLUMNS, 16, 12), [0x7fe00010, 'OW', SAMPLES]], { bare: true });
+    await store(product, whole.bytes);
+    await store(product, bare);
+    const { status, headers, bytes, parts } = await retrieve(product, whole.study, AS_STORED);
+    expect([status, headers.get('content-length'), parts.length]).toEqual([200, null, 2]);
+    expect(bytes.length).toBeGreaterThan(whole.bytes.length + bare.length);
+    for (const part of parts) expect(part.bytes.toString('latin1', 128, 132)).toBe('DICM');
+    expect(parts[0]?.bytes.equals(whole.bytes)).toBe(true);
+    expect(parts[1]?.bytes.subarray(-bare.length).equals(bare)).toBe(true);
+  });
+
   it('alone have an ETag and come in ranges', async () => {
     const made = image();
     await store(product, made.bytes);
@@ -169,6 +186,7 @@ describe('WADO-RS instances', () => {
     expect([part.status, part.bytes.toString(), part.headers.get('content-range')]).toEqual([206, 'DICM', `bytes 128-131/${String(made.bytes.length)}`]);
     expect((await retrieve(product, made.path, 'application/dicom', { range: 'bytes=-10' })).bytes.equals(made.bytes.subarray(-10))).toBe(true);
     expect(await retrieve(product, made.path, 'application/dicom', { range: `bytes=${String(made.bytes.length)}-` })).toMatchObject({ status: 416, code: 'range-not-satisfiable' });
+    expect((await retrieve(product, made.path, 'application/dicom', { range: 'bytes=-0' })).headers.get('content-range')).toBe(`bytes */${String(made.bytes.length)}`);
     expect((await retrieve(product, made.path, 'application/dicom', { 'range': 'bytes=0-1', 'if-range': '"other"' })).status).toBe(200);
     const head = await product.fetch(`/dicom-web/studies/${made.path}`, { method: 'HEAD', headers: { accept: 'application/dicom' } });
     expect([head.status, head.headers.get('content-length')]).toEqual([200, String(made.bytes.length)]);
@@ -347,7 +365,8 @@ describe('WADO-RS bulk data', () => {
       }
       const partialPart = await retrieve(product, `${made.path}/bulkdata/00281201`, OCTETS, { range: 'bytes=10-19' });
       expect([partialPart.status, partialPart.parts[0]?.headers['content-range'], partialPart.parts[0]?.bytes.equals(LARGE.subarray(10, 20))]).toEqual([206, 'bytes 10-19/300000', true]);
-      expect(await retrieve(product, `${made.path}/bulkdata/00281201`, undefined, { range: 'bytes=300000-' })).toMatchObject({ status: 416 });
+      const beyond = await retrieve(product, `${made.path}/bulkdata/00281201`, undefined, { range: 'bytes=300000-' });
+      expect([beyond.status, beyond.code, beyond.headers.get('content-range')]).toEqual([416, 'range-not-satisfiable', 'bytes */300000']);
       expect((await retrieve(product, `${made.path}/bulkdata/00281201`, undefined, { 'if-none-match': whole.headers.get('etag') ?? '' })).status).toBe(304);
       expect((await retrieve(product, `${made.path}/bulkdata/54000100/0/54001010`)).bytes.equals(NESTED)).toBe(true);
       expect((await retrieve(product, `${made.path}/bulkdata/7fe00010`)).bytes.equals(PIXELS)).toBe(true);
@@ -467,6 +486,48 @@ describe('WADO-RS pictures', () => {
     expect((await retrieve(product, `${study}/rendered`, 'multipart/related; type="image/jpeg"')).parts).toHaveLength(3);
   });
 
+  it('of several images leave those out that do not have the region', async () => {
+    const grey = (size: number, study?: string): Made => {
+      const { elements, ...made } = uids({ study });
+      return { ...made, bytes: dicomFile([...elements, ...imagePixel(size, size), [0x7fe00010, 'OB', new Uint8Array(size * size)]]) };
+    };
+    const [before, localizer] = [grey(64), grey(32)];
+    const [middle, after] = [grey(32, before.study), grey(64, before.study)];
+    for (const { bytes } of [before, middle, after, localizer]) await store(product, bytes);
+    const { status, parts } = await retrieve(product, `${before.study}/rendered?viewport=64,64,0,0,64,64`, 'multipart/related; type="image/jpeg"');
+    expect([status, parts.map(({ headers }) => headers['content-location']?.includes(middle.sop))]).toEqual([200, [false, false]]);
+    for (const path of [localizer.study, localizer.path, middle.path, `${middle.path}/frames/1`]) {
+      expect(await retrieve(product, `${path}/rendered?viewport=64,64,0,0,64,64`, 'multipart/related; type="image/jpeg"'), path).toMatchObject({ status: 400, code: 'invalid-query' });
+    }
+    expect(await retrieve(product, `${before.path}/frames/1,2/rendered`, 'multipart/related; type="image/jpeg"')).toMatchObject({ status: 404, code: 'frame-not-found' });
+  });
+
+  it('of several images leave those out that are replaced meanwhile', async () => {
+    const policy = async (onConflict: string): Promise<void> => {
+      const { headers } = await product.fetch('/api/v1/image-policy');
+      await product.json('/api/v1/image-policy', { method: 'PUT', headers: { 'content-type': 'application/json', 'if-match': headers.get('etag') ?? '' }, body: JSON.stringify({ onConflict, retentionDays: null }) });
+    };
+    await policy('replace');
+    // A changed policy holds after two seconds.
+    await setTimeout(2_100);
+    // More than the buffers between the server and a client that does not read.
+    const [side, count] = [2_000, 6];
+    const { elements, study } = uids();
+    await store(product, dicomFile([...elements, ...imagePixel(side, side), [0x00280008, 'IS', String(count)], [0x7fe00010, 'OB', Buffer.concat(new Array<Buffer>(count).fill(randomBytes(side * side)))]]));
+    const last = image({ study });
+    await store(product, last.bytes);
+    const outgoing = request(`${product.url}/dicom-web/studies/${study}/rendered?quality=100`, { headers: { authorization: `Bearer ${await product.token()}`, accept: 'multipart/related; type="image/jpeg"' } });
+    outgoing.end();
+    const [response] = (await once(outgoing, 'response')) as [IncomingMessage];
+    const replaced = Buffer.from(last.bytes);
+    replaced[replaced.length - 1] = (replaced.at(-1) ?? 0) ^ 1;
+    await store(product, replaced);
+    const chunks: Buffer[] = [];
+    for await (const chunk of response) chunks.push(chunk as Buffer);
+    await policy('reject');
+    expect(partsOf(Buffer.concat(chunks), response.headers['content-type'] ?? '')).toHaveLength(count);
+  });
+
   it('are not made of what is no image', async () => {
     const { elements, study, path } = uids();
     await store(product, dicomFile([...elements, [0x00080060, 'CS', 'SR']]));
@@ -553,6 +614,27 @@ describe('A client that leaves', () => {
     // Nothing stays open.
     const open = readdirSync(`/proc/${String(product.process.pid)}/fd`).length;
     expect(open).toBeLessThan(200);
+  });
+
+  it('after the head of an answer leaves nothing open', async () => {
+    const made = image({ elements: [[0x00090010, 'LO', 'BULKY'], [0x00091011, 'OB', new Uint8Array(300_000)]] });
+    await store(product, made.bytes);
+    const objects = (): string[] => readdirSync(`/proc/${String(product.process.pid)}/fd`).flatMap((fd) => {
+      try {
+        const path = readlinkSync(`/proc/${String(product.process.pid)}/fd/${fd}`);
+        return path.startsWith(join(product.dataDir, 'blobs')) ? [path] : [];
+      } catch {
+        // Closed in between.
+        return [];
+      }
+    });
+    for (const [path, accept] of [
+      [`${made.path}/rendered`, 'multipart/related; type="image/jpeg"'], [`${made.study}/rendered`, 'multipart/related; type="image/jpeg"'], [`${made.study}/bulkdata`, OCTETS], [made.study, AS_STORED],
+      [made.path, 'application/dicom'], [`${made.path}/bulkdata/00091011`, 'application/octet-stream'], [`${made.path}/frames/1`, OCTETS],
+    ] as const) {
+      for (const headers of [{ accept }, { accept, range: 'bytes=1-9' }]) expect((await product.fetch(`/dicom-web/studies/${path}`, { method: 'HEAD', headers })).status, path).toBeLessThan(300);
+      await eventually(`the objects are closed after ${path}`, () => Promise.resolve(objects().length === 0), 5_000);
+    }
   });
 });
 

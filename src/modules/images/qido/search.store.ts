@@ -71,7 +71,9 @@ const ALIAS: Readonly<Record<Level, string>> = { study: 'st', series: 'se', inst
 const SEARCH_TOKENS = { indexed: Prisma.raw('st.search_tokens'), scanned: Prisma.raw(`(st.search_tokens || '{}'::bigint[])`) } as const;
 
 /** Tokens that more studies have are common: reading the newest studies finds some sooner than fetching all that have them. */
-const MOST_CANDIDATES = 4_000;
+const MOST_BY_TOKENS = 4_000;
+/** A modality that more series have is common likewise. */
+const MOST_OF_MODALITY = 500;
 
 /** Studies, series and instances as QIDO-RS looks for them. */
 @Injectable()
@@ -84,10 +86,16 @@ export class SearchStore {
    * @param opens  levels whose sealed attributes are wanted
    */
   async find(target: SearchTarget, plan: SearchPlan, opens: ReadonlySet<Level>, page: SearchPage): Promise<FoundRow[]> {
-    const statement = plan.tokens.every((condition) => condition.in !== 'searchTokens') || target.studyInstanceUid !== undefined ? plainSql(target, plan, opens, page)
-      : target.level === 'study' ? byTokensSql(target, plan, opens, page) : belowTokensSql(target, plan, opens, page);
-    return this.database.read<FoundRow>({ institutionId: target.institutionId }, statement);
+    return this.database.read<FoundRow>({ institutionId: target.institutionId }, findSql(target, plan, opens, page));
   }
+}
+
+function findSql(target: SearchTarget, plan: SearchPlan, opens: ReadonlySet<Level>, page: SearchPage): Prisma.Sql {
+  const { level, studyInstanceUid } = target;
+  if (studyInstanceUid !== undefined) return plainSql(target, plan, opens, page);
+  if (plan.tokens.some((condition) => condition.in === 'searchTokens')) return (level === 'study' ? byTokensSql : belowTokensSql)(target, plan, opens, page);
+  const sought = level === 'study' ? modalityCondition(plan) : undefined;
+  return sought ? byModalitySql(target, plan, sought, opens, page) : plainSql(target, plan, opens, page);
 }
 
 function plainSql(target: SearchTarget, plan: SearchPlan, opens: ReadonlySet<Level>, page: SearchPage): Prisma.Sql {
@@ -96,28 +104,75 @@ function plainSql(target: SearchTarget, plan: SearchPlan, opens: ReadonlySet<Lev
   const order = studyInstanceUid === undefined || level === 'study' ? `${ALIAS[level]}.id DESC` : level === 'series' ? `${SERIES_ORDER}, se.id` : `${SERIES_ORDER}, se.id, ${INSTANCE_ORDER}, i.id`;
   return Prisma.sql`
     SELECT ${selected(level, opens)} FROM ${FROM[level]} WHERE ${all(conditions)}
-    ORDER BY ${Prisma.raw(order)} LIMIT ${page.limit}::int OFFSET ${page.offset}::int`;
+    ORDER BY ${Prisma.raw(order)} ${cut(page)}`;
+}
+
+/** An index of candidates, which is asked before it is decided how a list of studies is made. */
+interface Narrowing {
+  /** Selects their ids as `id`. */
+  candidates: Prisma.Sql;
+  /** With more of them the newest studies are read. */
+  most: number;
+  /** What is to hold when there are few: it refers to `candidates`. */
+  few: Prisma.Sql;
+  /** What is to hold when there are many. */
+  many: Prisma.Sql;
 }
 
 /**
- * Studies by the blind index. Left alone, PostgreSQL guesses for any token alike that the newest studies will do, and reads the
- * token lists of a whole archive for a rare name. So the index is asked first, for some thousand candidates at most; when it
- * has more, the newest studies do.
+ * Studies, newest first. Left alone, PostgreSQL guesses for rare and common values alike that the newest studies will do, and
+ * reads a whole archive for a rare one. So an index is asked first, for some candidates at most; when it has more, the newest
+ * studies do.
  */
+function narrowedSql({ candidates, most, few, many }: Narrowing, opens: ReadonlySet<Level>, page: SearchPage): Prisma.Sql {
+  const found = Prisma.sql`SELECT ${selected('study', opens)} FROM studies st`;
+  const limit = Prisma.raw(String(most));
+  // One of the two finds nothing, so that each is cut to the page by itself. The second refers to the row that says whether it is
+  // wanted, so that it is not begun without: a filter alone would come after the processes that a scan of the table is shared by.
+  return Prisma.sql`
+    WITH candidates AS MATERIALIZED (${candidates} LIMIT ${limit} + 1)
+    (${found} WHERE (SELECT count(*) FROM candidates) <= ${limit} AND ${few} ORDER BY st.id DESC ${cut(page)})
+    UNION ALL
+    SELECT newest.* FROM (SELECT count(*) AS total FROM candidates HAVING count(*) > ${limit}) many
+    CROSS JOIN LATERAL (${found} WHERE many.total > ${limit} AND ${many} ORDER BY st.id DESC ${cut(page)}) newest
+    ORDER BY "studyId" DESC`;
+}
+
+/** Studies by the blind index. */
 function byTokensSql(target: SearchTarget, plan: SearchPlan, opens: ReadonlySet<Level>, page: SearchPage): Prisma.Sql {
   const conditions = conditionsOf(target, plan, page);
-  const wanted = page.limit + page.offset;
-  return Prisma.sql`
-    WITH candidates AS MATERIALIZED (
-      SELECT st.id FROM studies st WHERE ${all([...conditions, ...plan.tokens.map((condition) => tokenSql(condition))])} LIMIT ${Prisma.raw(String(MOST_CANDIDATES + 1))})
-    SELECT ${selected('study', opens)} FROM studies st
-    WHERE st.institution_id = ${target.institutionId}::uuid AND st.id = ANY (ARRAY(SELECT id FROM candidates ORDER BY id DESC LIMIT ${wanted}::int))
-      AND (SELECT count(*) FROM candidates) <= ${Prisma.raw(String(MOST_CANDIDATES))}
-    UNION ALL (
-      SELECT ${selected('study', opens)} FROM studies st
-      WHERE (SELECT count(*) FROM candidates) > ${Prisma.raw(String(MOST_CANDIDATES))} AND ${all([...conditions, ...plan.tokens.map((condition) => tokenSql(condition, SEARCH_TOKENS.scanned))])}
-      ORDER BY st.id DESC LIMIT ${wanted}::int)
-    ORDER BY "studyId" DESC LIMIT ${page.limit}::int OFFSET ${page.offset}::int`;
+  return narrowedSql({
+    candidates: Prisma.sql`SELECT st.id FROM studies st WHERE ${all([...conditions, ...plan.tokens.map((condition) => tokenSql(condition))])}`,
+    most: MOST_BY_TOKENS,
+    // They match; no more of them are fetched than the page needs, whose end may lie beyond an int.
+    few: Prisma.sql`st.institution_id = ${target.institutionId}::uuid AND st.id = ANY (ARRAY(SELECT id FROM candidates ORDER BY id DESC LIMIT ${page.limit + page.offset}::bigint))`,
+    many: all([...conditions, ...plan.tokens.map((condition) => tokenSql(condition, SEARCH_TOKENS.scanned))]),
+  }, opens, page);
+}
+
+/** Studies by the modalities of their series. */
+function byModalitySql(target: SearchTarget, plan: SearchPlan, sought: ListCondition, opens: ReadonlySet<Level>, page: SearchPage): Prisma.Sql {
+  const modalities = sought.patterns.map(({ text }) => text);
+  const conditions = all(conditionsOf(target, plan, page));
+  const narrowing = {
+    // In the order of an index, or PostgreSQL would read the table from its beginning in the hope of some.
+    candidates: Prisma.sql`
+      SELECT found.id FROM unnest(${modalities}::text[]) AS one(modality) CROSS JOIN LATERAL (
+        SELECT se.study_id AS id FROM series se WHERE se.institution_id = ${target.institutionId}::uuid AND se.modality = one.modality
+        ORDER BY se.id DESC LIMIT ${Prisma.raw(String(MOST_OF_MODALITY + 1))}) found`,
+    most: MOST_OF_MODALITY,
+    few: Prisma.sql`${conditions} AND st.id = ANY (ARRAY(SELECT id FROM candidates))`,
+    many: conditions,
+  };
+  return narrowedSql(narrowing, opens, page);
+}
+
+type ListCondition = Extract<ColumnCondition, { test: 'words' }>;
+
+/** The condition that a study has one of some modalities, named as they are; undefined where there is none, or where another index finds less. */
+function modalityCondition({ columns, tokens }: SearchPlan): ListCondition | undefined {
+  if (tokens.length > 0 || columns.some((condition) => condition.test === 'word' && condition.column === 'studyInstanceUid')) return undefined;
+  return columns.find((condition): condition is ListCondition => condition.test === 'words' && condition.column === 'modalities' && areWhole(condition.patterns));
 }
 
 /** Series and instances of the studies that the blind index finds. Sorted by text, which no index has, they are reached through their studies only. */
@@ -127,7 +182,11 @@ function belowTokensSql(target: SearchTarget, plan: SearchPlan, opens: ReadonlyS
     WITH candidates AS MATERIALIZED (
       SELECT st.id FROM studies st WHERE ${all([Prisma.sql`st.institution_id = ${institutionId}::uuid`, ...plan.tokens.map((condition) => tokenSql(condition))])})
     SELECT ${selected(level, opens)} FROM ${FROM[level]} WHERE ${all(conditionsOf(target, plan, page))} AND st.id IN (SELECT id FROM candidates)
-    ORDER BY ${Prisma.raw(`${ALIAS[level]}.id::text COLLATE "C" DESC`)} LIMIT ${page.limit}::int OFFSET ${page.offset}::int`;
+    ORDER BY ${Prisma.raw(`${ALIAS[level]}.id::text COLLATE "C" DESC`)} ${cut(page)}`;
+}
+
+function cut({ limit, offset }: SearchPage): Prisma.Sql {
+  return Prisma.sql`LIMIT ${limit}::bigint OFFSET ${offset}::bigint`;
 }
 
 /** All conditions but those on tokens. */
@@ -167,7 +226,7 @@ function columnSql(condition: ColumnCondition): Prisma.Sql {
       return wordSql(Prisma.raw(WORDS[condition.column]), condition.patterns);
     case 'words': {
       const list = Prisma.raw(LISTS[condition.column]);
-      if (condition.patterns.every(({ hasWildcards }) => !hasWildcards)) return Prisma.sql`${list} && ${condition.patterns.map(({ text }) => text)}::text[]`;
+      if (areWhole(condition.patterns)) return Prisma.sql`${list} && ${condition.patterns.map(({ text }) => text)}::text[]`;
       return Prisma.sql`EXISTS (SELECT FROM unnest(${list}) AS one WHERE ${wordSql(Prisma.raw('one'), condition.patterns)})`;
     }
     case 'number':
@@ -188,8 +247,15 @@ function columnSql(condition: ColumnCondition): Prisma.Sql {
 }
 
 function wordSql(column: Prisma.Sql, patterns: readonly TextPattern[]): Prisma.Sql {
-  if (patterns.every(({ hasWildcards }) => !hasWildcards)) return Prisma.sql`${column} = ANY (${patterns.map(({ text }) => text)}::text[])`;
+  // One word alone by `=`, so that an index with the word in front of the id gives rows in their order.
+  const [first] = patterns;
+  if (first && patterns.length === 1 && !first.hasWildcards) return Prisma.sql`${column} = ${first.text}`;
+  if (areWhole(patterns)) return Prisma.sql`${column} = ANY (${patterns.map(({ text }) => text)}::text[])`;
   return Prisma.sql`${column} LIKE ANY (${patterns.map(likePattern)}::text[])`;
+}
+
+function areWhole(patterns: readonly TextPattern[]): boolean {
+  return patterns.every(({ hasWildcards }) => !hasWildcards);
 }
 
 function likePattern({ text }: TextPattern): string {

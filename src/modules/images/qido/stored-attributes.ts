@@ -47,10 +47,26 @@ function withoutBulkData(element: DicomJsonElement): DicomJsonElement | undefine
 interface Remembered {
   sealed: Buffer;
   attributes: StoredAttributes;
+  place: Place;
 }
 
-const MOST_KEYS = 1_000;
-const MOST_PER_KEY = 32;
+/** What is remembered under one key, by context. */
+type Shelf = Map<string, Remembered>;
+
+/** Where something is remembered, without keeping it there. */
+interface Place {
+  shelf: WeakRef<Shelf>;
+  context: string;
+  bytes: number;
+}
+
+/** What everything remembered may take together, about, and a single value. */
+const MOST_BYTES = 32 << 20;
+const LARGEST_BYTES = 64 << 10;
+/** Parsed, and written out as texts once more, JSON takes about four times its length. */
+const JSON_FACTOR = 4;
+/** Whatever a value takes that has hardly any content. */
+const LEAST_BYTES = 512;
 
 /**
  * Opens sealed attributes, and remembers those of studies and series that lists show again and again. What is remembered hangs
@@ -59,37 +75,54 @@ const MOST_PER_KEY = 32;
  */
 @Injectable()
 export class SealedAttributesReader {
-  private readonly byKey = new WeakMap<DataKey, Map<string, Remembered>>();
-  /** A ring of keys that something is remembered under. */
-  private readonly keys: WeakRef<DataKey>[] = [];
-  private next = 0;
+  private readonly byKey = new WeakMap<DataKey, Shelf>();
+  /** Least recently used first. Those whose key is gone stay, empty, until it is their turn. */
+  private readonly places = new Set<Place>();
+  private bytes = 0;
 
   /** @throws AppError `blob-corrupt` */
   open(key: DataKey, sealed: Buffer, context: string): StoredAttributes {
-    // Sealed by us out of a DicomJson.
-    return new StoredAttributes(JSON.parse(openJson(key, sealed, context)) as DicomJson);
+    return parsed(openJson(key, sealed, context));
   }
 
   /** As `open`, for what will be asked for again. */
   openOften(key: DataKey, sealed: Buffer, context: string): StoredAttributes {
     const known = this.byKey.get(key)?.get(context);
-    if (known?.sealed.equals(sealed) === true) return known.attributes;
-    const attributes = this.open(key, sealed, context);
-    const shelf = this.shelfOf(key);
-    if (shelf.size >= MOST_PER_KEY) shelf.clear();
-    shelf.set(context, { sealed, attributes });
+    if (known?.sealed.equals(sealed) === true) {
+      this.places.delete(known.place);
+      this.places.add(known.place);
+      return known.attributes;
+    }
+    const json = openJson(key, sealed, context);
+    const attributes = parsed(json);
+    if (known) this.forget(known.place);
+    this.remember(key, sealed, context, { attributes, bytes: LEAST_BYTES + sealed.length + JSON_FACTOR * json.length });
     return attributes;
   }
 
-  private shelfOf(key: DataKey): Map<string, Remembered> {
-    const known = this.byKey.get(key);
-    if (known) return known;
-    const forgotten = this.keys[this.next]?.deref();
-    if (forgotten) this.byKey.delete(forgotten);
-    this.keys[this.next] = new WeakRef(key);
-    this.next = (this.next + 1) % MOST_KEYS;
-    const shelf = new Map<string, Remembered>();
+  private remember(key: DataKey, sealed: Buffer, context: string, { attributes, bytes }: { attributes: StoredAttributes; bytes: number }): void {
+    if (bytes > LARGEST_BYTES) return;
+    const shelf = this.byKey.get(key) ?? new Map<string, Remembered>();
     this.byKey.set(key, shelf);
-    return shelf;
+    const place = { shelf: new WeakRef(shelf), context, bytes };
+    // A copy, since what comes from the database may be a piece of something larger.
+    shelf.set(context, { sealed: Buffer.from(new Uint8Array(sealed).buffer), attributes, place });
+    this.places.add(place);
+    this.bytes += bytes;
+    for (const oldest of this.places) {
+      if (this.bytes <= MOST_BYTES) return;
+      this.forget(oldest);
+    }
   }
+
+  private forget(place: Place): void {
+    place.shelf.deref()?.delete(place.context);
+    this.places.delete(place);
+    this.bytes -= place.bytes;
+  }
+}
+
+/** @param json  sealed by us out of a DicomJson */
+function parsed(json: string): StoredAttributes {
+  return new StoredAttributes(JSON.parse(json) as DicomJson);
 }

@@ -52,7 +52,7 @@ export class BulkDataController {
   ): Promise<void> {
     const scope: InstanceScope = { institutionId, studyInstanceUid, seriesInstanceUid, sopInstanceUid };
     const wado = new WadoRequest(request, reply, this.config);
-    await wado.send(await this.bulkData.frames(scope, frameList(frames), wado.acceptance, wado.conditions, wado.instanceUrl(scope)));
+    await wado.send(this.bulkData.frames(scope, frameList(frames), wado.acceptance, wado.conditions, wado.instanceUrl(scope)));
   }
 
   @Get('series/:series/instances/:instance/bulkdata/:tag')
@@ -144,11 +144,11 @@ export class BulkDataController {
 
   private async answerValue(request: FastifyRequest, reply: FastifyReply, scope: InstanceScope, path: string): Promise<void> {
     const wado = new WadoRequest(request, reply, this.config);
-    await wado.send(await this.bulkData.value(scope, path, wado.acceptance, wado.conditions, wado.instanceUrl(scope)));
+    await wado.send(this.bulkData.value(scope, path, wado.acceptance, wado.conditions, wado.instanceUrl(scope)));
   }
 
   private async answerAll(request: FastifyRequest, reply: FastifyReply, scope: RetrievalScope, what: 'bulk-data' | 'pixel-data'): Promise<void> {
     const wado = new WadoRequest(request, reply, this.config);
-    await wado.send(await this.bulkData.all(scope, what, wado.acceptance, (row) => wado.instanceUrl(row)));
+    await wado.send(this.bulkData.all(scope, what, wado.acceptance, (row) => wado.instanceUrl(row)));
   }
 }

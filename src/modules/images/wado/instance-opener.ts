@@ -9,21 +9,17 @@ import { ImagingThreads } from '../../../platform/threads/imaging-threads.servic
 import type { InstanceLayout } from '../instance-layout.js';
 import { sealContext } from '../sealed-json.js';
 import { openAttributes } from '../study-attributes.js';
+import { DescribedImages } from './described-images.js';
 import { OpenedInstance, pixelAttributes } from './opened-instance.js';
 import { RetrievalStore, type InstanceDetail, type RetrievedInstance } from './retrieval.store.js';
 
 /** As when it was stored. */
 const MAX_INFLATED_BYTES = 128 * 1024 * 1024;
-/** Instances whose pixels are described in memory, and the fragments of all of them: some 50 bytes each. */
-const MAX_DESCRIBED = 512;
-const MAX_DESCRIBED_FRAGMENTS = 600_000;
 
 /** Opens stored instances: their bytes, and what the row knows of them. */
 @Injectable()
 export class InstanceOpener {
-  /** By the id of the instance, which is another one for other bytes. Viewers ask frame by frame. */
-  private readonly described = new Map<string, ParsedInstance>();
-  private describedFragments = 0;
+  private readonly described = new DescribedImages();
 
   constructor(
     private readonly store: RetrievalStore,
@@ -42,14 +38,10 @@ export class InstanceOpener {
   /** With what describes the pixels alone, which is remembered. Throws as `open` does. */
   async openPixels(row: RetrievedInstance): Promise<OpenedInstance> {
     const known = this.described.get(row.id);
-    if (known) {
-      this.described.delete(row.id);
-      this.described.set(row.id, known);
-      return new OpenedInstance(known, await this.blobs.open(row.blobKey, 'stretch'));
-    }
+    if (known) return new OpenedInstance(known, await this.blobs.open(row.blobKey, 'stretch'));
     const detail = await this.detail(row);
     const opened = await this.opened(row, detail.layout, pixelAttributes(await this.attributes(row, detail)));
-    this.remember(row.id, opened.parsed);
+    this.described.remember(row.id, opened.parsed);
     return opened;
   }
 
@@ -79,22 +71,6 @@ export class InstanceOpener {
     const { dataSetStart } = await driven(reader, readFileHead(reader.sizeBytes, row));
     return this.threads.inflate(await reader.read({ offset: dataSetStart, length: reader.sizeBytes - dataSetStart }), MAX_INFLATED_BYTES);
   }
-
-  private remember(id: string, parsed: ParsedInstance): void {
-    const fragments = fragmentCount(parsed);
-    if (parsed.inflated !== undefined || fragments > MAX_DESCRIBED_FRAGMENTS) return;
-    this.described.set(id, parsed);
-    this.describedFragments += fragments;
-    for (const [oldest, one] of this.described) {
-      if (this.described.size <= MAX_DESCRIBED && this.describedFragments <= MAX_DESCRIBED_FRAGMENTS) return;
-      this.described.delete(oldest);
-      this.describedFragments -= fragmentCount(one);
-    }
-  }
-}
-
-function fragmentCount({ pixelData }: ParsedInstance): number {
-  return pixelData?.encoding === 'encapsulated' ? pixelData.fragments.length : 0;
 }
 
 function parsedInstance(row: RetrievedInstance, layout: InstanceLayout, rest: { attributes: DicomJson; pixelData: PixelDataLocation | null; inflated: Uint8Array | undefined }): ParsedInstance {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseMediaType, relatedParts } from '../multipart-related.js';
-import { MultipartBody } from './multipart-body.js';
+import { MultipartBody, resumed, type Chunks } from './multipart-body.js';
 
 async function partsOf(body: MultipartBody, bytes: Uint8Array): Promise<{ headers: Record<string, string>; text: string }[]> {
   const boundary = parseMediaType(body.contentType).parameters.get('boundary') ?? '';
@@ -33,5 +33,23 @@ describe('A multipart body', () => {
     const length = body.lengthOf(heads.map((head, i) => ({ head, bytes: 10 * i })));
     const bytes = Buffer.concat([...heads.flatMap((head, i) => [body.head(head), Buffer.alloc(10 * i)]), body.end()]);
     expect(bytes.length).toBe(length);
+  });
+
+  it('that is left at its first piece closes what makes the others', async () => {
+    let isOpen = true;
+    const parts = (async function* (): AsyncGenerator<Chunks> {
+      try {
+        yield await Promise.resolve([Buffer.from('one')]);
+        yield [Buffer.from('two')];
+      } finally {
+        isOpen = false;
+      }
+    })();
+    const { value } = (await parts.next()) as IteratorYieldResult<Chunks>;
+    const left = resumed(value, parts, new MultipartBody('image/png'));
+    await left.next();
+    expect(isOpen).toBe(true);
+    await left.return(undefined);
+    expect(isOpen).toBe(false);
   });
 });

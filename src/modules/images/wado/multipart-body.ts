@@ -52,9 +52,13 @@ export class MultipartBody {
   }
 }
 
-/** A body whose first piece was made to see whether there is one. */
+/** A body whose first piece was made to see whether there is one. Whoever leaves it early, were it at that piece, ends `rest` too. */
 export async function* resumed(first: Chunks, rest: AsyncGenerator<Chunks>, body: MultipartBody): AsyncGenerator<Chunks> {
-  yield first;
-  yield* rest;
-  yield [body.end()];
+  try {
+    yield first;
+    yield* rest;
+    yield [body.end()];
+  } finally {
+    await rest.return(undefined);
+  }
 }

@@ -140,7 +140,7 @@ export class RenderedController {
     const target = { frames, query: renderingQuery(wado.query, isThumbnail), isThumbnail };
     const selection = selectRendered(wado.acceptance, (frames?.length ?? 1) > 1);
     if (selection === undefined) throw new AppError('not-acceptable', { detail: 'Pictures are sent as image/jpeg or image/png; several of them as parts of multipart/related.' });
-    if (selection.packaging === 'single') await wado.send(await this.rendering.one(scope, target, selection.format, wado.conditions));
-    else await wado.send(await this.rendering.all(scope, target, selection.format, (row) => wado.instanceUrl(row)));
+    if (selection.packaging === 'single') await wado.send(this.rendering.one(scope, target, selection.format, wado.conditions));
+    else await wado.send(this.rendering.all(scope, target, selection.format, (row) => wado.instanceUrl(row)));
   }
 }

@@ -71,9 +71,10 @@ export class RenderingService {
   }
 
   /**
-   * All pictures of a resource, or the frames that were asked for, a part each.
+   * All pictures of a resource, or the frames that were asked for, a part each. Of several images those that cannot be rendered
+   * as asked are left out.
    *
-   * @throws AppError `not-acceptable` when there is nothing to be rendered; as `one` does
+   * @throws AppError `not-acceptable` when there is nothing to be rendered; as `one` does, for the first image when no other is left
    */
   async all(scope: RetrievalScope, target: RenderTarget, format: RenderedSelection['format'], instanceUrl: (row: RetrievedInstance) => string): Promise<Answer> {
     const first = await this.store.page(scope, { after: undefined, limit: PAGE });
@@ -87,31 +88,47 @@ export class RenderingService {
 
   private async *parts(scope: RetrievalScope, first: readonly RetrievedInstance[], how: { target: RenderTarget; format: RenderedSelection['format']; body: MultipartBody; instanceUrl: (row: RetrievedInstance) => string }): AsyncGenerator<Chunks> {
     const { target, format, body, instanceUrl } = how;
+    let isEmpty = true;
+    let refusal: AppError | undefined;
     for (let page = first; ;) {
       for (const row of page.filter(({ hasPixels }) => hasPixels)) {
-        const opened = await this.damage.naming(row, () => this.opener.open(row));
+        const opened = await this.openedStill(row, scope);
+        if (opened === undefined) continue;
         try {
-          const frames = target.frames ?? allFrames(opened);
-          for (const frame of frames) {
-            const bytes = await this.damage.naming(row, () => this.rendered(opened, frame, target, format)).catch((error: unknown) => orNothing(error, target));
-            if (bytes === undefined) continue;
-            yield [body.head({ contentType: `image/${format}`, contentLocation: `${instanceUrl(row)}/frames/${String(frame)}/rendered` }), bytes];
+          // All of them before the first is sent.
+          if (target.frames !== undefined) assertFrames(opened, target.frames);
+          for (const frame of target.frames ?? allFrames(opened)) {
+            const picture = await this.damage.naming(row, () => this.rendered(opened, frame, target, format)).catch((error: unknown) => leftOut(error, target));
+            if (picture instanceof AppError) {
+              refusal ??= picture;
+              continue;
+            }
+            isEmpty = false;
+            yield [body.head({ contentType: `image/${format}`, contentLocation: `${instanceUrl(row)}/frames/${String(frame)}/rendered` }), picture];
           }
         } finally {
           await opened.close();
         }
       }
       const last = page.at(-1);
-      if (last === undefined || page.length < PAGE) return;
+      if (last === undefined || page.length < PAGE) break;
       page = await this.store.page(scope, { after: last.id, limit: PAGE });
     }
+    if (isEmpty && refusal) throw refusal;
+  }
+
+  /** undefined when one of several was replaced or removed meanwhile. */
+  private async openedStill(row: RetrievedInstance, scope: RetrievalScope): Promise<OpenedInstance | undefined> {
+    return this.damage.naming(row, () => this.opener.open(row)).catch((error: unknown) => {
+      if (!isInstance(scope) && error instanceof AppError && error.code === 'instance-not-found') return undefined;
+      throw error;
+    });
   }
 
   private async rendered(opened: OpenedInstance, number: number | undefined, { query, isThumbnail }: RenderTarget, format: RenderedSelection['format']): Promise<Uint8Array> {
     try {
-      const count = framesOf(opened);
-      const frame = number ?? representativeFrame(opened, count);
-      if (frame > count) throw new AppError('frame-not-found', { detail: `The instance has ${String(count)} frames.` });
+      const frame = number ?? representativeFrame(opened);
+      assertFrames(opened, [frame]);
       const attributes = displayAttributes(await withTables(opened), frame - 1);
       const frameBytes = await opened.frame(frame - 1);
       return await this.threads.render({ parsed: forOneFrame(opened.parsed, attributes), frameBytes }, options(opened, frame - 1, { query, isThumbnail, format }));
@@ -122,9 +139,16 @@ export class RenderingService {
   }
 }
 
-/** Among all images of a resource, those that cannot be rendered are left out; those that were asked for by number are not. */
-function orNothing(error: unknown, { frames }: RenderTarget): undefined {
-  if (frames !== undefined || !(error instanceof AppError) || error.code !== 'not-acceptable') throw error;
+/** Among all images of a resource, those that cannot be rendered, or have no such region, are left out; those that were asked for by number are not. */
+function leftOut(error: unknown, { frames }: RenderTarget): AppError {
+  if (frames === undefined && error instanceof AppError && (error.code === 'not-acceptable' || error.code === 'invalid-query')) return error;
+  throw error;
+}
+
+/** @throws AppError `frame-not-found` unless all of them are there; as `framesOf` does */
+function assertFrames(opened: OpenedInstance, numbers: readonly number[]): void {
+  const count = framesOf(opened);
+  if (numbers.some((number) => number > count)) throw new AppError('frame-not-found', { detail: `The instance has ${String(count)} frames.` });
 }
 
 /** None where nobody can tell how many. */
@@ -148,7 +172,8 @@ function options({ parsed }: OpenedInstance, frame: number, { query, isThumbnail
 }
 
 /** Representative Frame Number where the object has one, else the middle. */
-function representativeFrame(opened: OpenedInstance, count: number): number {
+function representativeFrame(opened: OpenedInstance): number {
+  const count = framesOf(opened);
   const given = number(opened.parsed.attributes, REPRESENTATIVE_FRAME);
   return given !== undefined && Number.isInteger(given) && given >= 1 && given <= count ? given : Math.floor(count / 2) + 1;
 }

@@ -37,7 +37,7 @@ export interface RetrievedInstance {
   /** Of the data set as found. */
   encoding: Encoding;
   hasPixels: boolean;
-  /** It came without preamble or meta information, as a data set alone. */
+  /** It came without preamble and prefix, mostly as a data set alone. */
   isBare: boolean;
 }
 

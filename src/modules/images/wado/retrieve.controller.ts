@@ -77,14 +77,14 @@ export class RetrieveController {
     const scope: InstanceScope = { institutionId, studyInstanceUid, seriesInstanceUid, sopInstanceUid };
     const wado = new WadoRequest(request, reply, this.config);
     const selection = selectInstances(wado.acceptance, false);
-    if (selection?.kind === 'instances' && selection.packaging === 'single') return wado.send(await this.retrievals.one(scope, selection, wado.conditions));
+    if (selection?.kind === 'instances' && selection.packaging === 'single') return wado.send(this.retrievals.one(scope, selection, wado.conditions));
     return this.all(wado, scope);
   }
 
   private async all(wado: WadoRequest, scope: RetrievalScope): Promise<void> {
     const selection = selectInstances(wado.acceptance, true);
     if (selection === undefined) throw new AppError('not-acceptable', { detail: 'Instances are sent as multipart/related; type="application/dicom".' });
-    if (selection.kind === 'instances') return wado.send(await this.retrievals.all(scope, selection));
-    return wado.send(await this.bulkData.all(scope, 'bulk-data', wado.acceptance, (row) => wado.instanceUrl(row)));
+    if (selection.kind === 'instances') return wado.send(this.retrievals.all(scope, selection));
+    return wado.send(this.bulkData.all(scope, 'bulk-data', wado.acceptance, (row) => wado.instanceUrl(row)));
   }
 }

@@ -21,12 +21,13 @@ export async function sendAnswer(request: FastifyRequest, reply: FastifyReply, {
     await reply.status(status).headers(headers).send(body);
     return;
   }
-  const first = await body.next();
-  const { raw } = reply;
-  reply.hijack();
-  for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value);
-  raw.writeHead(status, headers);
   try {
+    // Asked for its first piece always: a generator that was never begun would not close on return what it holds.
+    const first = await body.next();
+    const { raw } = reply;
+    reply.hijack();
+    for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value);
+    raw.writeHead(status, headers);
     if (request.method !== 'HEAD') await pump(raw, body, first);
     raw.end();
   } finally {

@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Config } from '../../../platform/config.js';
 import { matches } from '../../../platform/http/representation.js';
 import { studiesUrlOf } from '../stow-response.js';
+import { RangeNotSatisfiable } from './byte-range.js';
 import { acceptanceOf, type Acceptance } from './media-types.js';
 import { valueOf } from './rendering-query.js';
 import type { Conditions, NotModified } from './retrieve.service.js';
@@ -51,7 +52,12 @@ export class WadoRequest {
     return String(accepted).split(',').some((coding) => /^\s*(gzip|\*)\s*(;\s*q\s*=\s*(1(\.0*)?|0?\.\d*[1-9]\d*))?\s*$/i.test(coding));
   }
 
-  async send(answer: Answer | NotModified): Promise<void> {
+  /** Sends what is made; when making it fails, the error gets the headers that belong to it. @throws whatever making it throws */
+  async send(making: Answer | NotModified | Promise<Answer | NotModified>): Promise<void> {
+    const answer = await Promise.resolve(making).catch((error: unknown) => {
+      if (error instanceof RangeNotSatisfiable) void this.reply.header('Content-Range', `bytes */${String(error.sizeBytes)}`);
+      throw error;
+    });
     if (!('body' in answer)) {
       await this.reply.status(304).header('ETag', answer.etag).header('Cache-Control', REVALIDATED).send();
       return;
