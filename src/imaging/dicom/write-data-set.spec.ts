@@ -87,6 +87,22 @@ describe('encodeDataSet', () => {
     expect(read['54000100']).toEqual({ vr: 'SQ', Value: [{ '54001010': { vr: 'OW', InlineBinary: 'BwcHBwcH' } }] });
   });
 
+  it('writes sequences of very many items', () => {
+    const items = Array.from({ length: 150_000 }, () => ({}));
+    const { attributes } = parseInstanceBytes(file({ '00081140': { vr: 'SQ', Value: items } }));
+    expect(attributes['00081140']?.Value).toHaveLength(150_000);
+  });
+
+  it('refuses values and items that are longer than 32 bits can say', () => {
+    const half = { length: 2 ** 31 };
+    const encode = (attributes: DicomJson): unknown => encodeDataSet<{ length: number }>(attributes, (_path, { BulkDataURI }) => (BulkDataURI === undefined ? undefined : half));
+    const bulk = { vr: 'OB', BulkDataURI: 'half' };
+    expect(encode({ '00420011': bulk, '00282000': bulk })).toContain(half);
+    for (const attributes of [{ '00081140': { vr: 'SQ', Value: [{ '00420011': bulk, '00282000': bulk }] } }, { '00081140': { vr: 'SQ', Value: [{ '00420011': bulk }, { '00420011': bulk }] } }]) {
+      expect(() => encode(attributes)).toThrow(expect.objectContaining({ code: 'invalid-dicom' }));
+    }
+  });
+
   it('writes values that are too long for their VR as UN', () => {
     const values = Array.from({ length: 10_000 }, () => 0.123456);
     const bytes = file({ '00283006': { vr: 'US', Value: Array.from({ length: 40_000 }, (_, i) => i) }, '00200037': { vr: 'DS', Value: values } });

@@ -26,52 +26,75 @@ export function encodeFileHead(identity: FileIdentity): Uint8Array {
   return part10Head({ isPart10: true, preamble: new Uint8Array(PREAMBLE_BYTES), elements: new Map(), dataSetStart: 0 }, identity);
 }
 
+/** The value of an element where it is not in the attributes: anything of a length in bytes. */
+type BulkOf<Bulk> = (path: string, element: DicomJsonElement) => Bulk | undefined;
+type Pieces<Bulk> = (Uint8Array | Bulk)[];
+
 /**
  * A data set in Explicit VR Little Endian: text in UTF-8, elements in ascending order, every value of even length, sequences and
  * items of defined length. Values that are not in memory are left to the caller, in their place.
  *
+ * @param attributes  whose values have the types that `readDicomJson` wants
  * @param bulk  the value of the element at a path (`54000100/0/54001010`) where it is not in `attributes`: anything of a length in bytes
  * @returns the data set in pieces: bytes, and what `bulk` gave, to be replaced by as many bytes as its length says
+ * @throws AppError `invalid-dicom` when a value or an item is longer than 32 bits can say
  * @see PS3.5 §7 and A.2
  */
-export function encodeDataSet<Bulk extends { length: number }>(attributes: DicomJson, bulk: (path: string) => Bulk | undefined = () => undefined): (Uint8Array | Bulk)[] {
-  return joined(encodeElements({ ...attributes, [SPECIFIC_CHARACTER_SET]: { vr: 'CS', Value: [UTF_8] } }, '', bulk));
+export function encodeDataSet<Bulk extends { length: number }>(attributes: DicomJson, bulk: BulkOf<Bulk> = () => undefined): Pieces<Bulk> {
+  const pieces: Pieces<Bulk> = [];
+  encodeElements({ ...attributes, [SPECIFIC_CHARACTER_SET]: { vr: 'CS', Value: [UTF_8] } }, '', bulk, pieces);
+  return joined(pieces);
 }
 
-function encodeElements<Bulk extends { length: number }>(attributes: DicomJson, path: string, bulk: (path: string) => Bulk | undefined): (Uint8Array | Bulk)[] {
-  const pieces: (Uint8Array | Bulk)[] = [];
+/** Appends to `out`. @returns the length of what it appended, in bytes */
+function encodeElements<Bulk extends { length: number }>(attributes: DicomJson, path: string, bulk: BulkOf<Bulk>, out: Pieces<Bulk>): number {
+  let length = 0;
   for (const tag of Object.keys(attributes).sort()) {
     const element = attributes[tag];
     if (element === undefined) continue;
-    const value = encodeValue(element, path + tag, bulk);
-    let length = 0;
-    for (const piece of value) length += piece.length;
-    if (length >= UNDEFINED_LENGTH) throw new AppError('invalid-dicom', { detail: 'A value is longer than an element can be' });
-    pieces.push(elementHeader(Number.parseInt(tag, 16), element.vr, length), ...value);
+    length += encodeBehindHeader(out, () => encodeValue(element, path + tag, bulk, out), (valueLength) => elementHeader(Number.parseInt(tag, 16), element.vr, valueLength));
   }
-  return pieces;
+  return length;
 }
 
-function encodeValue<Bulk extends { length: number }>(element: DicomJsonElement, path: string, bulk: (path: string) => Bulk | undefined): (Uint8Array | Bulk)[] {
-  const elsewhere = bulk(path);
-  if (elsewhere !== undefined) return elsewhere.length % 2 === 0 ? [elsewhere] : [elsewhere, new Uint8Array(1)];
-  const { vr, Value = [], InlineBinary } = element;
-  if (vr === 'SQ') {
-    return Value.flatMap((item, index) => {
-      // The values of SQ are items. Their text is in the character set of the whole.
-      const { [SPECIFIC_CHARACTER_SET]: _, ...attributes } = item as DicomJson;
-      const encoded = encodeElements(attributes, `${path}/${String(index)}/`, bulk);
-      let length = 0;
-      for (const piece of encoded) length += piece.length;
-      return [itemHeader(ITEM, length), ...encoded];
-    });
+/** A header says how long what follows it is, so its place is kept until that is known. @returns the length of both */
+function encodeBehindHeader(out: Pieces<unknown>, encode: () => number, header: (length: number) => Uint8Array): number {
+  const place = out.push(new Uint8Array(0)) - 1;
+  const length = encode();
+  if (length >= UNDEFINED_LENGTH) throw new AppError('invalid-dicom', { detail: 'A value is longer than an element can be' });
+  const bytes = header(length);
+  out[place] = bytes;
+  return bytes.length + length;
+}
+
+/** As `encodeElements`. */
+function encodeValue<Bulk extends { length: number }>(element: DicomJsonElement, path: string, bulk: BulkOf<Bulk>, out: Pieces<Bulk>): number {
+  const value = bulk(path, element) ?? (element.vr === 'SQ' ? undefined : valueBytes(element));
+  if (value === undefined) return encodeItems(element, path, bulk, out);
+  out.push(value);
+  if (value.length % 2 === 0) return value.length;
+  out.push(new Uint8Array(1));
+  return value.length + 1;
+}
+
+function encodeItems<Bulk extends { length: number }>({ Value = [] }: DicomJsonElement, path: string, bulk: BulkOf<Bulk>, out: Pieces<Bulk>): number {
+  let length = 0;
+  for (const [index, item] of Value.entries()) {
+    // The values of SQ are items. Their text is in the character set of the whole.
+    const { [SPECIFIC_CHARACTER_SET]: _, ...attributes } = item as DicomJson;
+    length += encodeBehindHeader(out, () => encodeElements(attributes, `${path}/${String(index)}/`, bulk, out), (itemLength) => itemHeader(ITEM, itemLength));
   }
-  if (BINARY_VRS.has(vr)) return InlineBinary === undefined ? [] : [padded(Buffer.from(InlineBinary, 'base64'), 0)];
-  if (Value.length === 0) return [];
+  return length;
+}
+
+/** The value of an element that is no sequence, of even length. */
+function valueBytes({ vr, Value = [], InlineBinary }: DicomJsonElement): Uint8Array {
+  if (BINARY_VRS.has(vr)) return padded(Buffer.from(InlineBinary ?? '', 'base64'), 0);
+  if (Value.length === 0) return new Uint8Array(0);
   const numbers = encodeNumbers(vr, Value);
-  if (numbers !== undefined) return [numbers];
+  if (numbers !== undefined) return numbers;
   const text = Value.map((value) => textOf(vr, value)).join('\\');
-  return [padded(Buffer.from(text, CHARSET_VRS.has(vr) ? 'utf8' : 'latin1'), vr === 'UI' ? 0 : 0x20)];
+  return padded(Buffer.from(text, CHARSET_VRS.has(vr) ? 'utf8' : 'latin1'), vr === 'UI' ? 0 : 0x20);
 }
 
 function encodeNumbers(vr: string, values: readonly DicomJsonValue[]): Uint8Array | undefined {
@@ -145,8 +168,8 @@ function padded(bytes: Buffer, padding: number): Uint8Array {
 }
 
 /** Neighbouring bytes as one piece. */
-function joined<Bulk extends { length: number }>(pieces: readonly (Uint8Array | Bulk)[]): (Uint8Array | Bulk)[] {
-  const out: (Uint8Array | Bulk)[] = [];
+function joined<Bulk>(pieces: Readonly<Pieces<Bulk>>): Pieces<Bulk> {
+  const out: Pieces<Bulk> = [];
   let open: Uint8Array[] = [];
   const close = (): void => {
     if (open.length > 0) out.push(Buffer.concat(open));

@@ -21,7 +21,7 @@ import { StowController } from './stow.controller.js';
 import { StowMetadataService } from './stow-metadata.service.js';
 import { StowService } from './stow.service.js';
 import { StudiesController } from './studies.controller.js';
-import { OffsetStream } from './uploads/offset-stream.js';
+import { TusWire } from './uploads/tus-wire.js';
 import { UploadsController } from './uploads/uploads.controller.js';
 import { UploadsModule } from './uploads/uploads.module.js';
 import { WadoModule } from './wado/wado.module.js';
@@ -29,7 +29,7 @@ import { WadoModule } from './wado/wado.module.js';
 @Module({
   imports: [ImagesCoreModule, ImagesIngestModule, UploadsModule, WadoModule, ThreadsModule],
   controllers: [ImagesController, StowController, StudiesController, ImagePolicyController, UploadsController, DeidentifiedExportsController, DimseCallersController, SearchController, CapabilitiesController],
-  providers: [StowService, StowMetadataService, ImagePolicyStore, RetentionStore, OffsetStream, DeidentifiedExportsService, DeidentifiedExportsStore, DimseCallersStore, DimseServer, SearchService, SearchStore, SealedAttributesReader],
+  providers: [StowService, StowMetadataService, ImagePolicyStore, RetentionStore, TusWire, DeidentifiedExportsService, DeidentifiedExportsStore, DimseCallersStore, DimseServer, SearchService, SearchStore, SealedAttributesReader],
   exports: [ImagesCoreModule, ImagesIngestModule],
 })
 export class ImagesModule {}

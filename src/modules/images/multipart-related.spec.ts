@@ -33,6 +33,15 @@ describe('relatedParts', () => {
     expect(types).toEqual(['application/dicom', 'x/y', undefined]);
   });
 
+  it.each([1, 5, 4096])('reads on when a reader of chunks of %i bytes breaks off', async (size) => {
+    const types: (string | undefined)[] = [];
+    for await (const { headers, content } of relatedParts(chunks(Buffer.from(BODY), size), 'b0')) {
+      types.push(headers.get('content-type'));
+      for await (const _ of content) break;
+    }
+    expect(types).toEqual(['application/dicom', 'x/y', undefined]);
+  });
+
   it('gives no part of a body that closes at once', async () => {
     expect(await read('--b0--')).toEqual([]);
   });
@@ -41,6 +50,16 @@ describe('relatedParts', () => {
     'calls %j malformed', async (body) => {
       await expect(read(body)).rejects.toMatchObject({ code: 'malformed-multipart' });
     });
+
+  it('takes a hundred thousand parts, and not one more', async () => {
+    const count = async (parts: number): Promise<number> => {
+      let seen = 0;
+      for await (const _ of relatedParts(chunks(Buffer.from(`${'--b\r\n\r\n\r\n'.repeat(parts)}--b--`), 65_536), 'b')) seen++;
+      return seen;
+    };
+    expect(await count(100_000)).toBe(100_000);
+    await expect(count(100_001)).rejects.toMatchObject({ code: 'payload-too-large', detail: 'A body may have 100000 parts.' });
+  });
 
   it('takes the boundary of Orthanc, longer than RFC 2046 has it', async () => {
     const boundary = 'cfcc20d6-93ca-486d-a346-49e6d5f2dd11-cfcc20d6-93ca-486d-a346-49e6d5f2dd11';

@@ -14,6 +14,8 @@ export interface MediaType {
   parameters: ReadonlyMap<string, string>;
 }
 
+/** An empty part costs a client a few bytes, and us a place in the answer. */
+const MAX_PARTS = 100_000;
 const MAX_HEADER_BYTES = 16 * 1024;
 /** RFC 2046 allows 70; Orthanc sends 73 (two UUIDs). */
 const MAX_BOUNDARY_LENGTH = 200;
@@ -34,7 +36,8 @@ export function parseMediaType(header: string): MediaType {
 /**
  * Cuts a multipart body into its parts as it arrives; never holds more than a chunk and a boundary.
  *
- * @throws AppError `malformed-multipart` when the body ends before its closing boundary, or a part's headers are no headers
+ * @throws AppError `malformed-multipart` when the body ends before its closing boundary, or a part's headers are no headers;
+ * `payload-too-large` beyond 100,000 parts
  * @see RFC 2046 §5.1.1, RFC 2387
  */
 export async function* relatedParts(source: ByteSource, boundary: string): AsyncGenerator<RelatedPart> {
@@ -42,11 +45,12 @@ export async function* relatedParts(source: ByteSource, boundary: string): Async
   const scanner = new BoundaryScanner(source, boundary);
   try {
     await exhaust(scanner.untilBoundary());
-    while (await scanner.opensPart()) {
+    for (let parts = 1; await scanner.opensPart(); parts++) {
+      if (parts > MAX_PARTS) throw new AppError('payload-too-large', { detail: `A body may have ${String(MAX_PARTS)} parts.` });
       const headers = await scanner.headers();
-      const content = scanner.untilBoundary();
-      yield { headers, content };
-      await exhaust(content);
+      yield { headers, content: scanner.untilBoundary() };
+      // Another generator than the reader's, which is closed when the reader broke off.
+      if (!scanner.isAtBoundary) await exhaust(scanner.untilBoundary());
     }
   } finally {
     await scanner.close();
@@ -58,6 +62,8 @@ class BoundaryScanner {
   private readonly delimiter: Buffer;
   /** A line break before the body, so that a boundary at its very beginning looks like all others. */
   private held: Buffer = CRLF;
+  /** Whether what is held stood behind a boundary that was taken away just now. */
+  isAtBoundary = false;
 
   constructor(source: ByteSource, boundary: string) {
     this.iterator = source[Symbol.asyncIterator]();
@@ -76,6 +82,7 @@ class BoundaryScanner {
       if (at >= 0) {
         const before = this.held.subarray(0, at);
         this.held = this.held.subarray(at + this.delimiter.length);
+        this.isAtBoundary = true;
         if (before.length > 0) yield before;
         return;
       }
@@ -111,6 +118,7 @@ class BoundaryScanner {
       end = this.held.indexOf(HEADERS_END);
     }
     const lines = this.held.subarray(CRLF.length, Math.max(CRLF.length, end)).toString('latin1');
+    this.isAtBoundary = false;
     // An empty part's boundary may begin with the line break that ends the headers.
     this.held = this.held.subarray(end + HEADERS_END.length - (this.beginsBoundary(end + CRLF.length) ? CRLF.length : 0));
     const headers = new Map<string, string>();

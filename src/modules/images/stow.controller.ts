@@ -28,7 +28,7 @@ const body = {
 const operation = (id: string, summary: string): OperationDescription => ({
   id,
   summary,
-  description: 'STOW-RS, PS3.18 §10.5. Parts are stored as they arrive; the answer lists what became of each.',
+  description: 'STOW-RS, PS3.18 §10.5. Parts are stored as they arrive; the answer lists what became of each. A body has at most 100,000 parts; DICOM JSON comes as at most 10,000 data sets in 8 MiB, with 1,000 parts of bulk data.',
   answers: {
     200: { description: 'All instances are stored', mediaType: 'application/dicom+json', schema: dicomJson, example: referenced },
     202: { description: 'Some instances are stored; Failed SOP Sequence says why the others are not', mediaType: 'application/dicom+json', schema: dicomJson, example: { ...referenced, ...failed } },

@@ -4,7 +4,8 @@ import type { ByteSource } from './byte-source.js';
 import { withStored, type Fate, type Refusal } from './fate.js';
 import { IngestBatches } from './ingest-batches.js';
 import { IngestService, type IngestTarget, type StagedInstance } from './ingest.service.js';
-import { parseMediaType, relatedParts } from './multipart-related.js';
+import { parseMediaType, relatedParts, type RelatedPart } from './multipart-related.js';
+import { instanceRefusal, type SentInstance } from './stow-instance.js';
 import { StowMetadataService } from './stow-metadata.service.js';
 
 /** Store transaction of DICOMweb. */
@@ -20,9 +21,9 @@ export class StowService {
    * DICOM JSON and bulk data.
    *
    * @param contentType  header of the request
-   * @returns the fate of every part
-   * @throws AppError `unsupported-media-type`, `malformed-multipart`; as `IngestService.ingest` does. What was stored until then stays,
-   * and the error's detail says how many parts that are
+   * @returns the fate of every instance
+   * @throws AppError `unsupported-media-type`, `malformed-multipart`, `payload-too-large`; as `IngestService.ingest` does. What was stored
+   * until then stays, and the error's detail says how many instances that are
    * @see PS3.18 §10.5
    */
   async store(contentType: string | undefined, body: () => ByteSource, target: IngestTarget): Promise<Fate[]> {
@@ -30,16 +31,16 @@ export class StowService {
     if (essence === 'application/dicom') return [await this.ingest.ingest(body(), target)];
     // Clients that leave the type parameter out are common; then every part has to say what it is.
     const type = parameters.get('type')?.toLowerCase();
-    if (essence === 'multipart/related' && type === 'application/dicom+json') return this.metadata.store(relatedParts(body(), parameters.get('boundary') ?? ''), target);
-    if (essence !== 'multipart/related' || (type !== undefined && type !== 'application/dicom')) {
-      throw new AppError('unsupported-media-type', { detail: 'Instances are sent as multipart/related with type="application/dicom" or "application/dicom+json", or one as application/dicom.' });
-    }
+    const boundary = parameters.get('boundary') ?? '';
+    if (essence === 'multipart/related' && type === 'application/dicom+json') return this.storeAll(this.metadata.instances(relatedParts(body(), boundary)), target);
+    if (essence === 'multipart/related' && (type === undefined || type === 'application/dicom')) return this.storeAll(files(relatedParts(body(), boundary), type), target);
+    throw new AppError('unsupported-media-type', { detail: 'Instances are sent as multipart/related with type="application/dicom" or "application/dicom+json", or one as application/dicom.' });
+  }
+
+  private async storeAll(instances: AsyncIterable<SentInstance | Refusal>, target: IngestTarget): Promise<Fate[]> {
     const batches = new IngestBatches(this.ingest);
     try {
-      for await (const { headers, content } of relatedParts(body(), parameters.get('boundary') ?? '')) {
-        const partType = parseMediaType(headers.get('content-type') ?? type ?? '').essence;
-        await batches.add(partType === 'application/dicom' ? await this.stage(content, target) : this.refuse());
-      }
+      for await (const one of instances) await batches.add('status' in one ? this.refuse(one) : await this.stage(one, target));
       const fates = await batches.finish();
       if (fates.length === 0) throw new AppError('malformed-multipart', { detail: 'The body has no parts.' });
       if (fates.every((fate) => fate.status === 'refused' && fate.code === 'storage-full')) throw new AppError('storage-full');
@@ -49,21 +50,27 @@ export class StowService {
     }
   }
 
-  /** A part that finds no room fails by itself: others may be smaller, or stored already. */
-  private async stage(content: ByteSource, target: IngestTarget): Promise<StagedInstance | Refusal> {
+  private async stage({ content, identity }: SentInstance, target: IngestTarget): Promise<StagedInstance | Refusal> {
     try {
-      return await this.ingest.stage(content, target);
+      const staged = await this.ingest.stage(content, target);
+      return 'status' in staged ? { ...identity, ...staged } : staged;
     } catch (error) {
-      if (!(error instanceof AppError) || error.code !== 'storage-full') throw error;
-      const fate: Refusal = { status: 'refused', code: 'storage-full' };
-      this.ingest.observe(fate);
-      return fate;
+      const refusal = instanceRefusal(error);
+      if (!refusal) throw error;
+      return this.refuse({ ...refusal, ...identity });
     }
   }
 
-  private refuse(): Refusal {
-    const fate: Refusal = { status: 'refused', code: 'unsupported-media-type', detail: 'A part is not application/dicom.' };
+  private refuse(fate: Refusal): Refusal {
     this.ingest.observe(fate);
     return fate;
+  }
+}
+
+/** @param type  of parts that do not say theirs */
+async function* files(parts: AsyncIterable<RelatedPart>, type: string | undefined): AsyncGenerator<SentInstance | Refusal> {
+  for await (const { headers, content } of parts) {
+    const partType = parseMediaType(headers.get('content-type') ?? type ?? '').essence;
+    yield partType === 'application/dicom' ? { content } : { status: 'refused', code: 'unsupported-media-type', detail: 'A part is not application/dicom.' };
   }
 }

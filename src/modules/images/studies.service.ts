@@ -7,7 +7,7 @@ import { Database } from '../../platform/database/database.js';
 import { Outbox } from '../../platform/queue/outbox.js';
 import { STUDY_COMPLETED, STUDY_DELETED, type StudyCompleted, type StudyDeleted } from './images.contract.js';
 import { completionReceipt, isAsAnnounced, type CompletionReceipt, type SeriesTally } from './settlement.js';
-import { StudiesStore, type StudyRow } from './studies.store.js';
+import { StudiesStore, type StudyPlace, type StudyRow } from './studies.store.js';
 import { TombstonesStore } from './tombstones.store.js';
 
 const SETTLED_AT_ONCE = 20;
@@ -28,16 +28,15 @@ export class StudiesService {
   ) {}
 
   /**
-   * Completes studies that have all that was announced for them, without waiting.
+   * Completes studies that have all that was announced for them, without waiting: of those that seem so, the newest.
    *
-   * @returns how many
+   * @param behind  where an earlier page ended, to go on from there
+   * @returns where this page ended; undefined when nothing lies behind it
    */
-  async settleWholeStudies(): Promise<number> {
-    let settled = 0;
-    for (const { institutionId, studyInstanceUid } of await this.studies.seeminglyWhole(SETTLED_AT_ONCE)) {
-      if (await this.database.transaction({ institutionId }, (tx) => this.settleIfWhole(tx, institutionId, studyInstanceUid))) settled++;
-    }
-    return settled;
+  async settleWholeStudies(behind?: StudyPlace): Promise<StudyPlace | undefined> {
+    const page = await this.studies.seeminglyWhole(SETTLED_AT_ONCE, behind);
+    for (const { institutionId, studyInstanceUid } of page) await this.database.transaction({ institutionId }, (tx) => this.settleIfWhole(tx, institutionId, studyInstanceUid));
+    return page.length === SETTLED_AT_ONCE ? page.at(-1) : undefined;
   }
 
   /**
@@ -100,13 +99,11 @@ export class StudiesService {
   }
 
   /** What seemed whole may have gone on meanwhile. */
-  private async settleIfWhole(tx: Transaction, institutionId: string, studyInstanceUid: string): Promise<boolean> {
+  private async settleIfWhole(tx: Transaction, institutionId: string, studyInstanceUid: string): Promise<void> {
     const study = await this.studies.findForUpdate(tx, institutionId, studyInstanceUid);
-    if (study?.state !== 'receiving') return false;
+    if (study?.state !== 'receiving') return;
     const tallies = await this.studies.tally(tx, study.id);
-    if (!isAsAnnounced(tallies)) return false;
-    await this.settle(tx, study, 'expected-count', tallies);
-    return true;
+    if (isAsAnnounced(tallies)) await this.settle(tx, study, 'expected-count', tallies);
   }
 
   private async settle(tx: Transaction, study: StudyRow, reason: CompletionReceipt['reason'], counted?: readonly SeriesTally[]): Promise<StudyRow> {

@@ -23,6 +23,12 @@ export type SeriesRow = Prisma.SeriesGetPayload<object>;
 /** An instance without what only readers of its bytes want to know. */
 export type InstanceRow = Omit<Prisma.InstanceGetPayload<object>, 'layout'>;
 
+/** A study's place in the order in which studies last got something. */
+export interface StudyPlace {
+  lastInstanceAt: Date;
+  id: string;
+}
+
 /** What nobody looks at here: there may be hundreds of them in a row. */
 const WITHOUT_TOKENS = { searchTokens: true } as const;
 
@@ -105,10 +111,12 @@ export class StudiesStore {
   /**
    * Receiving studies that seem to have all that was announced for them, newest first. Only one instance of each series is asked
    * what was announced, so `tally` has the last word.
+   *
+   * @param behind  only studies behind this place
    */
-  async seeminglyWhole(limit: number): Promise<{ institutionId: string; studyInstanceUid: string }[]> {
+  async seeminglyWhole(limit: number, behind?: StudyPlace): Promise<(StudyPlace & { institutionId: string; studyInstanceUid: string })[]> {
     return this.database.read('system', Prisma.sql`
-      SELECT t.institution_id AS "institutionId", t.study_instance_uid AS "studyInstanceUid"
+      SELECT t.id, t.last_instance_at AS "lastInstanceAt", t.institution_id AS "institutionId", t.study_instance_uid AS "studyInstanceUid"
       FROM studies t CROSS JOIN LATERAL (
         SELECT count(*) AS series, sum(s.instance_count) AS instances, bool_and(a.expected_in_series IS NOT NULL) AS bounded,
           coalesce(bool_and(s.instance_count = a.expected_in_series), true) AS whole, max(a.expected_series) AS expected_series, max(a.expected_in_study) AS expected_instances
@@ -119,7 +127,8 @@ export class StudiesStore {
       ) c
       WHERE t.state = 'receiving' AND c.whole AND coalesce(c.expected_series = c.series, true)
         AND (c.expected_instances = c.instances OR (c.expected_instances IS NULL AND c.expected_series IS NOT NULL AND c.bounded))
-      ORDER BY t.last_instance_at DESC LIMIT ${limit}`);
+        ${behind ? Prisma.sql`AND (t.last_instance_at, t.id) < (${behind.lastInstanceAt}::timestamptz, ${behind.id}::uuid)` : Prisma.empty}
+      ORDER BY t.last_instance_at DESC, t.id DESC LIMIT ${limit}`);
   }
 
   async tally(tx: Transaction, studyId: string): Promise<SeriesTally[]> {

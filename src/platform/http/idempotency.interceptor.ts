@@ -12,7 +12,7 @@ import { asAppError } from './problem.filter.js';
 
 const IDEMPOTENT_KEY = 'healthvision:idempotent';
 const KEY_PATTERN = /^[\x21-\x7e]{1,255}$/;
-const REPEATED_HEADERS = ['location', 'etag'] as const;
+const REPEATED_HEADERS = ['location', 'etag'];
 const RENEWAL_MS = 20_000;
 
 export interface IdempotencyOptions {
@@ -21,6 +21,10 @@ export interface IdempotencyOptions {
    * requests whose body is not JSON are not remembered.
    */
   body?: boolean;
+  /** Names of headers, in lower case, that say what is asked for: another value is another request. */
+  requestHeaders?: readonly string[];
+  /** Names of headers, in lower case, that belong to the answer beside `location` and `etag`. */
+  answerHeaders?: readonly string[];
 }
 
 /**
@@ -28,7 +32,7 @@ export interface IdempotencyOptions {
  * routes that return their answer (not through `@Res()` alone). Name `conflict` and `idempotency-key-reused` in `problems`.
  */
 export const Idempotent = (options: IdempotencyOptions = {}): MethodDecorator => applyDecorators(
-  SetMetadata(IDEMPOTENT_KEY, { body: options.body ?? true }),
+  SetMetadata(IDEMPOTENT_KEY, { body: true, requestHeaders: [], answerHeaders: [], ...options } satisfies Required<IdempotencyOptions>),
   ApiHeader({
     name: 'Idempotency-Key',
     description: 'The same key and body within 24 hours give the first answer again, with `Idempotency-Replayed: true`; the same key and another body are refused.',
@@ -63,11 +67,11 @@ export class IdempotencyInterceptor implements NestInterceptor {
       case 'other-request': throw new AppError('idempotency-key-reused');
       case 'in-progress': throw new AppError('conflict', { detail: 'The first request with this Idempotency-Key is still at work.', retryAfterSeconds: 1 });
       case 'answered': return of(replay(result.answer, reply));
-      case 'claimed': return this.carryOut(result.claim, next, reply);
+      case 'claimed': return this.carryOut(result.claim, next, reply, options);
     }
   }
 
-  private carryOut(first: Claim, next: CallHandler, reply: FastifyReply): Observable<unknown> {
+  private carryOut(first: Claim, next: CallHandler, reply: FastifyReply, { answerHeaders }: Required<IdempotencyOptions>): Observable<unknown> {
     // A mutable holder, because the renewal moves the claim on while the handler works.
     const held = { claim: Promise.resolve(first) };
     const renewal = setInterval(() => {
@@ -81,7 +85,7 @@ export class IdempotencyInterceptor implements NestInterceptor {
     };
     return next.handle().pipe(
       mergeMap(async (body: unknown) => {
-        const answer = answerOf(body, reply);
+        const answer = answerOf(body, reply, answerHeaders);
         await settle((claim) => (answer ? this.store.complete(claim, answer) : this.store.release(claim)));
         return body;
       }),
@@ -95,21 +99,26 @@ export class IdempotencyInterceptor implements NestInterceptor {
 }
 
 /** undefined when the request cannot be told from another one with the same key. */
-function requestText(request: AuthenticatedRequest, { body }: Required<IdempotencyOptions>): string | undefined {
-  const { 'content-type': type, 'content-length': length } = request.headers;
-  if (body) {
-    if (type !== undefined && !/^application\/([\w.-]+\+)?json\b/i.test(type)) return undefined;
-    return `${request.method}\n${request.url}\n${canonicalJson(request.body)}`;
-  }
-  if (length === undefined) return undefined;
+function requestText(request: AuthenticatedRequest, { body, requestHeaders }: Required<IdempotencyOptions>): string | undefined {
+  const content = body ? jsonContent(request) : streamContent(request);
+  if (content === undefined) return undefined;
+  const headers = requestHeaders.flatMap((name) => { const value = request.headers[name]; return value === undefined ? [] : [`${name}: ${String(value)}`]; });
+  return [request.method, request.url, ...headers, content].join('\n');
+}
+
+function jsonContent({ headers: { 'content-type': type }, body }: AuthenticatedRequest): string | undefined {
+  return type === undefined || /^application\/([\w.-]+\+)?json\b/i.test(type) ? canonicalJson(body) : undefined;
+}
+
+function streamContent({ headers: { 'content-type': type, 'content-length': length } }: AuthenticatedRequest): string | undefined {
   // A boundary is new with every multipart request.
-  return `${request.method}\n${request.url}\n${type?.split(';')[0]?.trim().toLowerCase() ?? ''}\n${length}`;
+  return length === undefined ? undefined : `${type?.split(';')[0]?.trim().toLowerCase() ?? ''}\n${length}`;
 }
 
 /** undefined for what must not be remembered: our own failures, and streams. */
-function answerOf(body: unknown, reply: FastifyReply): RememberedAnswer | undefined {
+function answerOf(body: unknown, reply: FastifyReply, answerHeaders: readonly string[]): RememberedAnswer | undefined {
   if (reply.statusCode >= 500 || body instanceof StreamableFile || Buffer.isBuffer(body)) return undefined;
-  const headers = Object.fromEntries(REPEATED_HEADERS.flatMap((name) => { const value = reply.getHeader(name); return value === undefined ? [] : [[name, String(value)]]; }));
+  const headers = Object.fromEntries([...REPEATED_HEADERS, ...answerHeaders].flatMap((name) => { const value = reply.getHeader(name); return value === undefined ? [] : [[name, String(value)]]; }));
   return { kind: 'body', status: reply.statusCode, headers, body: body ?? null };
 }
 

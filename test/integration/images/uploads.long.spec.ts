@@ -172,10 +172,24 @@ describe('a resumable upload', () => {
   });
 
   it('is created once for one Idempotency-Key', async () => {
-    const post = (): Promise<Response> => house.fetch('/api/v1/uploads', { method: 'POST', headers: { ...TUS, 'upload-length': '9', 'idempotency-key': 'upload-1', 'content-length': '0' } });
-    const [first, second] = [await post(), await post()];
+    const post = (headers: Record<string, string>): Promise<Response> => house.fetch('/api/v1/uploads', { method: 'POST', headers: { ...TUS, 'idempotency-key': 'upload-1', 'content-length': '0', ...headers } });
+    const wanted = { 'upload-length': '9', 'upload-metadata': metadata({ filename: 'a.dcm' }) };
+    const [first, second] = [await post(wanted), await post(wanted)];
     expect([first.status, second.status, second.headers.get('idempotency-replayed')]).toEqual([201, 201, 'true']);
-    expect(second.headers.get('location')).toBe(first.headers.get('location'));
+    for (const name of ['location', 'tus-resumable', 'upload-offset', 'upload-expires']) expect([name, second.headers.get(name)]).toEqual([name, first.headers.get(name) ?? 'missing']);
+    const others: Record<string, string>[] = [{ ...wanted, 'upload-length': '10' }, { ...wanted, 'upload-metadata': metadata({ filename: 'b.dcm' }) }, { 'upload-defer-length': '1' }];
+    for (const other of others) expect(await codeOf(await post(other))).toEqual([422, 'idempotency-key-reused']);
+  });
+
+  it('says in every answer which version it speaks, whoever asks', async () => {
+    const path = await create(10);
+    const { authorization: auditor } = await house.person('auditor', 'here');
+    const asked = (at: string, init: RequestInit): Promise<[number, string | null]> => house.fetch(at, init).then(({ status, headers }) => [status, headers.get('tus-resumable')]);
+    expect(await asked(path, { method: 'HEAD', headers: { ...TUS, authorization: 'Bearer none' } })).toEqual([401, '1.0.0']);
+    expect(await asked('/api/v1/uploads', { method: 'POST', headers: { ...TUS, 'upload-length': '1', 'authorization': auditor } })).toEqual([403, '1.0.0']);
+    expect(await asked(path, { method: 'PATCH', headers: { ...TUS, 'content-type': 'application/x-unknown' }, body: 'x' })).toEqual([415, '1.0.0']);
+    expect(await asked('/api/v1/uploads/x', { method: 'HEAD', headers: TUS })).toEqual([404, '1.0.0']);
+    expect((await house.fetch('/api/v1/studies')).headers.get('tus-resumable')).toBeNull();
   });
 
   it('works for clients that only know POST', async () => {

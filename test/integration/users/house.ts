@@ -55,6 +55,14 @@ class ProbeController {
     probe.calls += 1;
     return { call: probe.calls };
   }
+
+  @RequirePermission('images:write')
+  @Idempotent({ body: false, requestHeaders: ['x-length'], answerHeaders: ['x-offset'] })
+  @Post('headers')
+  headers(@Res({ passthrough: true }) reply: FastifyReply): void {
+    probe.calls += 1;
+    void reply.headers({ 'X-Offset': String(probe.calls), 'X-Other': 'x' });
+  }
 }
 
 @Module({ controllers: [ProbeController] })

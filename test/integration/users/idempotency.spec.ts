@@ -132,6 +132,15 @@ describe('a request with an Idempotency-Key', () => {
     expect((await post('/probe/upload', key, 'longer')).status).toBe(422);
   });
 
+  it('is told apart by the headers that its route names, and gets the first answer’s', async () => {
+    const key = newKey();
+    const post = (headers: Record<string, string>) => call(token, 'POST', `${house.url}/probe/headers`, undefined, { 'idempotency-key': key, ...headers });
+    const [first, again] = [await post({ 'x-length': '9' }), await post({ 'x-length': '9', 'x-unnamed': '1' })];
+    expect([first, again].map(({ status, headers }) => [status, headers.get('x-offset'), headers.get('x-other'), headers.get('idempotency-replayed')])).toEqual([[201, '1', 'x', null], [201, '1', null, 'true']]);
+    for (const other of [{ 'x-length': '10' }, {}] as Record<string, string>[]) expect(await post(other)).toMatchObject({ status: 422, body: { code: 'idempotency-key-reused' } });
+    expect(probe.calls).toBe(1);
+  });
+
   it('taken up by a process that died is carried out after a minute, by one taker', async () => {
     const key = newKey();
     const store = house.app.get(IdempotencyStore);

@@ -5,6 +5,7 @@ import type { UploadPart } from '../upload.service.js';
 
 /** @see https://tus.io/protocols/resumable-upload 1.0.0 */
 export const TUS_VERSION = '1.0.0';
+export const TUS_PATH = 'api/v1/uploads';
 export const TUS_EXTENSIONS = 'creation,creation-with-upload,creation-defer-length,expiration,checksum,termination';
 /** What a piece of an upload is sent as. */
 export const OFFSET_STREAM = 'application/offset+octet-stream';

@@ -10,11 +10,10 @@ import { Operation } from '../../../platform/http/openapi.js';
 import { waitingFor } from '../client-patience.js';
 import { readOff } from '../image-upload.js';
 import { ResumableUploads, type Piece } from './resumable-uploads.service.js';
-import { byteCount, CHECKSUM_ALGORITHMS, OFFSET_STREAM, parseChecksum, TUS_EXTENSIONS, TUS_VERSION } from './tus-headers.js';
+import { byteCount, CHECKSUM_ALGORITHMS, OFFSET_STREAM, parseChecksum, TUS_EXTENSIONS, TUS_PATH, TUS_VERSION } from './tus-headers.js';
 import { uploadExample, uploadJson, uploadSchema, type UploadJson } from './uploads-json.js';
 import type { Upload } from './uploads.store.js';
 
-const PATH = 'api/v1/uploads';
 const uploadId = z.uuid().meta({ description: 'Of the `Location` that the creation answered' });
 
 const text = (name: string, description: string, required = false): MethodDecorator => ApiHeader({ name, description, required, schema: { type: 'string' } });
@@ -29,7 +28,7 @@ const PIECE_PROBLEMS = [
 
 /** @see https://tus.io/protocols/resumable-upload 1.0.0, and docs/decisions/0015-resumable-uploads.md */
 @ApiTags('images')
-@Controller(PATH)
+@Controller(TUS_PATH)
 export class UploadsController {
   constructor(
     private readonly uploads: ResumableUploads,
@@ -44,12 +43,12 @@ export class UploadsController {
   })
   capabilities(@Res({ passthrough: true }) reply: FastifyReply): void {
     void reply.headers({
-      'Tus-Resumable': TUS_VERSION, 'Tus-Version': TUS_VERSION, 'Tus-Max-Size': String(this.config.MAX_UPLOAD_BYTES), 'Tus-Extension': TUS_EXTENSIONS, 'Tus-Checksum-Algorithm': CHECKSUM_ALGORITHMS.join(','),
+      'Tus-Version': TUS_VERSION, 'Tus-Max-Size': String(this.config.MAX_UPLOAD_BYTES), 'Tus-Extension': TUS_EXTENSIONS, 'Tus-Checksum-Algorithm': CHECKSUM_ALGORITHMS.join(','),
     });
   }
 
   @Post()
-  @Idempotent({ body: false })
+  @Idempotent({ body: false, requestHeaders: ['upload-length', 'upload-defer-length', 'upload-metadata', 'upload-checksum'], answerHeaders: ['upload-offset', 'upload-expires'] })
   @RequirePermission('images:write')
   @SpeaksTus
   @text('Upload-Length', 'Bytes in all')
@@ -68,7 +67,7 @@ export class UploadsController {
     await readingOff(request, async () => {
       const begins = carriesBytes(request);
       const upload = await this.uploads.create(principal, announcedLength(request), header(request, 'upload-metadata'));
-      void reply.header('Location', `/${PATH}/${upload.id}`);
+      void reply.header('Location', `/${TUS_PATH}/${upload.id}`);
       describe(begins ? await this.uploads.append(principal.institutionId, upload.id, { ...pieceOf(request), offsetBytes: 0 }) : upload, reply);
     });
   }
@@ -163,7 +162,6 @@ export class UploadsController {
 
 /** @throws AppError `precondition-failed` when the client speaks another version */
 function speakTus(request: FastifyRequest, reply: FastifyReply): void {
-  void reply.header('Tus-Resumable', TUS_VERSION);
   if (header(request, 'tus-resumable') === TUS_VERSION) return;
   void reply.header('Tus-Version', TUS_VERSION);
   readOff(request);
