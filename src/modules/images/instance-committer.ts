@@ -175,19 +175,18 @@ export class InstanceCommitter {
     const blobKeys = candidates.map(keyOf);
     await this.tombstones.reserve(blobKeys);
     const renewal = setInterval(() => { this.tombstones.extend(blobKeys).catch(() => undefined); }, RENEWAL_MS);
+    // To their ends, all of them: what is still being written when its tombstone goes would stay for ever.
+    const commits = await Promise.allSettled(candidates.map(({ draft, record }) => draft.commit(record.blobKey, record.key)));
+    clearInterval(renewal);
     const durable: Candidate[] = [];
+    for (const [index, one] of candidates.entries()) {
+      const commit = commits[index];
+      if (commit?.status === 'rejected') outcomes.set(one, outcomeOf(commit.reason, one.identity));
+      else durable.push(one);
+    }
     try {
-      // To their ends, all of them: what is still being written when its tombstone goes would stay for ever.
-      const commits = await Promise.allSettled(candidates.map(({ draft, record }) => draft.commit(record.blobKey, record.key)));
-      for (const [index, one] of candidates.entries()) {
-        const commit = commits[index];
-        if (commit?.status === 'rejected') outcomes.set(one, outcomeOf(commit.reason, one.identity));
-        else durable.push(one);
-      }
-      clearInterval(renewal);
       return await work(durable);
     } finally {
-      clearInterval(renewal);
       // Whether a failed commit reached the database is not known; the tombstone is, so the sweep decides, not we.
       const unclaimed = candidates.filter((one) => outcomes.get(one)?.status !== 'stored').map(keyOf);
       if (unclaimed.length > 0) await this.tombstones.release(unclaimed).catch(() => undefined);

@@ -54,19 +54,9 @@ export const nativeCodec: Codec = {
     const coding = pixelCodingOf(transferSyntaxUid);
     if (coding === undefined || coding === 'native') throw new AppError('unsupported-transfer-syntax');
     await initialized();
-    const { rows, columns, samplesPerPixel, bitsAllocated, bitsStored, signed, photometric } = description;
+    const { rows, columns, samplesPerPixel, bitsAllocated } = description;
     try {
-      const context = new Context({
-        width: columns,
-        height: rows,
-        bitsAllocated,
-        bitsStored,
-        samplesPerPixel,
-        pixelRepresentation: signed ? 1 : 0,
-        planarConfiguration: 0,
-        photometricInterpretation: photometric,
-        encodedBuffer: frame,
-      });
+      const context = contextOf(description, { encodedBuffer: frame });
       const decoded = NativeCodecs[DECODERS[coding]](context, { convertColorspaceToRgb: false });
       const data = decoded.getDecodedBuffer();
       if (data === undefined) throw new Error('no pixels');
@@ -83,22 +73,13 @@ export const nativeCodec: Codec = {
 
 /** The `Encoder` port over the same codecs. */
 export const nativeEncoder: Encoder = {
-  async encode(samples, transferSyntaxUid, { rows, columns, samplesPerPixel, bitsAllocated, bitsStored, signed, photometric }): Promise<Uint8Array> {
+  async encode(samples, transferSyntaxUid, description): Promise<Uint8Array> {
+    const { bitsAllocated } = description;
     const encoder = Object.hasOwn(ENCODERS, transferSyntaxUid) ? ENCODERS[transferSyntaxUid] : undefined;
     if (encoder === undefined || bitsAllocated > encoder.maxBits) throw new AppError('unsupported-transfer-syntax');
     await initialized();
     try {
-      const context = new Context({
-        width: columns,
-        height: rows,
-        bitsAllocated,
-        bitsStored,
-        samplesPerPixel,
-        pixelRepresentation: signed ? 1 : 0,
-        planarConfiguration: 0,
-        photometricInterpretation: photometric,
-        decodedBuffer: samples,
-      });
+      const context = contextOf(description, { decodedBuffer: samples });
       const encoded = NativeCodecs[encoder.encode](context, { lossy: false }).getEncodedBuffer();
       if (encoded === undefined) throw new Error('no codestream');
       if (samples.length >= LARGE_FRAME_BYTES) discard();
@@ -110,6 +91,23 @@ export const nativeEncoder: Encoder = {
     }
   },
 };
+
+/** What the codecs are told of a frame, and its bytes on the side that is given. */
+function contextOf(
+  { rows, columns, samplesPerPixel, bitsAllocated, bitsStored, signed, photometric }: Parameters<Encoder['encode']>[2], buffer: { encodedBuffer: Uint8Array } | { decodedBuffer: Uint8Array },
+): InstanceType<typeof Context> {
+  return new Context({
+    width: columns,
+    height: rows,
+    bitsAllocated,
+    bitsStored,
+    samplesPerPixel,
+    pixelRepresentation: signed ? 1 : 0,
+    planarConfiguration: 0,
+    photometricInterpretation: photometric,
+    ...buffer,
+  });
+}
 
 function isTrap(error: unknown): boolean {
   return error instanceof Error && (error.name === 'RuntimeError' || error.name === 'RangeError');
