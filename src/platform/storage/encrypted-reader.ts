@@ -4,12 +4,12 @@ import { blobContext, CHUNK_BYTES, chunkCount, corrupt, decodeHeader, decryptChu
 import type { BlobReader } from './blob.js';
 import type { ByteRange, ObjectReader } from './object-store.js';
 
-/** Ciphertext of a stream is read in stretches of 16 chunks, about a mebibyte. */
-const CHUNKS_AT_ONCE = 16;
-/** Comes along with the header: for most images the whole. */
-const READ_AHEAD_BYTES = HEADER_BYTES + 12 * STORED_CHUNK_BYTES;
+/** Ciphertext of a stream is read in stretches of 15 chunks: with the header just below a mebibyte, which S3 gives in its first answer. */
+const CHUNKS_AT_ONCE = 15;
+/** The first stretch comes along with the header: for most images the whole. */
+const READ_AHEAD_BYTES = HEADER_BYTES + CHUNKS_AT_ONCE * STORED_CHUNK_BYTES;
 /** Ciphertext is dropped as soon as it is decrypted. */
-const CIPHERTEXT = new BufferPool(CHUNKS_AT_ONCE * STORED_CHUNK_BYTES, 8);
+const CIPHERTEXT = new BufferPool(READ_AHEAD_BYTES, 8);
 /** Below this a buffer of its own costs less than the room that a pooled one holds. */
 const LEAST_POOLED_BYTES = 128 * 1024;
 
