@@ -10,6 +10,9 @@ const flag = z.enum(['true', 'false', '1', '0']).transform((text) => text === 't
 const port = z.coerce.number().int().min(0).max(65535);
 const count = z.coerce.number({ error: 'must be a whole number' }).int('must be a whole number').min(1, 'must be at least 1');
 
+/** Requests a minute; 0 = without limit. */
+const rate = z.coerce.number({ error: 'must be a whole number' }).int('must be a whole number').min(0).max(100_000_000);
+
 /** "4 GiB", "500MB" or plain bytes. */
 const bytes = z.string().transform((text, context) => {
   const match = /^(\d+(?:\.\d+)?)\s*(|B|KB|MB|GB|TB|KiB|MiB|GiB|TiB)$/.exec(text.trim());
@@ -34,6 +37,7 @@ const environment = z.object({
   WORKER_CONCURRENCY: count.max(64).default(1),
   DATA_DIR: z.string().default('./data'),
   DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//, 'must start with postgresql://').optional(),
+  DATABASE_MIGRATION_URL: z.string().regex(/^postgres(ql)?:\/\//, 'must start with postgresql://').optional(),
   DATABASE_POOL_SIZE: count.max(500).default(10),
   DATABASE_CA_FILE: z.string().optional(),
   QUEUE_BACKEND: z.enum(['postgres', 'redis']).default('postgres'),
@@ -64,6 +68,19 @@ const environment = z.object({
   DIMSE_AE_TITLE: z.string().regex(/^[!-[\]-~](?:[ -[\]-~]{0,14}[!-[\]-~])?$/, 'must be an AE title of at most 16 characters').default('HEALTHVISION'),
   DOCS_PUBLIC: flag.default(true),
   CORS_ORIGINS: list.optional(),
+  TLS_CERT_FILE: z.string().optional(),
+  TLS_KEY_FILE: z.string().optional(),
+  TLS_CLIENT_CA_FILE: z.string().optional(),
+  SMTP_URL: z.string().regex(/^smtps?:\/\//, 'must start with smtp:// or smtps://').optional(),
+  MAIL_FROM: z.string().default('HealthVision <healthvision@localhost>'),
+  OIDC_ISSUERS: z.string().optional(),
+  AUDIT_FAILURE: z.enum(['refuse', 'queue']).default('refuse'),
+  RATE_LIMIT_PRINCIPAL: rate.default(60_000),
+  RATE_LIMIT_ADDRESS: rate.default(120_000),
+  RATE_LIMIT_ANONYMOUS: rate.default(1_200),
+  RATE_LIMIT_SIGN_IN: rate.default(120),
+  REQUEST_TIMEOUT_SECONDS: z.coerce.number().min(1).max(3600).default(60),
+  ALLOWED_PRIVATE_HOSTS: list.optional(),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 });
 
@@ -113,11 +130,14 @@ export function parseConfig(variables: NodeJS.ProcessEnv = process.env): Config 
 
 function contradictions(values: z.output<typeof environment>): string[] {
   const lines: string[] = [];
-  for (const name of ['DATABASE_URL', 'REDIS_URL'] as const) if (values[name] !== undefined && !values[name].includes('@/') && !URL.canParse(values[name])) lines.push(`${name}: is not a URL`);
-  for (const name of ['DATABASE_CA_FILE', 'REDIS_CA_FILE', 'S3_CA_FILE'] as const) if (values[name] !== undefined && !existsSync(values[name])) lines.push(`${name}: there is no such file`);
+  for (const name of ['DATABASE_URL', 'DATABASE_MIGRATION_URL', 'REDIS_URL'] as const) if (values[name] !== undefined && !values[name].includes('@/') && !URL.canParse(values[name])) lines.push(`${name}: is not a URL`);
+  for (const name of ['DATABASE_CA_FILE', 'REDIS_CA_FILE', 'S3_CA_FILE', 'TLS_CERT_FILE', 'TLS_KEY_FILE', 'TLS_CLIENT_CA_FILE'] as const) if (values[name] !== undefined && !existsSync(values[name])) lines.push(`${name}: there is no such file`);
   if (values.QUEUE_BACKEND === 'redis' && !values.REDIS_URL) lines.push('REDIS_URL: is required when QUEUE_BACKEND=redis');
   if (values.BLOB_STORE === 's3' && !values.S3_BUCKET) lines.push('S3_BUCKET: is required when BLOB_STORE=s3');
   if ((values.S3_ACCESS_KEY_ID === undefined) !== (values.S3_SECRET_ACCESS_KEY === undefined)) lines.push('S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY: give both or neither');
+  if ((values.TLS_CERT_FILE === undefined) !== (values.TLS_KEY_FILE === undefined)) lines.push('TLS_CERT_FILE, TLS_KEY_FILE: give both or neither');
+  if (values.TLS_CLIENT_CA_FILE !== undefined && values.TLS_CERT_FILE === undefined) lines.push('TLS_CLIENT_CA_FILE: needs TLS_CERT_FILE and TLS_KEY_FILE');
+  if (values.DATABASE_MIGRATION_URL !== undefined && values.DATABASE_URL === undefined) lines.push('DATABASE_MIGRATION_URL: needs DATABASE_URL');
   if (values.NODE_ENV === 'production' && !values.MASTER_KEY) lines.push('MASTER_KEY: is required when NODE_ENV=production (openssl rand -base64 32)');
   return lines;
 }

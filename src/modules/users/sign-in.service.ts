@@ -38,7 +38,7 @@ export class SignInService {
   private async check(email: string, password: string): Promise<{ user: User | null; outcome: 'success' | 'refused' | 'locked' | 'disabled' }> {
     // PostgreSQL's text cannot hold a null character, so no account has one.
     const account = email.includes('\0') ? undefined : await this.users.findAccount(email);
-    const matches = await verifyPassword(account?.passwordHash, password);
+    const matches = await verifyPassword(account?.passwordHash ?? undefined, password);
     if (!account) return { user: null, outcome: 'refused' };
     if (account.lockedUntil !== null && account.lockedUntil.getTime() > Date.now()) return { user: null, outcome: 'locked' };
     if (!matches) {

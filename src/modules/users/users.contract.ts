@@ -1,6 +1,7 @@
 /** Every permission that a route can ask for. */
 export const PERMISSIONS = [
-  'institutions:read', 'institutions:write', 'users:read', 'users:write', 'api-keys:read', 'api-keys:write',
+  'institutions:read', 'institutions:write', 'institutions:create', 'users:read', 'users:write', 'api-keys:read', 'api-keys:write', 'oauth-clients:read', 'oauth-clients:write',
+  'patients:read', 'patients:export', 'patients:erase', 'break-glass:use',
   'images:read', 'images:write', 'images:delete', 'images:hold', 'images:export', 'dimse-callers:read', 'dimse-callers:write',
   'analyses:read', 'analyses:create', 'analyses:cancel', 'models:read', 'models:write',
   'results:read', 'results:review', 'notifications:read', 'audit:read', 'jobs:read', 'jobs:write',
@@ -11,14 +12,16 @@ export type Permission = (typeof PERMISSIONS)[number];
 export const ROLES = ['platform-admin', 'admin', 'radiologist', 'technician', 'auditor', 'service'] as const;
 export type Role = (typeof ROLES)[number];
 
-const clinical = ['images:read', 'analyses:read', 'models:read', 'results:read', 'notifications:read'] as const;
+/** What concerns the whole installation. */
+const PLATFORM: ReadonlySet<Permission> = new Set<Permission>(['institutions:create']);
+const clinical = ['patients:read', 'images:read', 'analyses:read', 'models:read', 'results:read', 'notifications:read'] as const;
 
 /** What each role may do. A key carries a subset of its owner's. */
 export const ROLE_PERMISSIONS: Readonly<Record<Role, readonly Permission[]>> = {
   'platform-admin': PERMISSIONS,
-  'admin': PERMISSIONS,
-  'radiologist': [...clinical, 'images:write', 'analyses:create', 'analyses:cancel', 'results:review', 'api-keys:read', 'api-keys:write'],
-  'technician': [...clinical, 'images:write', 'analyses:create', 'analyses:cancel'],
+  'admin': PERMISSIONS.filter((permission) => !PLATFORM.has(permission)),
+  'radiologist': [...clinical, 'images:write', 'analyses:create', 'analyses:cancel', 'results:review', 'api-keys:read', 'api-keys:write', 'break-glass:use'],
+  'technician': [...clinical, 'images:write', 'analyses:create', 'analyses:cancel', 'break-glass:use'],
   'auditor': ['audit:read', 'users:read', 'institutions:read', 'jobs:read'],
   'service': [...clinical, 'images:write', 'images:export', 'analyses:create', 'analyses:cancel'],
 };

@@ -22,7 +22,8 @@ export type UserState = 'active' | 'disabled';
 
 /** A user with what the password check needs; never leaves the sign-in. */
 export interface Account extends User {
-  passwordHash: string;
+  /** null until an invitation was accepted, and for people of an external issuer. */
+  passwordHash: string | null;
   lockedUntil: Date | null;
 }
 

@@ -4,14 +4,19 @@ import { AppError } from '../../kernel/errors.js';
 
 /** Who makes a request. Set by the authentication guard of the `users` module. */
 export interface Principal {
-  /** Of the user, or of the API key. */
+  /** Of the user, the API key or the OAuth client. */
   id: string;
-  kind: 'user' | 'api-key';
-  /** The person, or the key's owner. */
+  kind: 'user' | 'api-key' | 'client';
+  /** The person, or the key's owner; a client's own id. */
   userId: string;
+  /** Where the request works: the principal's own, unless a platform administrator has entered another. */
   institutionId: string;
   role: string;
   permissions: ReadonlySet<string>;
+  /** The sign-in that the request belongs to. */
+  sessionId?: string;
+  /** Set when a platform administrator works in an institution that is not theirs: their own one, and why. */
+  crossing?: { fromInstitutionId: string; reason: string };
 }
 
 export type AuthenticatedRequest = FastifyRequest & { principal?: Principal };
