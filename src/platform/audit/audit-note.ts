@@ -1,0 +1,33 @@
+import type { FastifyRequest } from 'fastify';
+
+/** What the audit event of a request says beside what every request tells by itself. Never PHI: ids only. */
+export interface AuditNote {
+  /** Ids of ours, of patients whose data were shown or changed. */
+  patientIds?: readonly string[];
+  studyInstanceUids?: readonly string[];
+  /** What the request was about, where it is neither: an id. */
+  object?: string;
+  purpose?: string;
+  /** In the caller's words, where a reason had to be given. */
+  reason?: string;
+  details?: Readonly<Record<string, string | number | boolean | null>>;
+  /** Who it turned out to be, where the request came without authentication: a sign-in. */
+  actor?: { kind: 'user' | 'client'; id: string; role: string; institutionId: string };
+}
+
+const NOTES = new WeakMap<FastifyRequest, AuditNote>();
+
+/** Adds to the audit event of a request, which is written before the answer leaves. Lists grow, the rest is replaced. */
+export function noteForAudit(request: FastifyRequest, note: AuditNote): void {
+  const known = NOTES.get(request) ?? {};
+  NOTES.set(request, {
+    ...known, ...note,
+    patientIds: [...(known.patientIds ?? []), ...(note.patientIds ?? [])],
+    studyInstanceUids: [...(known.studyInstanceUids ?? []), ...(note.studyInstanceUids ?? [])],
+    details: { ...known.details, ...note.details },
+  });
+}
+
+export function auditNoteOf(request: FastifyRequest): AuditNote {
+  return NOTES.get(request) ?? {};
+}
