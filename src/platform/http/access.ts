@@ -1,4 +1,5 @@
-import { createParamDecorator, SetMetadata, type ExecutionContext } from '@nestjs/common';
+import { applyDecorators, createParamDecorator, SetMetadata, type ExecutionContext } from '@nestjs/common';
+import { ApiExtension } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppError } from '../../kernel/errors.js';
 
@@ -25,15 +26,20 @@ export const PUBLIC_KEY = 'healthvision:public';
 export const PERMISSION_KEY = 'healthvision:permission';
 
 /** The route answers without authentication: only what API.md lists under "Unauthenticated". */
-export const Public = (): ClassDecorator & MethodDecorator => SetMetadata(PUBLIC_KEY, true);
+export const Public = (): ClassDecorator & MethodDecorator => declared(PUBLIC_KEY, true, 'public');
 
 /** The permission that a route asks for. A route with neither this nor `Public` or `Authenticated` refuses everybody. */
-export const RequirePermission = (permission: string): ClassDecorator & MethodDecorator => SetMetadata(PERMISSION_KEY, permission);
+export const RequirePermission = (permission: string): ClassDecorator & MethodDecorator => declared(PERMISSION_KEY, permission, permission);
 
 export const AUTHENTICATED_KEY = 'healthvision:authenticated';
 
 /** Any signed-in principal may call the route, whatever its permissions: only what concerns the caller alone. */
-export const Authenticated = (): ClassDecorator & MethodDecorator => SetMetadata(AUTHENTICATED_KEY, true);
+export const Authenticated = (): ClassDecorator & MethodDecorator => declared(AUTHENTICATED_KEY, true, 'authenticated');
+
+/** For the guard, and as `x-access` for readers of the API document: a permission, `authenticated` or `public`. */
+function declared(key: string, value: string | true, access: string): ClassDecorator & MethodDecorator {
+  return applyDecorators(SetMetadata(key, value), ApiExtension('x-access', access));
+}
 
 export const CurrentPrincipal = createParamDecorator((_: unknown, context: ExecutionContext): Principal => {
   const { principal } = context.switchToHttp().getRequest<AuthenticatedRequest>();
