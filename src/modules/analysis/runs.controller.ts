@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { AppError } from '../../kernel/errors.js';
 import { CurrentPrincipal, RequirePermission, type Principal } from '../../platform/http/access.js';
 import { Idempotent } from '../../platform/http/idempotency.interceptor.js';
-import { Operation } from '../../platform/http/openapi.js';
+import { Operation, serverSentEvent } from '../../platform/http/openapi.js';
 import { pageOf, type Page } from '../../platform/http/page.js';
 import { etagOf, isNotModified } from '../../platform/http/representation.js';
 import { RunExistsGuard } from './run-exists.guard.js';
@@ -77,7 +77,7 @@ export class RunsController {
   @Operation({
     id: 'watchAnalysis', summary: 'Follow a run',
     description: 'Server-sent events named `progress`, whose data are the run as `GET` gives it: at once, at every change, and last in its final state, with which the stream ends. A comment comes every 15 seconds.',
-    answers: { 200: { description: 'The stream', mediaType: 'text/event-stream', schema: z.string(), example: `event: progress\ndata: ${JSON.stringify(analysisExample)}\n\n` } },
+    answers: { 200: { description: 'The stream', mediaType: 'text/event-stream', schema: serverSentEvent, example: { event: 'progress', data: JSON.stringify(analysisExample) } } },
     problems: ['analysis-not-found'],
   })
   watch(@Param('id', { schema: id }) runId: string, @CurrentPrincipal() { institutionId }: Principal): Observable<MessageEvent> {

@@ -53,6 +53,11 @@ export function Operation(description: OperationDescription): MethodDecorator {
   );
 }
 
+/** What a client of an event stream gets piece by piece. @see HTML, 9.2 Server-sent events */
+export const serverSentEvent = z
+  .object({ event: z.string().optional(), id: z.string().optional(), retry: z.number().optional(), data: z.string().optional().meta({ contentMediaType: 'application/json' }) })
+  .meta({ id: 'ServerSentEvent' });
+
 type Content = Record<string, { schema: object; example?: unknown; examples?: Record<string, { value: unknown }> }>;
 interface Response { status: number; description: string; content?: Content; headers?: Record<string, { description: string; schema: { type: 'string' } }> }
 
