@@ -3,7 +3,7 @@ import { ApiBody, ApiConsumes, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { DicomJson } from '../../imaging/dicom/dicom-json.js';
-import { AppError } from '../../kernel/errors.js';
+import { AppError, type ErrorCode } from '../../kernel/errors.js';
 import { CONFIG, type Config } from '../../platform/config.js';
 import { CurrentPrincipal, RequirePermission, type Principal } from '../../platform/http/access.js';
 import { Operation, type OperationDescription } from '../../platform/http/openapi.js';
@@ -25,7 +25,7 @@ const body = {
   schema: { type: 'string' as const, format: 'binary' },
 };
 
-const operation = (id: string, summary: string): OperationDescription => ({
+const operation = (id: string, summary: string, ...more: readonly ErrorCode[]): OperationDescription => ({
   id,
   summary,
   description: 'STOW-RS, PS3.18 §10.5. Parts are stored as they arrive; the answer lists what became of each. A body has at most 100,000 parts; DICOM JSON comes as at most 10,000 data sets in 8 MiB, with 1,000 parts of bulk data.',
@@ -34,7 +34,7 @@ const operation = (id: string, summary: string): OperationDescription => ({
     202: { description: 'Some instances are stored; Failed SOP Sequence says why the others are not', mediaType: 'application/dicom+json', schema: dicomJson, example: { ...referenced, ...failed } },
     409: { description: 'No instance is stored', mediaType: 'application/dicom+json', schema: dicomJson, example: failed },
   },
-  problems: ['malformed-multipart', 'payload-too-large', 'unsupported-media-type', 'storage-full', 'storage-unavailable'],
+  problems: ['malformed-multipart', 'payload-too-large', 'unsupported-media-type', 'storage-full', 'storage-unavailable', ...more],
 });
 
 @ApiTags('dicomweb')
@@ -58,7 +58,7 @@ export class StowController {
   @RequirePermission('images:write')
   @ApiConsumes('multipart/related', 'application/dicom')
   @ApiBody(body)
-  @Operation(operation('storeInstancesOfStudy', 'Store instances of one study'))
+  @Operation(operation('storeInstancesOfStudy', 'Store instances of one study', 'not-found'))
   storeInStudy(
     @Param('study', { schema: uidParameter }) studyInstanceUid: string, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @CurrentPrincipal() principal: Principal,
   ): Promise<DicomJson> {
