@@ -1,5 +1,5 @@
 import { Module } from '@nestjs/common';
-import { APP_GUARD } from '@nestjs/core';
+import { APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
 import { CryptoModule } from '../../platform/crypto/crypto.module.js';
 import { Authenticator } from '../../platform/http/access.js';
 import { IdempotencyModule } from '../../platform/http/idempotency.module.js';
@@ -10,6 +10,7 @@ import { ApiKeysController } from './api-keys.controller.js';
 import { ApiKeysStore } from './api-keys.store.js';
 import { DiscoveryController } from './discovery.controller.js';
 import { InstitutionsController } from './institutions.controller.js';
+import { LiveAccessInterceptor } from './live-access.interceptor.js';
 import { OAuthController } from './oauth.controller.js';
 import { PrincipalsService } from './principals.service.js';
 import { RefreshTokensStore } from './refresh-tokens.store.js';
@@ -30,6 +31,7 @@ import { UsersService } from './users.service.js';
     PrincipalsService, SignInService, TokenService, UsersService,
     AccessGuard,
     { provide: APP_GUARD, useExisting: AccessGuard },
+    { provide: APP_INTERCEPTOR, useClass: LiveAccessInterceptor },
     { provide: Authenticator, useExisting: AccessGuard },
   ],
   exports: [Authenticator],
