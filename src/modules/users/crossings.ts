@@ -36,6 +36,7 @@ export class Crossings {
 
   private async cross(institutionId: string, request: AuthenticatedRequest, principal: Principal): Promise<Principal> {
     if (institutionId === principal.institutionId) return principal;
+    if (z.uuid().safeParse(institutionId).success) noteForAudit(request, { details: { towardsInstitutionId: institutionId } });
     if (principal.role !== 'platform-admin' || principal.kind !== 'user') throw new AppError('forbidden', { detail: 'Only a platform administrator, in person, enters another institution.' });
     const reason = reasonOf(request.headers['x-access-reason']);
     if (!z.uuid().safeParse(institutionId).success || (await this.institutions.of(institutionId)) === undefined) throw new AppError('institution-not-found');

@@ -26,12 +26,18 @@ export class OAuthError extends Error {
     readonly code: OAuthErrorCode,
     /** Printable ASCII without `"` and `\`. */
     readonly description: string,
+    /** Where HTTP has a status that OAuth has no word for. */
+    private readonly options: { status?: number; retryAfterSeconds?: number | undefined } = {},
   ) {
     super(description);
   }
 
   get status(): number {
-    return STATUS[this.code];
+    return this.options.status ?? STATUS[this.code];
+  }
+
+  get retryAfterSeconds(): number | undefined {
+    return this.options.retryAfterSeconds ?? (this.status === 503 ? 2 : undefined);
   }
 }
 
@@ -52,7 +58,7 @@ function answerOAuthError(thrown: unknown, request: FastifyRequest, reply: Fasti
   const error = thrown instanceof OAuthError ? thrown : fromProblem(asAppError(thrown));
   if (error.status >= 500) logger.error({ err: thrown, requestId: request.id, code: error.code }, 'request failed');
   if (error.status === 401) void reply.header('WWW-Authenticate', 'Basic realm="healthvision"');
-  if (error.status === 503) void reply.header('Retry-After', '2');
+  if (error.retryAfterSeconds !== undefined) void reply.header('Retry-After', String(error.retryAfterSeconds));
   void reply.status(error.status).headers(NOT_STORED).type('application/json; charset=utf-8').send(JSON.stringify({ error: error.code, error_description: error.description }));
 }
 
@@ -60,6 +66,7 @@ function answerOAuthError(thrown: unknown, request: FastifyRequest, reply: Fasti
 export const NOT_STORED = { 'Cache-Control': 'no-store', 'Pragma': 'no-cache' };
 
 function fromProblem(problem: AppError): OAuthError {
+  if (problem.status === 429) return new OAuthError('temporarily_unavailable', 'Too many requests; try again later.', { status: 429, retryAfterSeconds: problem.retryAfterSeconds });
   if (problem.status === 503) return new OAuthError('temporarily_unavailable', 'The server cannot answer now; try again soon.');
   if (problem.status >= 500) return new OAuthError('server_error', 'An unexpected error occurred.');
   const fields = (problem.errors ?? []).map(({ pointer }) => pointer.slice(1)).filter((name) => /^[a-z_]{1,40}$/.test(name));

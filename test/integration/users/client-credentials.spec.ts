@@ -165,8 +165,8 @@ describe('private_key_jwt', () => {
   });
 
   const seconds = (): number => Math.floor(Date.now() / 1000);
-  const claims = (more: JWTPayload = {}): JWTPayload => ({ iss: made.id, sub: made.id, aud: `${house.url}/oauth2/token`, jti: randomUUID(), iat: seconds(), exp: seconds() + 120, ...more });
-  const assertion = (more: JWTPayload = {}, header: object = {}, key: CryptoKey = privateKey) => new SignJWT(JSON.parse(JSON.stringify(claims(more))) as JWTPayload).setProtectedHeader({ alg: 'ES256', kid: 'one', ...header }).sign(key);
+  const claims = (more: object = {}): JWTPayload => ({ iss: made.id, sub: made.id, aud: `${house.url}/oauth2/token`, jti: randomUUID(), iat: seconds(), exp: seconds() + 120, ...more });
+  const assertion = (more: object = {}, header: object = {}, key: CryptoKey = privateKey) => new SignJWT(JSON.parse(JSON.stringify(claims(more))) as JWTPayload).setProtectedHeader({ alg: 'ES256', kid: 'one', ...header }).sign(key);
   const present = async (text: string | Promise<string>, form: Record<string, string> = {}, url = house.url) => ask({ client_assertion: await text, client_assertion_type: TYPE, ...form }, {}, url);
 
   it('signs a system in, with the token endpoint or the issuer as audience', async () => {

@@ -26,7 +26,7 @@ afterAll(async () => {
   await house.close();
 });
 
-const headers = (id: string = ELSEWHERE, reason: string | undefined = REASON): Record<string, string> => ({ 'x-institution-id': id, ...(reason !== undefined && { 'x-access-reason': reason }) });
+const headers = (id: string = ELSEWHERE, reason: string = REASON): Record<string, string> => ({ 'x-institution-id': id, 'x-access-reason': reason });
 const users = (credential: string, more: Record<string, string>) => call<{ items: { email: string }[]; code?: string }>(credential, 'GET', `${house.url}/api/v1/users`, undefined, more);
 const count = async (name: 'crossings' | 'accessRefusals', labels: Record<string, string>): Promise<number> => {
   const { values } = await house.app.get(Metrics)[name].get();

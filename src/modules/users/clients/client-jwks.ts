@@ -9,7 +9,8 @@ const CURVES = new Set(['P-256', 'P-384']);
 /** What a client signs its assertions with; our own alphabet, so that nothing symmetric and no `none` slips in. @see RFC 7523 §3 */
 export const ASSERTION_ALGORITHMS = ['ES256', 'ES384', 'RS256', 'RS384', 'PS256', 'EdDSA'];
 
-const text = z.string().min(1).max(4_096);
+/** PostgreSQL's JSON holds no null character, and a key has nothing to say beyond ASCII. */
+const text = z.string().max(4_096).regex(/^[\x20-\x7e]+$/, 'must be printable ASCII');
 const secret = z.never({ error: 'belongs to a private key: send the public one' }).optional();
 
 /** Members that say nothing about a public key are left away, as RFC 7517 §4 wants. */

@@ -13,7 +13,7 @@ const settings = {
 };
 const draft = { ...settings, addresses: settings.addresses.default([]) };
 
-const jwksUri = z.url({ protocol: /^https$/, hostname: z.regexes.domain }).max(2_000).meta({ example: 'https://archive.hospital.example/jwks.json', description: 'Where the client publishes its public keys; read again when it signs with a new one' });
+const jwksUri = z.url({ protocol: /^https$/, hostname: z.regexes.domain }).max(2_000).regex(/^[\x21-\x7e]+$/, 'must be printable ASCII').meta({ example: 'https://archive.hospital.example/jwks.json', description: 'Where the client publishes its public keys; read again when it signs with a new one' });
 /** As `openssl x509 -fingerprint -sha256` writes it, or plain. */
 const certificateSha256 = z.string().transform((text) => text.replaceAll(':', '').toLowerCase()).pipe(z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 fingerprint in hexadecimal'))
   .meta({ example: 'a3:5b:…', description: 'SHA-256 fingerprint of the client certificate, hexadecimal, with or without colons' });
