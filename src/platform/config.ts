@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { oidcIssuers } from './oidc-issuers.js';
 
 const QUEUE_NAME = /^[a-z][a-z-]*$/;
 
@@ -73,7 +74,7 @@ const environment = z.object({
   TLS_CLIENT_CA_FILE: z.string().optional(),
   SMTP_URL: z.string().regex(/^smtps?:\/\//, 'must start with smtp:// or smtps://').optional(),
   MAIL_FROM: z.string().default('HealthVision <healthvision@localhost>'),
-  OIDC_ISSUERS: z.string().optional(),
+  OIDC_ISSUERS: oidcIssuers.optional(),
   AUDIT_FAILURE: z.enum(['refuse', 'queue']).default('refuse'),
   RATE_LIMIT_PRINCIPAL: rate.default(60_000),
   RATE_LIMIT_ADDRESS: rate.default(120_000),
@@ -137,6 +138,7 @@ function contradictions(values: z.output<typeof environment>): string[] {
   if ((values.S3_ACCESS_KEY_ID === undefined) !== (values.S3_SECRET_ACCESS_KEY === undefined)) lines.push('S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY: give both or neither');
   if ((values.TLS_CERT_FILE === undefined) !== (values.TLS_KEY_FILE === undefined)) lines.push('TLS_CERT_FILE, TLS_KEY_FILE: give both or neither');
   if (values.TLS_CLIENT_CA_FILE !== undefined && values.TLS_CERT_FILE === undefined) lines.push('TLS_CLIENT_CA_FILE: needs TLS_CERT_FILE and TLS_KEY_FILE');
+  if (values.OIDC_ISSUERS?.some(({ issuer }) => issuer.replace(/\/+$/, '') === values.PUBLIC_URL?.replace(/\/+$/, ''))) lines.push('OIDC_ISSUERS: names this installation itself (PUBLIC_URL)');
   if (values.DATABASE_MIGRATION_URL !== undefined && values.DATABASE_URL === undefined) lines.push('DATABASE_MIGRATION_URL: needs DATABASE_URL');
   if (values.NODE_ENV === 'production' && !values.MASTER_KEY) lines.push('MASTER_KEY: is required when NODE_ENV=production (openssl rand -base64 32)');
   return lines;

@@ -3,7 +3,7 @@ import { writeJson, writeLine } from '../terminal.js';
 
 /** `healthvision keys rotate`: wraps the keys of institutions and studies anew; no blob is written again. */
 export function keysCommand(): Command {
-  return new Command('keys').description('encryption keys').addCommand(
+  return new Command('keys').description('encryption keys and signing keys').addCommand(
     new Command('rotate')
       .description('wrap all keys anew: under MASTER_KEY what MASTER_KEY_PREVIOUS wrapped, and data keys under a new key of their institution')
       .addHelpText('after', [
@@ -23,6 +23,17 @@ export function keysCommand(): Command {
         if (isShown) process.stderr.write('\n');
         if (json) writeJson(progress);
         else writeLine(`Wrapped anew: ${String(progress.institutionKeys)} institution keys under MASTER_KEY, ${String(progress.studyKeys)} data keys under new institution keys.`);
+      }),
+  ).addCommand(
+    new Command('rotate-signing')
+      .description('sign access tokens with a new key from now on; the one before verifies until its last token has run out, so nobody is signed out')
+      .action(async ({ json }: { json?: boolean }) => {
+        const [{ offline }, { SigningKeysModule }, { SigningKeysService }] = await Promise.all([
+          import('../offline.js'), import('../../modules/users/signing-keys.module.js'), import('../../modules/users/signing-keys.service.js'),
+        ]);
+        const { kid } = await offline([SigningKeysModule], (app) => app.get(SigningKeysService).rotate());
+        if (json) writeJson({ kid });
+        else writeLine(`New signing key ${kid}; running processes sign with it within 10 s.`);
       }),
   );
 }

@@ -4,9 +4,9 @@ import { SignJWT } from 'jose';
 import { z } from 'zod';
 import { CONFIG, type Config } from '../../platform/config.js';
 import { SigningKeysService } from './signing-keys.service.js';
+import { ACCESS_TOKEN_SECONDS } from './token-life.js';
 import type { User } from './users.store.js';
 
-export const ACCESS_TOKEN_SECONDS = 900;
 export const AUDIENCE = 'healthvision';
 
 /** What an access token says. `scope` is a list of permissions separated by spaces. */
@@ -15,6 +15,10 @@ export const accessTokenClaims = z.object({
   institution_id: z.uuid(),
   role: z.string(),
   scope: z.string(),
+  /** Only of a client, whose token carries no person: its own id again, RFC 9068 §2.2. */
+  client_id: z.uuid().optional(),
+  /** Only of a client: stands for the credentials it had. */
+  credential: z.string().optional(),
   jti: z.string(),
   iat: z.number(),
   exp: z.number(),
@@ -35,13 +39,22 @@ export class AccessTokens {
   ) {}
 
   /** A signed token for 15 minutes; `scope` is a list of permissions separated by spaces. @see RFC 7519, RFC 9068 §2 */
-  async sign(user: Pick<User, 'id' | 'institutionId' | 'role'>, scope: string): Promise<string> {
+  sign(user: Pick<User, 'id' | 'institutionId' | 'role'>, scope: string): Promise<string> {
+    return this.issue(user, { scope });
+  }
+
+  /** As `sign`, for a system; its scope holds SMART scopes, too. */
+  signForClient(client: { id: string; institutionId: string; role: string; credential: string }, scope: string): Promise<string> {
+    return this.issue(client, { scope, client_id: client.id, credential: client.credential });
+  }
+
+  private async issue({ id, institutionId, role }: { id: string; institutionId: string; role: string }, claims: Record<string, string>): Promise<string> {
     const key = await this.keys.current();
-    return new SignJWT({ institution_id: user.institutionId, role: user.role, scope })
+    return new SignJWT({ institution_id: institutionId, role, ...claims })
       .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: key.kid })
       .setIssuer(issuerOf(this.config))
       .setAudience(AUDIENCE)
-      .setSubject(user.id)
+      .setSubject(id)
       .setJti(randomUUID())
       .setIssuedAt()
       .setExpirationTime(`${String(ACCESS_TOKEN_SECONDS)}s`)

@@ -4,7 +4,12 @@ import type { FastifyReply } from 'fastify';
 import { AppError } from '../../kernel/errors.js';
 import { AUTHENTICATED_KEY, PERMISSION_KEY, PUBLIC_KEY, type AuthenticatedRequest, type Principal } from '../../platform/http/access.js';
 import { LOGGER, type Logger } from '../../platform/ops/logger.js';
+import { Metrics } from '../../platform/ops/metrics.js';
 import { AccessTokenStrategy } from './access-token.strategy.js';
+import { certificateOf } from './clients/client-certificate.js';
+import { ClientPrincipals } from './clients/client-principals.js';
+import { Crossings } from './crossings.js';
+import { ExternalPrincipals } from './external/external-principals.js';
 import { PrincipalsService } from './principals.service.js';
 
 type Access = { kind: 'public' } | { kind: 'authenticated' } | { kind: 'permission'; permission: string } | { kind: 'undeclared' };
@@ -18,24 +23,39 @@ export class AccessGuard implements CanActivate {
     private readonly reflector: Reflector,
     private readonly tokens: AccessTokenStrategy,
     private readonly principals: PrincipalsService,
+    private readonly clients: ClientPrincipals,
+    private readonly external: ExternalPrincipals,
+    private readonly crossings: Crossings,
+    private readonly metrics: Metrics,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
-  /** @throws AppError `unauthenticated`, `forbidden`; `bad-request` when a token and a key come together */
+  /** @throws AppError `unauthenticated`, `forbidden`, `institution-suspended`, as `Crossings.enter`; `bad-request` when a token and a key come together */
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const access = this.accessOf(context);
     if (access.kind === 'public') return true;
     const request = context.switchToHttp().getRequest<AuthenticatedRequest>();
     const reply = context.switchToHttp().getResponse<FastifyReply>();
-    const principal = await this.authenticate(request, reply);
-    request.principal = principal;
+    try {
+      const principal = await this.authenticate(request, reply);
+      // Before it is decided, so that a refusal, too, is on record as theirs.
+      request.principal = principal;
+      request.principal = await this.crossings.enter(request, principal);
+      return this.decide(access, context, request.principal, reply);
+    } catch (error) {
+      this.count(error, request);
+      throw error;
+    }
+  }
+
+  private decide(access: Access, context: ExecutionContext, principal: Principal, reply: FastifyReply): boolean {
     if (access.kind === 'undeclared') {
       this.reportUndeclared(`${context.getClass().name}.${context.getHandler().name}`);
       throw new AppError('forbidden', { detail: 'This route is open to nobody.' });
     }
     if (access.kind === 'permission' && !principal.permissions.has(access.permission)) {
       // RFC 6750 §3.1
-      if (principal.kind === 'user') void reply.header('WWW-Authenticate', `Bearer realm="healthvision", error="insufficient_scope", scope="${access.permission}"`);
+      if (principal.kind !== 'api-key') void reply.header('WWW-Authenticate', `Bearer realm="healthvision", error="insufficient_scope", scope="${access.permission}"`);
       throw new AppError('forbidden', { detail: `This needs the permission ${access.permission}.` });
     }
     return true;
@@ -56,17 +76,28 @@ export class AccessGuard implements CanActivate {
   async authenticate(request: AuthenticatedRequest, reply: FastifyReply): Promise<Principal> {
     const { authorization, 'x-api-key': apiKey } = request.headers;
     if (authorization !== undefined && apiKey !== undefined) throw new AppError('bad-request', { detail: 'Send either Authorization or X-API-Key.' });
-    if (authorization === undefined && apiKey === undefined) throw new AppError('unauthenticated');
-    const principal = typeof apiKey === 'string' ? await this.principals.ofApiKey(apiKey) : await this.ofToken(request, reply);
+    const certificate = authorization === undefined && apiKey === undefined ? certificateOf(request) : undefined;
+    if (authorization === undefined && apiKey === undefined && certificate === undefined) throw new AppError('unauthenticated');
+    const principal = certificate !== undefined ? await this.clients.ofCertificate(certificate, request.ip)
+      : typeof apiKey === 'string' ? await this.principals.ofApiKey(apiKey, request.ip)
+      : await this.ofToken(request, reply);
     if (principal) return principal;
     // One answer for every fault: what exactly is wrong with a forged token helps only its forger. RFC 6750 §3.1.
     void reply.header('WWW-Authenticate', 'Bearer realm="healthvision", error="invalid_token"');
-    throw new AppError('unauthenticated', { detail: apiKey === undefined ? 'The access token is not valid (any more).' : 'The API key is not valid (any more).' });
+    throw new AppError('unauthenticated', { detail: `The ${certificate !== undefined ? 'client certificate' : apiKey === undefined ? 'access token' : 'API key'} is not valid (any more).` });
   }
 
   private async ofToken(request: AuthenticatedRequest, reply: FastifyReply): Promise<Principal | null> {
+    if (this.external.concerns(request)) return this.external.principalOf(request);
     const claims = await this.tokens.check(request, reply);
-    return claims && this.principals.ofToken(claims);
+    if (!claims) return null;
+    return claims.client_id === undefined ? this.principals.ofToken(claims) : this.clients.ofToken(claims, request.ip);
+  }
+
+  private count(error: unknown, { principal, headers }: AuthenticatedRequest): void {
+    if (!(error instanceof AppError) || (error.status !== 401 && error.status !== 403)) return;
+    const shown = headers['x-api-key'] !== undefined ? 'api-key' : headers.authorization !== undefined ? 'token' : 'nothing';
+    this.metrics.accessRefusals.inc({ status: String(error.status), kind: principal?.kind ?? shown });
   }
 
   private reportUndeclared(route: string): void {

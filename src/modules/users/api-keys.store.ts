@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
+import type { Transaction } from '../../kernel/transaction.js';
 import { uuidv7 } from '../../kernel/uid.js';
-import { Database } from '../../platform/database/database.js';
+import { Database, prismaOf } from '../../platform/database/database.js';
 import type { PageQuery } from '../../platform/http/page.js';
 
 export interface ApiKey {
@@ -10,6 +11,8 @@ export interface ApiKey {
   name: string;
   prefix: string;
   scopes: string[];
+  /** CIDR; none = from anywhere. */
+  addresses: string[];
   createdAt: Date;
   expiresAt: Date | null;
   lastUsedAt: Date | null;
@@ -23,8 +26,11 @@ export interface NewApiKey {
   prefix: string;
   keyHash: string;
   scopes: string[];
+  addresses: string[];
   expiresAt: Date | null;
 }
+
+export type ApiKeyChange = Partial<Pick<ApiKey, 'name' | 'scopes' | 'addresses' | 'expiresAt'>>;
 
 /** Which keys a caller may see: one person's, or all of the institution. */
 export interface ApiKeyOwner {
@@ -59,6 +65,18 @@ export class ApiKeysStore {
     return row ? apiKeyOf(row) : undefined;
   }
 
+  /** Reads the row and holds it until the transaction ends. */
+  async lock(tx: Transaction, owner: ApiKeyOwner, id: string): Promise<ApiKey | undefined> {
+    const client = prismaOf(tx);
+    await client.$queryRaw`SELECT id FROM api_keys WHERE id = ${id}::uuid FOR UPDATE`;
+    const row = await client.apiKey.findFirst({ where: { ...owner, id } });
+    return row ? apiKeyOf(row) : undefined;
+  }
+
+  async change(tx: Transaction, id: string, change: ApiKeyChange): Promise<ApiKey> {
+    return apiKeyOf(await prismaOf(tx).apiKey.update({ where: { id }, data: change }));
+  }
+
   /** Keeps the first date when it was revoked before. */
   async revoke(id: string): Promise<void> {
     await this.database.client.apiKey.updateMany({ where: { id, revokedAt: null }, data: { revokedAt: new Date() } });
@@ -72,6 +90,6 @@ export class ApiKeysStore {
   }
 }
 
-function apiKeyOf({ id, institutionId, userId, name, prefix, scopes, createdAt, expiresAt, lastUsedAt, revokedAt }: ApiKey): ApiKey {
-  return { id, institutionId, userId, name, prefix, scopes, createdAt, expiresAt, lastUsedAt, revokedAt };
+function apiKeyOf({ id, institutionId, userId, name, prefix, scopes, addresses, createdAt, expiresAt, lastUsedAt, revokedAt }: ApiKey): ApiKey {
+  return { id, institutionId, userId, name, prefix, scopes, addresses, createdAt, expiresAt, lastUsedAt, revokedAt };
 }

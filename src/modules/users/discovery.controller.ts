@@ -7,6 +7,9 @@ import { CONFIG, type Config } from '../../platform/config.js';
 import { Public } from '../../platform/http/access.js';
 import { Operation } from '../../platform/http/openapi.js';
 import { issuerOf } from './access-token.js';
+import { ASSERTION_ALGORITHMS } from './clients/client-jwks.js';
+import { CLIENT_AUTH_METHODS } from './clients/presented-credential.js';
+import { SMART_SCOPES } from './clients/smart-scopes.js';
 import { SigningKeysService } from './signing-keys.service.js';
 import { PERMISSIONS } from './users.contract.js';
 
@@ -26,6 +29,7 @@ const discoverySchema = z
     subject_types_supported: z.array(z.string()),
     id_token_signing_alg_values_supported: z.array(z.string()),
     token_endpoint_auth_methods_supported: z.array(z.string()),
+    token_endpoint_auth_signing_alg_values_supported: z.array(z.string()),
     revocation_endpoint_auth_methods_supported: z.array(z.string()),
   })
   .meta({ id: 'AuthorizationServerMetadata', description: 'RFC 8414' });
@@ -67,10 +71,13 @@ export class DiscoveryController {
     public: true,
   })
   discovery(@Req() request: FastifyRequest): z.infer<typeof discoverySchema> {
-    const issuer = issuerOf(this.config);
-    // Without PUBLIC_URL the caller knows our address better than we do.
-    return metadata(issuer, this.config.PUBLIC_URL === undefined ? `${request.protocol}://${request.host}` : issuer);
+    return metadata(issuerOf(this.config), baseOf(this.config, request));
   }
+}
+
+/** Where callers reach us. Without PUBLIC_URL the caller knows that better than we do. */
+export function baseOf(config: Pick<Config, 'PUBLIC_URL'>, request: Pick<FastifyRequest, 'protocol' | 'host'>): string {
+  return config.PUBLIC_URL === undefined ? `${request.protocol}://${request.host}` : issuerOf(config);
 }
 
 function metadata(issuer: string, base: string): z.infer<typeof discoverySchema> {
@@ -79,12 +86,13 @@ function metadata(issuer: string, base: string): z.infer<typeof discoverySchema>
     token_endpoint: `${base}/oauth2/token`,
     revocation_endpoint: `${base}/oauth2/revoke`,
     jwks_uri: `${base}/.well-known/jwks.json`,
-    grant_types_supported: ['password', 'refresh_token'],
+    grant_types_supported: ['password', 'refresh_token', 'client_credentials'],
     response_types_supported: [],
-    scopes_supported: [...PERMISSIONS],
+    scopes_supported: [...PERMISSIONS, ...SMART_SCOPES],
     subject_types_supported: ['public'],
     id_token_signing_alg_values_supported: ['ES256'],
-    token_endpoint_auth_methods_supported: ['none'],
+    token_endpoint_auth_methods_supported: ['none', ...CLIENT_AUTH_METHODS],
+    token_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
     revocation_endpoint_auth_methods_supported: ['none'],
   };
 }

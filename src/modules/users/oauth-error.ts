@@ -1,8 +1,9 @@
 import { Catch, Inject, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { AppError } from '../../kernel/errors.js';
-import { asAppError } from '../../platform/http/problem.filter.js';
+import { asAppError, type ErrorForm } from '../../platform/http/problem.filter.js';
 import { LOGGER, type Logger } from '../../platform/ops/logger.js';
 
 /** RFC 6749 §5.2 and RFC 7009 §2.2.1; the last two are RFC 6749 §4.1.2.1's words for our own trouble. */
@@ -25,12 +26,18 @@ export class OAuthError extends Error {
     readonly code: OAuthErrorCode,
     /** Printable ASCII without `"` and `\`. */
     readonly description: string,
+    /** Where HTTP has a status that OAuth has no word for. */
+    private readonly options: { status?: number; retryAfterSeconds?: number | undefined } = {},
   ) {
     super(description);
   }
 
   get status(): number {
-    return STATUS[this.code];
+    return this.options.status ?? STATUS[this.code];
+  }
+
+  get retryAfterSeconds(): number | undefined {
+    return this.options.retryAfterSeconds ?? (this.status === 503 ? 2 : undefined);
   }
 }
 
@@ -40,20 +47,26 @@ export class OAuthErrorFilter implements ExceptionFilter {
   constructor(@Inject(LOGGER) private readonly logger: Logger) {}
 
   catch(thrown: unknown, host: ArgumentsHost): void {
-    const reply = host.switchToHttp().getResponse<FastifyReply>();
-    const request = host.switchToHttp().getRequest<FastifyRequest>();
-    const error = thrown instanceof OAuthError ? thrown : fromProblem(asAppError(thrown));
-    if (error.status >= 500) this.logger.error({ err: thrown, requestId: request.id, code: error.code }, 'request failed');
-    if (error.status === 401) void reply.header('WWW-Authenticate', 'Basic realm="healthvision"');
-    if (error.status === 503) void reply.header('Retry-After', '2');
-    void reply.status(error.status).headers(NOT_STORED).type('application/json; charset=utf-8').send(JSON.stringify({ error: error.code, error_description: error.description }));
+    answerOAuthError(thrown, host.switchToHttp().getRequest<FastifyRequest>(), host.switchToHttp().getResponse<FastifyReply>(), this.logger);
   }
+}
+
+/** The same for what goes wrong before the handler: a body that the parser refuses. */
+export const OAuthErrorAnswers = (): MethodDecorator => RouteConfig({ answerError: answerOAuthError } satisfies ErrorForm);
+
+function answerOAuthError(thrown: unknown, request: FastifyRequest, reply: FastifyReply, logger: Logger): void {
+  const error = thrown instanceof OAuthError ? thrown : fromProblem(asAppError(thrown));
+  if (error.status >= 500) logger.error({ err: thrown, requestId: request.id, code: error.code }, 'request failed');
+  if (error.status === 401) void reply.header('WWW-Authenticate', 'Basic realm="healthvision"');
+  if (error.retryAfterSeconds !== undefined) void reply.header('Retry-After', String(error.retryAfterSeconds));
+  void reply.status(error.status).headers(NOT_STORED).type('application/json; charset=utf-8').send(JSON.stringify({ error: error.code, error_description: error.description }));
 }
 
 /** On every answer that may hold a token, and on the refusals. RFC 6749 §5.1 */
 export const NOT_STORED = { 'Cache-Control': 'no-store', 'Pragma': 'no-cache' };
 
 function fromProblem(problem: AppError): OAuthError {
+  if (problem.status === 429) return new OAuthError('temporarily_unavailable', 'Too many requests; try again later.', { status: 429, retryAfterSeconds: problem.retryAfterSeconds });
   if (problem.status === 503) return new OAuthError('temporarily_unavailable', 'The server cannot answer now; try again soon.');
   if (problem.status >= 500) return new OAuthError('server_error', 'An unexpected error occurred.');
   const fields = (problem.errors ?? []).map(({ pointer }) => pointer.slice(1)).filter((name) => /^[a-z_]{1,40}$/.test(name));

@@ -1,10 +1,11 @@
-import { applyDecorators, Body, Controller, Headers, Post, Res, UseFilters } from '@nestjs/common';
+import { applyDecorators, Body, Controller, Headers, Post, Req, Res, UseFilters } from '@nestjs/common';
 import { ApiConsumes, ApiResponse, ApiTags } from '@nestjs/swagger';
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { Public } from '../../platform/http/access.js';
 import { jsonSchema, Operation } from '../../platform/http/openapi.js';
-import { NOT_STORED, OAuthError, OAuthErrorFilter, oauthErrorSchema, type OAuthErrorCode } from './oauth-error.js';
+import { ClientTokenService, type ClientTokenAnswer } from './clients/client-token.service.js';
+import { NOT_STORED, OAuthError, OAuthErrorAnswers, OAuthErrorFilter, oauthErrorSchema, type OAuthErrorCode } from './oauth-error.js';
 import { TokenService, type TokenAnswer } from './token.service.js';
 
 const FORM = 'application/x-www-form-urlencoded';
@@ -13,18 +14,24 @@ const FORM = 'application/x-www-form-urlencoded';
 const parameter = z.string().max(4096).transform((text) => (text.trim() === '' ? undefined : text)).optional();
 
 const client = {
-  client_id: parameter.meta({ description: 'Ignored for now: people sign in without a client' }),
-  client_secret: parameter.meta({ description: 'Refused unless empty' }),
+  client_id: parameter.meta({ description: 'Of a system; people sign in without one' }),
+  client_secret: parameter.meta({ description: 'Of a system with `client_secret_post`; Basic credentials do the same' }),
+};
+/** RFC 7521 §4.2; longer than other parameters, for an RSA signature and a chain of claims. */
+const assertion = {
+  client_assertion: z.string().max(16_384).transform((text) => (text.trim() === '' ? undefined : text)).optional().meta({ description: 'Of a system with `private_key_jwt`: a JWT of at most 5 minutes, good once (RFC 7523)' }),
+  client_assertion_type: parameter.meta({ description: '`urn:ietf:params:oauth:client-assertion-type:jwt-bearer`' }),
 };
 
 const tokenRequest = z
   .object({
-    grant_type: parameter.meta({ description: '`password` or `refresh_token`', example: 'password' }),
+    grant_type: parameter.meta({ description: '`password`, `refresh_token` or `client_credentials`', example: 'password' }),
     username: parameter.meta({ description: 'E-mail address', example: 'admin@localhost' }),
     password: parameter.meta({ example: 'correct horse battery staple' }),
     refresh_token: parameter.meta({ description: 'Good for one use' }),
-    scope: parameter.meta({ description: 'Permissions separated by spaces; all that the role has when omitted', example: 'images:read results:read' }),
+    scope: parameter.meta({ description: 'Permissions separated by spaces, and SMART scopes of systems; everything that is held when omitted', example: 'images:read results:read' }),
     ...client,
+    ...assertion,
   })
   .meta({ id: 'TokenRequest', example: { grant_type: 'password', username: 'admin@localhost', password: 'correct horse battery staple' } });
 
@@ -37,8 +44,8 @@ const tokenAnswer = z
     access_token: z.string().meta({ description: 'JWT, ES256' }),
     token_type: z.literal('Bearer'),
     expires_in: z.number().int().meta({ description: 'Seconds' }),
-    refresh_token: z.string(),
-    scope: z.string().meta({ description: 'Permissions separated by spaces' }),
+    refresh_token: z.string().optional().meta({ description: 'Not with `client_credentials`' }),
+    scope: z.string().meta({ description: 'Permissions, and SMART scopes where they were asked for, separated by spaces' }),
   })
   .meta({ id: 'TokenAnswer' });
 
@@ -64,41 +71,45 @@ function OAuthErrors(...codes: OAuthErrorCode[]): MethodDecorator {
 @UseFilters(OAuthErrorFilter)
 @Controller('oauth2')
 export class OAuthController {
-  constructor(private readonly tokens: TokenService) {}
+  constructor(
+    private readonly tokens: TokenService,
+    private readonly clientTokens: ClientTokenService,
+  ) {}
 
   @Post('token')
   @ApiConsumes(FORM)
+  @OAuthErrorAnswers()
   @OAuthErrors('invalid_request', 'invalid_client', 'invalid_grant', 'invalid_scope', 'unsupported_grant_type')
   @Operation({
     id: 'createToken',
     summary: 'Get an access token',
-    description: 'The `password` grant signs a person in; `refresh_token` trades a refresh token for a new pair. A refresh token that is used twice ends its sign-in.',
+    description: 'The `password` grant signs a person in; `refresh_token` trades a refresh token for a new pair. A refresh token that is used twice ends its sign-in. `client_credentials` signs a system in, by its secret, a signed assertion or its certificate.',
     answers: { 200: { description: 'The tokens', schema: tokenAnswer, example: tokenExample, headers: { 'Cache-Control': 'no-store' } } },
-    problems: ['unsupported-media-type', 'payload-too-large'],
     public: true,
   })
   async token(
     @Body({ schema: tokenRequest }) request: z.output<typeof tokenRequest>,
     @Headers('content-type') contentType: string | undefined,
     @Headers('authorization') authorization: string | undefined,
+    @Req() http: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<TokenAnswer> {
+  ): Promise<TokenAnswer | ClientTokenAnswer> {
     requireForm(contentType);
-    refuseClients(authorization, request);
-    const answer = await this.grant(request);
+    if (request.grant_type !== 'client_credentials') refuseClients(authorization, request);
+    const answer = request.grant_type === 'client_credentials' ? await this.clientTokens.forClient(http, request) : await this.grant(request);
     void reply.headers(NOT_STORED);
     return answer;
   }
 
   @Post('revoke')
   @ApiConsumes(FORM)
+  @OAuthErrorAnswers()
   @OAuthErrors('invalid_request', 'invalid_client', 'unsupported_token_type')
   @Operation({
     id: 'revokeToken',
     summary: 'Revoke a refresh token',
     description: 'Ends the sign-in that the token belongs to. Access tokens run out by themselves within 15 minutes. An unknown token is revoked already.',
     answers: { 200: { description: 'Revoked', headers: { 'Cache-Control': 'no-store' } } },
-    problems: ['unsupported-media-type', 'payload-too-large'],
     public: true,
   })
   async revoke(
@@ -120,7 +131,7 @@ export class OAuthController {
     switch (required(request.grant_type, 'grant_type')) {
       case 'password': return this.tokens.forPassword(required(request.username, 'username'), required(request.password, 'password'), request.scope);
       case 'refresh_token': return this.tokens.forRefreshToken(required(request.refresh_token, 'refresh_token'), request.scope);
-      default: throw new OAuthError('unsupported_grant_type', 'The grant types are password and refresh_token.');
+      default: throw new OAuthError('unsupported_grant_type', 'The grant types are password, refresh_token and client_credentials.');
     }
   }
 }
@@ -134,9 +145,9 @@ function requireForm(contentType: string | undefined): void {
   if (contentType?.split(';')[0]?.trim().toLowerCase() !== FORM) throw new OAuthError('invalid_request', `The body must be ${FORM}.`);
 }
 
-/** No client is registered anywhere, so none can prove itself; browsers' forms send empty credentials, which say nothing. */
-function refuseClients(authorization: string | undefined, { client_secret }: { client_secret?: string | undefined }): void {
+/** People sign in without a client, so that none may prove itself beside them; browsers' forms send empty credentials, which say nothing. */
+function refuseClients(authorization: string | undefined, { client_secret, client_assertion }: { client_secret?: string | undefined; client_assertion?: string | undefined }): void {
   const basic = authorization === undefined ? undefined : /^basic\s+(\S+)$/i.exec(authorization)?.[1];
-  const secret = basic === undefined ? client_secret : Buffer.from(basic, 'base64').toString().replace(/^[^:]*:/, '');
+  const secret = basic === undefined ? (client_secret ?? client_assertion) : Buffer.from(basic, 'base64').toString().replace(/^[^:]*:/, '');
   if (secret !== undefined && secret !== '') throw new OAuthError('invalid_client', 'No such client.');
 }

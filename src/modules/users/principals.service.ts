@@ -3,6 +3,8 @@ import type { Principal } from '../../platform/http/access.js';
 import type { AccessTokenClaims } from './access-token.js';
 import { ApiKeysStore, type ApiKey } from './api-keys.store.js';
 import { ExpiringCache } from '../../kernel/expiring-cache.js';
+import { isAllowed } from '../../platform/http/addresses.js';
+import { InstitutionStatesStore } from './institution-states.store.js';
 import { effectivePermissions } from './roles.js';
 import { isApiKey, sha256Hex } from './secrets.js';
 import { UsersStore, type User } from './users.store.js';
@@ -21,19 +23,20 @@ export class PrincipalsService {
   constructor(
     private readonly usersStore: UsersStore,
     private readonly apiKeysStore: ApiKeysStore,
+    private readonly institutions: InstitutionStatesStore,
   ) {}
 
-  /** @returns null when the user is gone or disabled */
+  /** @returns null when the user is gone or disabled. @throws AppError `institution-suspended` */
   async ofToken({ sub, institution_id, scope }: AccessTokenClaims): Promise<Principal | null> {
     const user = await this.activeUser(sub, institution_id);
     return user && { id: user.id, kind: 'user', userId: user.id, institutionId: user.institutionId, role: user.role, permissions: effectivePermissions(scope.split(' '), user.role) };
   }
 
-  /** @returns null when the key is unknown, revoked, expired, or its owner disabled */
-  async ofApiKey(text: string): Promise<Principal | null> {
+  /** @returns null when the key is unknown, revoked, expired, used from elsewhere, or its owner disabled. @throws AppError `institution-suspended` */
+  async ofApiKey(text: string, address: string): Promise<Principal | null> {
     if (!isApiKey(text)) return null;
     const key = await this.keys.get(sha256Hex(text), (keyHash) => this.loadKey(keyHash));
-    if (key?.revokedAt !== null || (key.expiresAt !== null && key.expiresAt.getTime() <= Date.now())) return null;
+    if (key?.revokedAt !== null || (key.expiresAt !== null && key.expiresAt.getTime() <= Date.now()) || !isAllowed(key.addresses, address)) return null;
     const owner = await this.activeUser(key.userId, key.institutionId);
     return owner && { id: key.id, kind: 'api-key', userId: owner.id, institutionId: key.institutionId, role: owner.role, permissions: effectivePermissions(key.scopes, owner.role) };
   }
@@ -43,14 +46,17 @@ export class PrincipalsService {
     this.users.forget(id);
   }
 
-  /** After a key was revoked: keys are remembered by hash, which nobody has at hand then. */
+  /** After a key was changed or revoked: keys are remembered by hash, which nobody has at hand then. */
   forgetKeys(): void {
     this.keys.clear();
   }
 
-  private async activeUser(id: string, institutionId: string): Promise<User | null> {
+  /** @returns null when the user is gone, disabled, or not of this institution. @throws AppError `institution-suspended` */
+  async activeUser(id: string, institutionId: string): Promise<User | null> {
     const user = await this.users.get(id, (userId) => this.usersStore.find(userId));
-    return user?.state === 'active' && user.institutionId === institutionId ? user : null;
+    if (user?.state !== 'active' || user.institutionId !== institutionId) return null;
+    await this.institutions.requireActive(institutionId);
+    return user;
   }
 
   private async loadKey(keyHash: string): Promise<ApiKey | undefined> {

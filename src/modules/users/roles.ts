@@ -1,4 +1,5 @@
-import { ROLE_PERMISSIONS, ROLES, type Permission, type Role } from './users.contract.js';
+import { permissionsOfScopes } from './clients/smart-scopes.js';
+import { CLIENT_PERMISSIONS, ROLE_PERMISSIONS, ROLES, type Permission, type Role } from './users.contract.js';
 
 export function isRole(text: string): text is Role {
   return (ROLES as readonly string[]).includes(text);
@@ -22,4 +23,16 @@ export function effectivePermissions(scopes: readonly string[], role: string): R
 export function mayGrant(role: Role, own: { role: string; permissions: ReadonlySet<string> }): boolean {
   if (role === 'platform-admin' && own.role !== 'platform-admin') return false;
   return ROLE_PERMISSIONS[role].every((permission) => own.permissions.has(permission));
+}
+
+/**
+ * What a client's token may do: what its scopes name, of what the client was given, of what a system may have at all. So a
+ * scope taken from the client is taken from its tokens, too.
+ *
+ * @param scopes  of the token: permissions and SMART scopes
+ * @param given  permissions of the client as it is registered now
+ */
+export function clientPermissions(scopes: readonly string[], given: readonly string[]): ReadonlySet<Permission> {
+  const named = permissionsOfScopes(scopes);
+  return new Set(CLIENT_PERMISSIONS.filter((permission) => named.has(permission) && given.includes(permission)));
 }

@@ -1,4 +1,4 @@
-import { createHash, randomInt } from 'node:crypto';
+import { createHash, randomBytes, randomInt, timingSafeEqual } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 
 const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
@@ -20,6 +20,17 @@ export function sha256Hex(text: string): string {
 export function newApiKey(): string {
   const random = randomBase62(API_KEY_RANDOM_LENGTH);
   return `hv_${random}${checksum(random)}`;
+}
+
+/** Of an OAuth client: 256 bits of chance. */
+export function newClientSecret(): string {
+  return `hvs_${randomBytes(32).toString('base64url')}`;
+}
+
+/** Whether two digests of one length are the same, in a time that does not tell how much of them is. */
+export function isSameDigest(one: string, other: string): boolean {
+  const [left, right] = [Buffer.from(one), Buffer.from(other)];
+  return left.length === right.length && timingSafeEqual(left, right);
 }
 
 /** Whether the text can be a key at all, without asking the database. */

@@ -4,6 +4,7 @@ import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jo
 import { MasterKey } from '../../platform/crypto/master-key.js';
 import { Database } from '../../platform/database/database.js';
 import { LOGGER, type Logger } from '../../platform/ops/logger.js';
+import { ACCESS_TOKEN_SECONDS } from './token-life.js';
 import { SigningKeysStore, type PublicJwk, type StoredSigningKey } from './signing-keys.store.js';
 
 export interface SigningKey {
@@ -19,10 +20,17 @@ interface VerificationKeys {
 
 /** Keys are re-read this often, so that another process's new or retired key is known soon. */
 const FRESH_MS = 10_000;
+/** A key signs for so long; then the next token is signed by a new one. */
+const SIGNING_DAYS = 90;
+/**
+ * For how long a key verifies after another signs in its place: the longest life of a token, the time in which other processes
+ * notice, and a minute for clocks that differ.
+ */
+const FAREWELL_MS = ACCESS_TOKEN_SECONDS * 1000 + FRESH_MS + 60_000;
 /** A token with an unknown key makes us look at most this often. */
 const UNKNOWN_KEY_MS = 1_000;
 
-/** The ES256 keys of the installation: any process signs with the newest, all verify with every one that is not retired. */
+/** The ES256 keys of the installation: any process signs with the newest, all verify with every one that is not retired yet. */
 @Injectable()
 export class SigningKeysService {
   private known: VerificationKeys | undefined;
@@ -36,9 +44,17 @@ export class SigningKeysService {
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
-  /** The key that signs now; the first is made here. */
+  /** The key that signs now. The first is made here, and the next when this one has signed for 90 days. */
   async current(): Promise<SigningKey> {
-    return this.newestOf((await this.keys(FRESH_MS)).stored) ?? this.create();
+    return this.signingKeyOf((await this.keys(FRESH_MS)).stored) ?? this.replace((stored) => this.signingKeyOf(stored));
+  }
+
+  /**
+   * Makes a new key that signs from now on; other processes follow within 10 s. Nobody is signed out: the keys before verify
+   * until the last token of theirs has run out.
+   */
+  async rotate(): Promise<SigningKey> {
+    return this.replace(() => undefined);
   }
 
   /** undefined when no such key verifies any more. */
@@ -67,8 +83,11 @@ export class SigningKeysService {
     return this.known;
   }
 
-  private newestOf(stored: readonly StoredSigningKey[]): SigningKey | undefined {
-    for (const { kid, sealedPrivateJwk } of stored) {
+  /** The newest key that this process can open and that has not served its time. */
+  private signingKeyOf(stored: readonly StoredSigningKey[]): SigningKey | undefined {
+    const oldest = Date.now() - SIGNING_DAYS * 86_400_000;
+    for (const { kid, sealedPrivateJwk, createdAt, retiredAt } of stored) {
+      if (retiredAt !== null || createdAt.getTime() < oldest) continue;
       const privateKey = this.open(kid, sealedPrivateJwk);
       if (privateKey) return { kid, privateKey };
     }
@@ -91,11 +110,19 @@ export class SigningKeysService {
     return key;
   }
 
-  private async create(): Promise<SigningKey> {
+  /**
+   * Makes a key, and lets those that it succeeds end. Not those of a process with another master key: they go on signing there.
+   *
+   * @param meanwhile  a key that makes a new one needless, found once nobody else is at it
+   */
+  private async replace(meanwhile: (stored: readonly StoredSigningKey[]) => SigningKey | undefined): Promise<SigningKey> {
     const key = await this.database.transaction('system', async (tx) => {
       await this.store.lock(tx);
-      const meanwhile = this.newestOf(await this.store.list(tx));
-      if (meanwhile) return meanwhile;
+      const stored = await this.store.list(tx);
+      const enough = meanwhile(stored);
+      if (enough) return enough;
+      const succeeded = stored.filter(({ kid, sealedPrivateJwk }) => this.open(kid, sealedPrivateJwk) !== null).map(({ kid }) => kid);
+      await this.store.retire(tx, succeeded, new Date(Date.now() + FAREWELL_MS));
       const pair = await generateKeyPair('ES256', { extractable: true });
       const privateJwk = await exportJWK(pair.privateKey);
       const { kty, crv, x, y } = await exportJWK(pair.publicKey);

@@ -4,12 +4,13 @@ import type { Transaction } from '../../kernel/transaction.js';
 import { uuidv7 } from '../../kernel/uid.js';
 import { Database } from '../../platform/database/database.js';
 import { Metrics } from '../../platform/ops/metrics.js';
-import { ACCESS_TOKEN_SECONDS, AccessTokens } from './access-token.js';
+import { AccessTokens } from './access-token.js';
 import { OAuthError } from './oauth-error.js';
 import { RefreshTokensStore } from './refresh-tokens.store.js';
 import { effectivePermissions, permissionsOf } from './roles.js';
 import { sha256Hex } from './secrets.js';
 import { SignInService } from './sign-in.service.js';
+import { ACCESS_TOKEN_SECONDS } from './token-life.js';
 import { UsersStore, type User } from './users.store.js';
 
 /** Each use gives a new one, so this is how long a person may stay away before signing in again. */

@@ -25,3 +25,6 @@ export const ROLE_PERMISSIONS: Readonly<Record<Role, readonly Permission[]>> = {
   'auditor': ['audit:read', 'users:read', 'institutions:read', 'jobs:read'],
   'service': [...clinical, 'images:write', 'images:export', 'analyses:create', 'analyses:cancel'],
 };
+
+/** What a system may be given: the role `service`, and the audit trail for those that collect it. */
+export const CLIENT_PERMISSIONS: readonly Permission[] = [...ROLE_PERMISSIONS.service, 'audit:read'];

@@ -74,7 +74,9 @@ export class UsersController {
   @Authenticated()
   @Operation({ id: 'getMe', summary: 'Who is calling', description: 'The signed-in person, or the owner of the key, with the permissions of this token or key.', answers: { 200: { description: 'The caller', schema: meSchema, example: { ...example, permissions: ['images:read'] }, headers: ETAG } } })
   async me(@CurrentPrincipal() principal: Principal, @Res({ passthrough: true }) reply: FastifyReply): Promise<z.infer<typeof meSchema>> {
-    const user = await this.load(principal, principal.userId);
+    if (principal.kind === 'client') throw new AppError('forbidden', { detail: 'A system is no person: its client tells what it may do.' });
+    // Whoever entered another institution is still at home in their own.
+    const user = await this.load({ institutionId: principal.crossing?.fromInstitutionId ?? principal.institutionId }, principal.userId);
     void reply.header('ETag', userETag(user));
     return { ...bodyOf(user), permissions: [...principal.permissions] };
   }
@@ -136,7 +138,7 @@ export class UsersController {
     await this.service.change(principal, id, { state: 'disabled' }, ifMatch);
   }
 
-  private async load(principal: Principal, id: string): Promise<User> {
+  private async load(principal: Pick<Principal, 'institutionId'>, id: string): Promise<User> {
     const user = await this.users.findIn(principal.institutionId, id);
     if (!user) throw new AppError('user-not-found');
     return user;

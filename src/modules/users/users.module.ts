@@ -1,6 +1,5 @@
 import { Module } from '@nestjs/common';
 import { APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
-import { CryptoModule } from '../../platform/crypto/crypto.module.js';
 import { Authenticator } from '../../platform/http/access.js';
 import { IdempotencyModule } from '../../platform/http/idempotency.module.js';
 import { AccessGuard } from './access.guard.js';
@@ -8,15 +7,27 @@ import { AccessTokens } from './access-token.js';
 import { AccessTokenStrategy } from './access-token.strategy.js';
 import { ApiKeysController } from './api-keys.controller.js';
 import { ApiKeysStore } from './api-keys.store.js';
+import { ClientAuthenticationService } from './clients/client-authentication.service.js';
+import { ClientDocuments } from './clients/client-documents.js';
+import { ClientPrincipals } from './clients/client-principals.js';
+import { ClientTokenService } from './clients/client-token.service.js';
+import { OAuthClientsController } from './clients/oauth-clients.controller.js';
+import { OAuthClientsService } from './clients/oauth-clients.service.js';
+import { OAuthClientsStore } from './clients/oauth-clients.store.js';
+import { SmartConfigurationController } from './clients/smart-configuration.controller.js';
+import { Crossings } from './crossings.js';
 import { DiscoveryController } from './discovery.controller.js';
+import { ExternalPrincipals } from './external/external-principals.js';
+import { ExternalTokens } from './external/external-tokens.js';
+import { ExternalUsersStore } from './external/external-users.store.js';
+import { InstitutionStatesStore } from './institution-states.store.js';
 import { InstitutionsController } from './institutions.controller.js';
 import { LiveAccessInterceptor } from './live-access.interceptor.js';
 import { OAuthController } from './oauth.controller.js';
 import { PrincipalsService } from './principals.service.js';
 import { RefreshTokensStore } from './refresh-tokens.store.js';
 import { SignInService } from './sign-in.service.js';
-import { SigningKeysService } from './signing-keys.service.js';
-import { SigningKeysStore } from './signing-keys.store.js';
+import { SigningKeysModule } from './signing-keys.module.js';
 import { TokenService } from './token.service.js';
 import { UsersCoreModule } from './users-core.module.js';
 import { UsersController } from './users.controller.js';
@@ -24,11 +35,13 @@ import { UsersService } from './users.service.js';
 
 /** Institutions, people, tokens and keys; and the guard in front of every route of the process. */
 @Module({
-  imports: [UsersCoreModule, CryptoModule, IdempotencyModule],
-  controllers: [OAuthController, DiscoveryController, InstitutionsController, UsersController, ApiKeysController],
+  imports: [UsersCoreModule, SigningKeysModule, IdempotencyModule],
+  controllers: [OAuthController, DiscoveryController, SmartConfigurationController, InstitutionsController, UsersController, ApiKeysController, OAuthClientsController],
   providers: [
-    ApiKeysStore, RefreshTokensStore, SigningKeysStore, SigningKeysService, AccessTokens, AccessTokenStrategy,
+    ApiKeysStore, RefreshTokensStore, InstitutionStatesStore, AccessTokens, AccessTokenStrategy,
     PrincipalsService, SignInService, TokenService, UsersService,
+    OAuthClientsStore, OAuthClientsService, ClientPrincipals, ClientDocuments, ClientAuthenticationService, ClientTokenService,
+    ExternalTokens, ExternalUsersStore, ExternalPrincipals, Crossings,
     AccessGuard,
     { provide: APP_GUARD, useExisting: AccessGuard },
     { provide: APP_INTERCEPTOR, useClass: LiveAccessInterceptor },

@@ -103,7 +103,9 @@ function requestText(request: AuthenticatedRequest, { body, requestHeaders }: Re
   const content = body ? jsonContent(request) : streamContent(request);
   if (content === undefined) return undefined;
   const headers = requestHeaders.flatMap((name) => { const value = request.headers[name]; return value === undefined ? [] : [`${name}: ${String(value)}`]; });
-  return [request.method, request.url, ...headers, content].join('\n');
+  // The same call in another institution is another one.
+  const entered = request.principal?.crossing ? [request.principal.institutionId] : [];
+  return [request.method, request.url, ...entered, ...headers, content].join('\n');
 }
 
 function jsonContent({ headers: { 'content-type': type }, body }: AuthenticatedRequest): string | undefined {

@@ -107,17 +107,23 @@ export function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): Record<st
   return { $ref: `#/$defs/${id}`, $defs: { ...($defs as Record<string, unknown> | undefined), [id]: body } };
 }
 
+const DESCRIPTION = `Medical-imaging AI backend: studies in over REST and DICOMweb, findings out. Not for primary diagnosis.
+
+Everybody works in their own institution. A platform administrator enters another one call by call, in person, with two headers:
+\`X-Institution-Id\`, the id of the institution, and \`X-Access-Reason\`, why, in 10 to 500 characters (other letters than English percent-encoded).
+The reason is put on record there. Without it the answer is \`access-reason-required\`; everybody else is refused.`;
+
 /** The OpenAPI 3.1 document of the application. */
 export function createDocument(app: NestFastifyApplication, version: string): OpenAPIObject {
   const config = new DocumentBuilder()
     .setTitle('HealthVision')
-    .setDescription('Medical-imaging AI backend: studies in over REST and DICOMweb, findings out. Not for primary diagnosis.')
+    .setDescription(DESCRIPTION)
     .setVersion(version)
     .setOpenAPIVersion('3.1.0')
     .setLicense('Apache-2.0', 'https://www.apache.org/licenses/LICENSE-2.0')
     .setContact('HealthVision', 'https://healthvision.example', 'support@healthvision.example')
     .addServer('/', 'This installation')
-    .addOAuth2({ type: 'oauth2', description: 'Sign in with e-mail address and password', flows: { password: { tokenUrl: '/oauth2/token', refreshUrl: '/oauth2/token', scopes: {} } } }, 'oauth2')
+    .addOAuth2({ type: 'oauth2', description: 'People sign in with e-mail address and password, systems with their client', flows: { password: { tokenUrl: '/oauth2/token', refreshUrl: '/oauth2/token', scopes: {} }, clientCredentials: { tokenUrl: '/oauth2/token', scopes: {} } } }, 'oauth2')
     .addBearerAuth({ type: 'http', scheme: 'bearer', bearerFormat: 'JWT' }, 'bearer')
     .addApiKey({ type: 'apiKey', in: 'header', name: 'X-API-Key' }, 'apiKey')
     .addSecurityRequirements('oauth2')
@@ -147,7 +153,7 @@ function withoutPrefilledFilters(document: OpenAPIObject): OpenAPIObject {
 }
 
 const TAGS = [
-  ['sign-in', 'Tokens and keys'], ['institutions', 'Institutions'], ['users', 'People'], ['api-keys', 'Keys of systems'],
+  ['sign-in', 'Tokens and keys'], ['institutions', 'Institutions'], ['users', 'People'], ['api-keys', 'Keys of systems'], ['oauth-clients', 'Systems that sign in by themselves'],
   ['images', 'Upload of files'], ['studies', 'Studies and their completeness'], ['dicomweb', 'DICOMweb (PS3.18)'], ['dimse', 'Who may send by DIMSE'],
   ['analyses', 'Runs of an analysis'], ['models', 'Installed models'], ['results', 'Findings'],
   ['notifications', 'What people should know'], ['operations', 'Health and metrics'],

@@ -5,6 +5,11 @@ import { isDatabaseAway } from '../database/database.js';
 import { LOGGER, type Logger } from '../ops/logger.js';
 import { codeForStatus, languageOf, problemOf } from './problem.js';
 
+/** In the Fastify config of a route whose protocol has an error form of its own: it answers what goes wrong before the handler, too. */
+export interface ErrorForm {
+  answerError: (error: unknown, request: FastifyRequest, reply: FastifyReply, logger: Logger) => void;
+}
+
 /** Every error becomes problem+json here, once. Unknown errors are logged without their message and answered as `internal`. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
@@ -17,6 +22,11 @@ export class ProblemFilter implements ExceptionFilter {
     if (hungUp(error, request)) {
       this.logger.debug({ requestId: request.id }, 'the client hung up');
       reply.raw.destroy();
+      return;
+    }
+    const form = formOf(request);
+    if (form && !reply.raw.headersSent) {
+      form.answerError(error, request, reply, this.logger);
       return;
     }
     if (problem.status >= 500) this.logger.error({ err: error, requestId: request.id, code: problem.code }, 'request failed');
@@ -32,6 +42,11 @@ export class ProblemFilter implements ExceptionFilter {
       .header('Content-Type', 'application/problem+json; charset=utf-8')
       .send(JSON.stringify(problemOf(problem, request.id, languageOf(request.headers['accept-language']))));
   }
+}
+
+function formOf({ routeOptions: { config } }: FastifyRequest): ErrorForm | undefined {
+  // Only `ErrorForm` has this name there.
+  return 'answerError' in config ? (config as unknown as ErrorForm) : undefined;
 }
 
 export function asAppError(error: unknown): AppError {

@@ -1,5 +1,5 @@
 import { AppError } from '../../../kernel/errors.js';
-import { isAllowed } from './addresses.js';
+import { isAllowed } from '../../../platform/http/addresses.js';
 import type { DimseCaller } from './dimse-callers.store.js';
 import type { RejectionCause } from './protocol.js';
 

@@ -5,20 +5,17 @@ import { z } from 'zod';
 import { AppError } from '../../../kernel/errors.js';
 import { Database } from '../../../platform/database/database.js';
 import { CurrentPrincipal, RequirePermission, type Principal } from '../../../platform/http/access.js';
+import { addressRanges, asRanges } from '../../../platform/http/addresses.js';
 import { Idempotent } from '../../../platform/http/idempotency.interceptor.js';
 import { requireMatch, TakesIfMatch } from '../../../platform/http/if-match.js';
 import { Operation } from '../../../platform/http/openapi.js';
 import { pageOf, pageQuery, pageSchema, type Page, type PageQuery } from '../../../platform/http/page.js';
 import { etagOf } from '../../../platform/http/representation.js';
-import { asRange } from './addresses.js';
 import { DimseCallersStore, untaken, type DimseCaller, type DimseCallerDraft } from './dimse-callers.store.js';
-
-const MOST_RANGES = 64;
 
 /** @see PS3.5 §6.2, AE: printable ASCII but the backslash; spaces at the ends do not count */
 const aeTitle = z.string().trim().regex(/^[\x20-\x5b\x5d-\x7e]{1,16}$/, 'must be an AE title: 1 to 16 printable ASCII characters without a backslash').meta({ example: 'CT_ROOM_1', description: 'Calling AE title, exactly as the modality sends it' });
-const address = z.union([z.cidrv4(), z.cidrv6(), z.ipv4(), z.ipv6()], 'must be an IP address or a range in CIDR notation');
-const addresses = z.array(address).max(MOST_RANGES).meta({ example: ['10.20.30.0/24', '2001:db8::17/128'], description: 'Addresses that it may call from, CIDR; an address alone is a range of one. None = any.' });
+const addresses = addressRanges.meta({ example: ['10.20.30.0/24', '2001:db8::17/128'], description: 'Addresses that it may call from, CIDR; an address alone is a range of one. None = any.' });
 const description = z.string().trim().min(1).max(200).regex(/^[^\u0000-\u001f\u007f-\u009f]*$/, 'must be one line of text').nullable().meta({ example: 'CT, room 1', description: 'For people' });
 
 const callerSchema = z
@@ -77,7 +74,7 @@ export class DimseCallersController {
     problems: ['invalid-body', 'ae-title-taken', 'conflict', 'idempotency-key-reused'],
   })
   async create(@CurrentPrincipal() principal: Principal, @Body({ schema: createCaller }) draft: z.infer<typeof createCaller>, @Res({ passthrough: true }) reply: FastifyReply): Promise<CallerBody> {
-    const caller = await this.callers.create(principal.institutionId, { ...draft, addresses: ranges(draft.addresses) });
+    const caller = await this.callers.create(principal.institutionId, { ...draft, addresses: asRanges(draft.addresses) });
     if (!caller) throw taken();
     void reply.header('Location', `/api/v1/dimse-callers/${caller.id}`);
     return answer(caller, reply);
@@ -145,11 +142,7 @@ function bodyOf({ id, aeTitle, addresses, description, createdAt, updatedAt }: D
 
 /** Without the fields that were left out, which zod types as undefined. */
 function given({ aeTitle, addresses, description }: z.infer<typeof updateCaller>): Partial<DimseCallerDraft> {
-  return { ...(aeTitle !== undefined && { aeTitle }), ...(addresses !== undefined && { addresses: ranges(addresses) }), ...(description !== undefined && { description }) };
-}
-
-function ranges(addresses: readonly string[]): string[] {
-  return [...new Set(addresses.map(asRange))];
+  return { ...(aeTitle !== undefined && { aeTitle }), ...(addresses !== undefined && { addresses: asRanges(addresses) }), ...(description !== undefined && { description }) };
 }
 
 function taken(): AppError {

@@ -1,6 +1,11 @@
 import { BlockList, isIP } from 'node:net';
+import { z } from 'zod';
 
 const MAPPED = /^::ffff:(?=\d+\.)/i;
+const MOST_RANGES = 64;
+
+/** A list of addresses and networks as people write it; `asRanges` makes it what `isAllowed` takes. */
+export const addressRanges = z.array(z.union([z.cidrv4(), z.cidrv6(), z.ipv4(), z.ipv6()], 'must be an IP address or a range in CIDR notation')).max(MOST_RANGES);
 
 /**
  * Whether an address lies in one of the ranges; in no ranges at all every address does.
@@ -26,4 +31,9 @@ export function asRange(text: string): string {
   if (text.includes('/')) return text;
   const address = text.replace(MAPPED, '');
   return `${address}/${isIP(address) === 6 ? '128' : '32'}`;
+}
+
+/** Each range once. */
+export function asRanges(texts: readonly string[]): string[] {
+  return [...new Set(texts.map(asRange))];
 }
