@@ -1,4 +1,4 @@
-import { applyDecorators, HttpCode } from '@nestjs/common';
+import { applyDecorators, HttpCode, SetMetadata } from '@nestjs/common';
 import { ApiOperation, ApiResponse, DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { z } from 'zod';
@@ -29,7 +29,10 @@ export interface OperationDescription {
   deprecated?: boolean;
 }
 
-const EVERYWHERE: readonly ErrorCode[] = ['bad-request', 'internal', 'database-unavailable'];
+/** Metadata of a handler: its operation's id. */
+export const OPERATION_KEY = 'healthvision:operation';
+
+const EVERYWHERE: readonly ErrorCode[] = ['bad-request', 'internal', 'database-unavailable', 'audit-unavailable'];
 const AUTHENTICATED: readonly ErrorCode[] = ['unauthenticated', 'forbidden'];
 
 /**
@@ -42,6 +45,7 @@ export function Operation(description: OperationDescription): MethodDecorator {
   const first = statuses[0];
   return applyDecorators(
     ...(first === undefined ? [] : [HttpCode(first)]),
+    SetMetadata(OPERATION_KEY, description.id),
     ApiOperation({
       operationId: description.id,
       summary: description.summary,
@@ -145,7 +149,7 @@ const TAGS = [
   ['sign-in', 'Tokens and keys'], ['institutions', 'Institutions'], ['users', 'People'], ['api-keys', 'Keys of systems'],
   ['images', 'Upload of files'], ['studies', 'Studies and their completeness'], ['dicomweb', 'DICOMweb (PS3.18)'], ['dimse', 'Who may send by DIMSE'],
   ['analyses', 'Runs of an analysis'], ['models', 'Installed models'], ['results', 'Findings'],
-  ['notifications', 'What people should know'], ['operations', 'Health and metrics'],
+  ['notifications', 'What people should know'], ['audit', 'Who did and saw what'], ['operations', 'Health and metrics'],
 ] as const;
 
 /** Moves every `$defs` to `components.schemas` and points the references there. */

@@ -23,6 +23,10 @@ export class Metrics {
   readonly activeRuns = new Gauge({ name: 'healthvision_analysis_active_runs', help: 'Analyses that this process computes now', registers: [this.registry] });
   readonly providerFallbacks = new Counter({ name: 'healthvision_provider_fallbacks_total', help: 'Sessions that fell back to a later execution provider', labelNames: ['wanted', 'used'], registers: [this.registry] });
   readonly signIns = new Counter({ name: 'healthvision_sign_ins_total', help: 'Token requests by outcome', labelNames: ['grant', 'outcome'], registers: [this.registry] });
+  readonly auditEvents = new Counter({ name: 'healthvision_audit_events_total', help: 'Audit events that this process wrote', labelNames: ['outcome'], registers: [this.registry] });
+  readonly auditFailures = new Counter({ name: 'healthvision_audit_write_failures_total', help: 'Audit events that could not be written at once', registers: [this.registry] });
+  readonly auditBacklog = new Gauge({ name: 'healthvision_audit_backlog_events', help: 'Audit events that wait for the database (AUDIT_FAILURE=queue)', registers: [this.registry] });
+  readonly auditFaults = new Counter({ name: 'healthvision_audit_chain_faults_total', help: 'Faults that sealing the audit trail met: forged events, broken chains', labelNames: ['fault'], registers: [this.registry] });
 
   constructor() {
     collectDefaultMetrics({ register: this.registry });

@@ -1,0 +1,176 @@
+import { Inject, Injectable, type BeforeApplicationShutdown, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import type { KeyObject } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
+import { uuidv7 } from '../../kernel/uid.js';
+import type { Transaction } from '../../kernel/transaction.js';
+import { LOGGER, type Logger } from '../ops/logger.js';
+import { Metrics } from '../ops/metrics.js';
+import { BEGINNING, checkpointText, headMac, hex, sealHash, type Head, type Seal } from './audit-chain.js';
+import { AuditChainStore, type ChainEnd } from './audit-chain.store.js';
+import { hasMac, sameBytes, type StoredAuditEvent } from './audit-event.js';
+import { AuditKeys } from './audit-keys.js';
+
+/** Events are part of their chain within a second. */
+const SEAL_MS = 400;
+const CHECKPOINT_MS = 60_000;
+/** Seals of one chain in one transaction. */
+const BATCH = 1_000;
+/** Hashed in one go; requests come between. */
+const BITE = 50;
+
+/**
+ * Chains events: one process of the installation at a time, within a second of their writing. A chain that is not as it was left is not continued: what was done to it must not be
+ * covered up. Verification names the place.
+ */
+@Injectable()
+export class AuditSealer implements OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown {
+  private timer: NodeJS.Timeout | undefined;
+  private running: Promise<unknown> = Promise.resolve();
+  private isStopped = false;
+  private checkpointedAt = Date.now();
+  /** Where this process saw each chain last: an older head is a forged one, whatever its MAC says. */
+  private readonly seen = new Map<string, bigint>();
+  private readonly reported = new Set<string>();
+
+  constructor(
+    private readonly store: AuditChainStore,
+    private readonly keys: AuditKeys,
+    @Inject(LOGGER) private readonly logger: Logger,
+    private readonly metrics: Metrics,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    this.schedule();
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    this.isStopped = true;
+    clearTimeout(this.timer);
+    await this.running;
+  }
+
+  /** Once nothing is answered any more. */
+  async onApplicationShutdown(): Promise<void> {
+    try {
+      await this.seal();
+      await this.checkpoint();
+    } catch (err) {
+      this.logger.debug({ err }, 'the audit trail is sealed by the next process');
+    }
+  }
+
+  /** Seals everything that was written until now, unless another process is at it. @returns how many events */
+  async seal(): Promise<number> {
+    const settled = await this.store.settledSequence();
+    let sealed = 0;
+    for (;;) {
+      const round = await this.store.alone(async (tx) => {
+        let done = 0;
+        const key = await this.keys.macKey();
+        for (const end of await this.store.ends(tx, settled)) if (this.isSound(end, key)) done += await this.extend(tx, end, settled, key);
+        return done;
+      });
+      sealed += round ?? 0;
+      if (round === undefined || round === 0) return sealed;
+    }
+  }
+
+  /** Signs where every chain with news stands. @returns how many checkpoints */
+  async checkpoint(): Promise<number> {
+    return (await this.store.alone(async (tx) => {
+      const key = await this.keys.macKey();
+      const checkpointed = await this.store.checkpointed(tx);
+      let made = 0;
+      for (const end of await this.store.ends(tx)) {
+        const { head } = end;
+        if (!head || head.position === checkpointed.get(head.institutionId) || !this.isSound(end, key)) continue;
+        await this.addCheckpoint(tx, head, key);
+        made++;
+      }
+      return made;
+    })) ?? 0;
+  }
+
+  private schedule(): void {
+    if (this.isStopped) return;
+    this.timer = setTimeout(() => {
+      this.running = this.pass().finally(() => { this.schedule(); });
+    }, SEAL_MS);
+    this.timer.unref();
+  }
+
+  private async pass(): Promise<void> {
+    try {
+      if (await this.store.hasNews()) await this.seal();
+      if (Date.now() - this.checkpointedAt < CHECKPOINT_MS) return;
+      this.checkpointedAt = Date.now();
+      await this.checkpoint();
+    } catch (err) {
+      // The database is away, or a writer holds its lock: the next pass is near.
+      this.logger.debug({ err }, 'the audit trail could not be sealed');
+    }
+  }
+
+  private async extend(tx: Transaction, { institutionId, head }: ChainEnd, upTo: bigint, key: KeyObject): Promise<number> {
+    const events = await this.store.eventsBetween(tx, institutionId, head?.sequence ?? 0n, upTo, BATCH);
+    const last = events.at(-1);
+    if (!last) return 0;
+    const seals: Seal[] = [];
+    let previous = head?.hash ?? BEGINNING;
+    let position = head?.position ?? 0n;
+    for (const [index, event] of events.entries()) {
+      if (index % BITE === BITE - 1) await setImmediate();
+      if (!hasMac(event, key)) this.reportForged(event);
+      position += 1n;
+      const seal = { institutionId, position, sealedAt: new Date() };
+      previous = sealHash(previous, seal, event);
+      seals.push({ ...seal, eventId: event.id, hash: previous });
+    }
+    await this.store.append(tx, seals, withMac({ institutionId, position, hash: previous, sequence: last.sequence, checkpoints: head?.checkpoints ?? 0n, updatedAt: new Date() }, key));
+    return seals.length;
+  }
+
+  private async addCheckpoint(tx: Transaction, head: Head, key: KeyObject): Promise<void> {
+    const { institutionId, position, hash } = head;
+    const stand = { id: uuidv7(), institutionId, number: head.checkpoints + 1n, position, hash, at: new Date() };
+    const { kid, signature } = await this.keys.sign((one) => checkpointText({ ...stand, kid: one }));
+    await this.store.addCheckpoint(tx, { ...stand, kid, signature }, withMac({ ...head, checkpoints: stand.number, updatedAt: new Date() }, key));
+    // Logs leave the machine: who keeps them can prove later where the chain stood.
+    this.logger.info({ institutionId, number: String(stand.number), position: String(position), hash: hex(hash), kid, signature: hex(signature) }, 'audit checkpoint');
+  }
+
+  /** Whether the chain is as the application left it. */
+  private isSound(end: ChainEnd, key: KeyObject): boolean {
+    const { institutionId, head, last } = end;
+    const fault = faultOf(end, this.seen.get(institutionId), key);
+    if (fault === undefined) {
+      if (head) this.seen.set(institutionId, head.position);
+      this.reported.delete(institutionId);
+      return true;
+    }
+    if (!this.reported.has(institutionId)) {
+      this.reported.add(institutionId);
+      this.metrics.auditFaults.inc({ fault });
+      this.logger.error({ institutionId, fault, headPosition: String(head?.position ?? ''), lastPosition: String(last?.position ?? '') }, 'an audit chain was tampered with and is not continued: run `healthvision audit verify`');
+    }
+    return false;
+  }
+
+  /** Sealed all the same, as evidence; verification tells. */
+  private reportForged({ id, institutionId, sequence }: StoredAuditEvent): void {
+    this.metrics.auditFaults.inc({ fault: 'event-forged' });
+    this.logger.error({ institutionId, eventId: id, sequence: String(sequence) }, 'an audit event was not written by the application');
+  }
+}
+
+function withMac(head: Omit<Head, 'mac'>, key: KeyObject): Head {
+  return { ...head, mac: headMac(head, key) };
+}
+
+function faultOf({ head, last }: ChainEnd, seen: bigint | undefined, key: KeyObject): 'head-missing' | 'head-changed' | 'seal-missing' | undefined {
+  if (!head) return last || seen !== undefined ? 'head-missing' : undefined;
+  if (!sameBytes(headMac(head, key), head.mac)) return 'head-changed';
+  if (seen !== undefined && head.position < seen) return 'head-changed';
+  if (last?.position !== head.position || !sameBytes(last.hash, head.hash)) return 'seal-missing';
+  return undefined;
+}
