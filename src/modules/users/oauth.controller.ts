@@ -1,9 +1,12 @@
-import { applyDecorators, Body, Controller, Headers, Post, Res, UseFilters } from '@nestjs/common';
+import { applyDecorators, Body, Controller, Headers, Post, Req, Res, UseFilters } from '@nestjs/common';
 import { ApiConsumes, ApiResponse, ApiTags } from '@nestjs/swagger';
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { decodeJwt } from 'jose';
 import { z } from 'zod';
+import { noteForAudit } from '../../platform/audit/audit-note.js';
 import { Public } from '../../platform/http/access.js';
 import { jsonSchema, Operation } from '../../platform/http/openapi.js';
+import { accessTokenClaims } from './access-token.js';
 import { NOT_STORED, OAuthError, OAuthErrorFilter, oauthErrorSchema, type OAuthErrorCode } from './oauth-error.js';
 import { TokenService, type TokenAnswer } from './token.service.js';
 
@@ -81,11 +84,13 @@ export class OAuthController {
     @Body({ schema: tokenRequest }) request: z.output<typeof tokenRequest>,
     @Headers('content-type') contentType: string | undefined,
     @Headers('authorization') authorization: string | undefined,
+    @Req() http: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<TokenAnswer> {
     requireForm(contentType);
     refuseClients(authorization, request);
     const answer = await this.grant(request);
+    noteSignIn(http, answer.access_token);
     void reply.headers(NOT_STORED);
     return answer;
   }
@@ -123,6 +128,12 @@ export class OAuthController {
       default: throw new OAuthError('unsupported_grant_type', 'The grant types are password and refresh_token.');
     }
   }
+}
+
+/** The audit event belongs to the institution of whom the token is for. */
+function noteSignIn(request: FastifyRequest, token: string): void {
+  const claims = accessTokenClaims.safeParse(decodeJwt(token));
+  if (claims.success) noteForAudit(request, { actor: { kind: 'user', id: claims.data.sub, role: claims.data.role, institutionId: claims.data.institution_id } });
 }
 
 function required(value: string | undefined, name: string): string {

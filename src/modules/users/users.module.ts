@@ -8,6 +8,9 @@ import { AccessTokens } from './access-token.js';
 import { AccessTokenStrategy } from './access-token.strategy.js';
 import { ApiKeysController } from './api-keys.controller.js';
 import { ApiKeysStore } from './api-keys.store.js';
+import { AccessReportController } from './audit/access-report.controller.js';
+import { AuditEventsController } from './audit/audit-events.controller.js';
+import { AuditLogStore } from './audit/audit-log.store.js';
 import { DiscoveryController } from './discovery.controller.js';
 import { InstitutionsController } from './institutions.controller.js';
 import { OAuthController } from './oauth.controller.js';
@@ -24,8 +27,9 @@ import { UsersService } from './users.service.js';
 /** Institutions, people, tokens and keys; and the guard in front of every route of the process. */
 @Module({
   imports: [UsersCoreModule, CryptoModule, IdempotencyModule],
-  controllers: [OAuthController, DiscoveryController, InstitutionsController, UsersController, ApiKeysController],
+  controllers: [OAuthController, DiscoveryController, InstitutionsController, UsersController, ApiKeysController, AuditEventsController, AccessReportController],
   providers: [
+    AuditLogStore,
     ApiKeysStore, RefreshTokensStore, SigningKeysStore, SigningKeysService, AccessTokens, AccessTokenStrategy,
     PrincipalsService, SignInService, TokenService, UsersService,
     AccessGuard,

@@ -2,8 +2,7 @@ import { Global, Module } from '@nestjs/common';
 import { CryptoModule } from '../crypto/crypto.module.js';
 import { AuditChainStore } from './audit-chain.store.js';
 import { AuditEventsStore } from './audit-events.store.js';
-import { AuditKeys } from './audit-keys.js';
-import { AuditKeysStore } from './audit-keys.store.js';
+import { AuditKeysModule } from './audit-keys.module.js';
 import { AuditSealer } from './audit-sealer.js';
 import { AuditVerifier } from './audit-verifier.js';
 import { AuditWriter } from './audit-writer.js';
@@ -11,8 +10,8 @@ import { AuditWriter } from './audit-writer.js';
 /** What puts on record, chains and verifies. Every HTTP application has it. */
 @Global()
 @Module({
-  imports: [CryptoModule],
-  providers: [AuditKeysStore, AuditKeys, AuditEventsStore, AuditChainStore, AuditWriter, AuditSealer, AuditVerifier],
-  exports: [AuditKeys, AuditEventsStore, AuditWriter, AuditSealer, AuditVerifier],
+  imports: [CryptoModule, AuditKeysModule],
+  providers: [AuditEventsStore, AuditChainStore, AuditWriter, AuditSealer, AuditVerifier],
+  exports: [AuditKeysModule, AuditChainStore, AuditWriter, AuditSealer, AuditVerifier],
 })
 export class AuditModule {}

@@ -47,7 +47,7 @@ export async function createHttpApp(module: DynamicModule, config: Config, logge
         .send(JSON.stringify(problemOf(problem, request.id, languageOf(request.headers['accept-language']))));
     },
   });
-  const app = await NestFactory.create<NestFastifyApplication>({ module: HttpApplication, imports: [AuditModule, module] }, adapter, { logger: new NestLogger(logger), abortOnError: false, bodyParser: true, forceCloseConnections: true });
+  const app = await NestFactory.create<NestFastifyApplication>({ module: HttpApplication, imports: [module, AuditModule] }, adapter, { logger: new NestLogger(logger), abortOnError: false, bodyParser: true, forceCloseConnections: true });
   const fastify: FastifyInstance = app.getHttpAdapter().getInstance();
   await fastify.register(multipart, { limits: { fileSize: config.MAX_UPLOAD_BYTES, files: 100_000, fields: 1_000, fieldSize: 64 * 1024, headerPairs: 200 }, throwFileSizeLimit: true });
   await fastify.register(helmet, { contentSecurityPolicy: false, crossOriginEmbedderPolicy: false });

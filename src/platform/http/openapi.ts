@@ -12,6 +12,8 @@ export interface Answer {
   example?: unknown;
   /** Default `application/json`. */
   mediaType?: string;
+  /** Other media types that the same can be had in, as text. */
+  alsoAs?: readonly string[];
   /** Header name → description. */
   headers?: Record<string, string>;
 }
@@ -75,7 +77,10 @@ function answerResponse(status: number, answer: Answer): Response {
   return {
     status,
     description: answer.description,
-    ...(mediaType !== undefined && { content: { [mediaType]: { schema: answer.schema ? jsonSchema(answer.schema, 'output') : { type: 'string', format: 'binary' }, ...(answer.example !== undefined && { example: answer.example }) } } }),
+    ...(mediaType !== undefined && { content: {
+      [mediaType]: { schema: answer.schema ? jsonSchema(answer.schema, 'output') : { type: 'string', format: 'binary' }, ...(answer.example !== undefined && { example: answer.example }) },
+      ...Object.fromEntries((answer.alsoAs ?? []).map((type) => [type, { schema: { type: 'string' } }])),
+    } }),
     ...(answer.headers && { headers: Object.fromEntries(Object.entries(answer.headers).map(([name, text]) => [name, { description: text, schema: { type: 'string' as const } }])) }),
   };
 }
