@@ -1,4 +1,4 @@
-import { Inject, Injectable, type BeforeApplicationShutdown, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { Inject, Injectable, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import type { KeyObject } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { uuidv7 } from '../../kernel/uid.js';
@@ -23,7 +23,7 @@ const BITE = 50;
  * covered up. Verification names the place.
  */
 @Injectable()
-export class AuditSealer implements OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown {
+export class AuditSealer implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private timer: NodeJS.Timeout | undefined;
   private running: Promise<unknown> = Promise.resolve();
   private isStopped = false;
@@ -43,14 +43,11 @@ export class AuditSealer implements OnApplicationBootstrap, BeforeApplicationShu
     this.schedule();
   }
 
+  /** What requests and jobs that end after this write is sealed by another process, or the next one. */
   async beforeApplicationShutdown(): Promise<void> {
     this.isStopped = true;
     clearTimeout(this.timer);
     await this.running;
-  }
-
-  /** Once nothing is answered any more. */
-  async onApplicationShutdown(): Promise<void> {
     try {
       await this.seal();
       await this.checkpoint();

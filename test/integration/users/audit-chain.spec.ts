@@ -96,6 +96,14 @@ describe('sealing', () => {
     await slow.end();
   });
 
+  it('ends with a signed checkpoint when a process stops', async () => {
+    const other = await house.neighbour();
+    const institutionId = uuidv7();
+    await write(institutionId, 3, other.app.get(AuditWriter));
+    await other.app.close();
+    expect(await verifier.verify('system', institutionId)).toMatchObject({ events: 3, checkpoints: 1, broken: null });
+  });
+
   it('is caught up by the next process when one died between write and seal', async () => {
     await sealer.beforeApplicationShutdown();
     const institutionId = uuidv7();
@@ -104,8 +112,6 @@ describe('sealing', () => {
     const next = await house.neighbour();
     await eventually('the seals', async () => (await verifier.verify('system', institutionId)).events === 3, 3_000);
     await next.app.close();
-    const { rows } = await sql.query<{ count: string }>('SELECT count(*) FROM audit_checkpoints WHERE institution_id = $1', [institutionId]);
-    expect(rows[0]?.count).toBe('1');
   });
 });
 
