@@ -1,13 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { Prisma } from '../../generated/prisma/client.js';
-import type { Transaction } from '../../kernel/transaction.js';
-import { Database, prismaOf, type Scope } from '../database/database.js';
+import { Database, type Scope } from '../database/database.js';
 import type { Checkpoint, Head, Seal } from './audit-chain.js';
 import type { StoredAuditEvent } from './audit-event.js';
 import { EVENT_COLUMNS, WRITERS_LOCK } from './audit-events.store.js';
 
-/** Held by the process that seals. */
-const SEALER_LOCK = 5_183_429_067_143_389n;
 /** How long the sealer waits for writers, and they for it. A writer whose process hangs ends by itself. */
 const WRITERS_PATIENCE = '200ms';
 
@@ -58,52 +55,52 @@ export class AuditChainStore {
     return (rows?.[0] as { sequence: bigint } | undefined)?.sequence ?? 0n;
   }
 
-  /** Runs `work` unless another process seals. @returns undefined then */
-  async alone<T>(work: (tx: Transaction) => Promise<T>): Promise<T | undefined> {
-    return this.database.transaction('system', async (tx) => {
-      const [lock] = await prismaOf(tx).$queryRaw<{ taken: boolean }[]>`SELECT pg_try_advisory_xact_lock(${SEALER_LOCK}::bigint) AS taken`;
-      return lock?.taken === true ? work(tx) : undefined;
-    });
-  }
-
   /** Ends of all chains; `upTo`: of those that have events up to this sequence which are not sealed. */
-  async ends(tx: Transaction, upTo?: bigint): Promise<ChainEnd[]> {
-    const rows = await prismaOf(tx).$queryRaw<EndRow[]>`
+  async ends(upTo?: bigint): Promise<ChainEnd[]> {
+    const rows = await this.database.read<EndRow>('system', Prisma.sql`
       WITH chains AS (
         SELECT institution_id AS id FROM audit_heads
         UNION SELECT institution_id FROM audit_events WHERE sequence > (SELECT coalesce(max(sequence), 0) FROM audit_heads)
       )
       SELECT ${END} FROM chains chain LEFT JOIN audit_heads h ON h.institution_id = chain.id LEFT JOIN LATERAL ${LAST_SEAL} s ON true
       WHERE ${upTo ?? null}::bigint IS NULL OR EXISTS (SELECT FROM audit_events e WHERE e.institution_id = chain.id AND e.sequence > coalesce(h.sequence, 0) AND e.sequence <= ${upTo ?? null}::bigint)
-      ORDER BY chain.id`;
+      ORDER BY chain.id`);
     return rows.map(endOf);
   }
 
   /** By sequence. */
-  async eventsBetween(tx: Transaction, institutionId: string, after: bigint, upTo: bigint, limit: number): Promise<StoredAuditEvent[]> {
-    return prismaOf(tx).$queryRaw<StoredAuditEvent[]>`
-      SELECT ${EVENT_COLUMNS} FROM audit_events e WHERE e.institution_id = ${institutionId}::uuid AND e.sequence > ${after}::bigint AND e.sequence <= ${upTo}::bigint ORDER BY e.sequence LIMIT ${limit}`;
+  async eventsBetween(institutionId: string, after: bigint, upTo: bigint, limit: number): Promise<StoredAuditEvent[]> {
+    return this.database.read<StoredAuditEvent>('system', Prisma.sql`
+      SELECT ${EVENT_COLUMNS} FROM audit_events e WHERE e.institution_id = ${institutionId}::uuid AND e.sequence > ${after}::bigint AND e.sequence <= ${upTo}::bigint ORDER BY e.sequence LIMIT ${limit}`);
   }
 
-  async append(tx: Transaction, seals: readonly Seal[], head: Head): Promise<void> {
-    await prismaOf(tx).$executeRaw`
-      INSERT INTO audit_seals (institution_id, position, event_id, hash, sealed_at)
-      SELECT ${head.institutionId}::uuid, * FROM unnest(${seals.map(({ position }) => position)}::bigint[], ${seals.map(({ eventId }) => eventId)}::uuid[],
-        ${seals.map(({ hash }) => hash)}::bytea[], ${seals.map(({ sealedAt }) => sealedAt.toISOString())}::timestamptz[])`;
-    await this.putHead(tx, head);
+  /** @throws when another process has put seals at these positions meanwhile; then nothing was written */
+  async append(seals: readonly Seal[], heads: readonly Head[]): Promise<void> {
+    await this.database.write('system', [
+      Prisma.sql`
+        INSERT INTO audit_seals (institution_id, position, event_id, hash, sealed_at)
+        SELECT * FROM unnest(${seals.map(({ institutionId }) => institutionId)}::uuid[], ${seals.map(({ position }) => position)}::bigint[], ${seals.map(({ eventId }) => eventId)}::uuid[],
+          ${seals.map(({ hash }) => hash)}::bytea[], ${seals.map(({ sealedAt }) => sealedAt.toISOString())}::timestamptz[])`,
+      putHeads(heads),
+    ]);
   }
 
-  async addCheckpoint(tx: Transaction, { id, institutionId, number, position, hash, at, kid, signature }: Checkpoint, head: Head): Promise<void> {
-    await prismaOf(tx).$executeRaw`
-      INSERT INTO audit_checkpoints (id, institution_id, number, position, hash, at, kid, signature)
-      VALUES (${id}::uuid, ${institutionId}::uuid, ${number}::bigint, ${position}::bigint, ${hash}, ${at.toISOString()}::timestamptz, ${kid}, ${signature})`;
-    await this.putHead(tx, head);
+  /** @throws when another process has signed this one meanwhile */
+  async addCheckpoint({ id, institutionId, number, position, hash, at, kid, signature }: Checkpoint, head: Head): Promise<void> {
+    await this.database.write('system', [
+      // Behind a sealer that works on this chain: its head is newer then, and the checkpoint waits for the next time.
+      Prisma.sql`
+        INSERT INTO audit_checkpoints (id, institution_id, number, position, hash, at, kid, signature)
+        SELECT ${id}::uuid, ${institutionId}::uuid, ${number}::bigint, CASE WHEN h.position = ${position}::bigint THEN h.position END, ${hash}, ${at.toISOString()}::timestamptz, ${kid}, ${signature}
+        FROM audit_heads h WHERE h.institution_id = ${institutionId}::uuid FOR UPDATE`,
+      putHeads([head]),
+    ]);
   }
 
   /** Position of each chain's newest checkpoint. */
-  async checkpointed(tx: Transaction): Promise<Map<string, bigint>> {
-    const rows = await prismaOf(tx).$queryRaw<{ institutionId: string; position: bigint }[]>`
-      SELECT h.institution_id AS "institutionId", c.position FROM audit_heads h JOIN audit_checkpoints c ON c.institution_id = h.institution_id AND c.number = h.checkpoints`;
+  async checkpointed(): Promise<Map<string, bigint>> {
+    const rows = await this.database.read<{ institutionId: string; position: bigint }>('system', Prisma.sql`
+      SELECT h.institution_id AS "institutionId", c.position FROM audit_heads h JOIN audit_checkpoints c ON c.institution_id = h.institution_id AND c.number = h.checkpoints`);
     return new Map(rows.map(({ institutionId, position }) => [institutionId, position]));
   }
 
@@ -146,13 +143,14 @@ export class AuditChainStore {
       SELECT ${CHECKPOINT}, s.hash AS sealed FROM audit_checkpoints c LEFT JOIN audit_seals s ON s.institution_id = c.institution_id AND s.position = c.position
       WHERE c.institution_id = ${institutionId}::uuid AND (${after}::bigint IS NULL OR c.number > ${after}::bigint) ORDER BY c.number LIMIT ${limit}`);
   }
+}
 
-  private async putHead(tx: Transaction, { institutionId, position, hash, sequence, checkpoints, updatedAt, mac }: Head): Promise<void> {
-    await prismaOf(tx).$executeRaw`
-      INSERT INTO audit_heads (institution_id, position, hash, sequence, checkpoints, updated_at, mac)
-      VALUES (${institutionId}::uuid, ${position}::bigint, ${hash}, ${sequence}::bigint, ${checkpoints}::bigint, ${updatedAt.toISOString()}::timestamptz, ${mac})
-      ON CONFLICT (institution_id) DO UPDATE SET position = excluded.position, hash = excluded.hash, sequence = excluded.sequence, checkpoints = excluded.checkpoints, updated_at = excluded.updated_at, mac = excluded.mac`;
-  }
+function putHeads(heads: readonly Head[]): Prisma.Sql {
+  return Prisma.sql`
+    INSERT INTO audit_heads (institution_id, position, hash, sequence, checkpoints, updated_at, mac)
+    SELECT * FROM unnest(${heads.map(({ institutionId }) => institutionId)}::uuid[], ${heads.map(({ position }) => position)}::bigint[], ${heads.map(({ hash }) => hash)}::bytea[],
+      ${heads.map(({ sequence }) => sequence)}::bigint[], ${heads.map(({ checkpoints }) => checkpoints)}::bigint[], ${heads.map(({ updatedAt }) => updatedAt.toISOString())}::timestamptz[], ${heads.map(({ mac }) => mac)}::bytea[])
+    ON CONFLICT (institution_id) DO UPDATE SET position = excluded.position, hash = excluded.hash, sequence = excluded.sequence, checkpoints = excluded.checkpoints, updated_at = excluded.updated_at, mac = excluded.mac`;
 }
 
 function endOf({ headMac, lastPosition, lastHash, ...head }: EndRow): ChainEnd {

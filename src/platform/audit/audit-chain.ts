@@ -39,9 +39,11 @@ export interface Checkpoint {
 /**
  * SHA-256 over one line of JSON (members in this order, no white space): the seal before, the place in the chain, and everything that the event says. Whoever has
  * an export can do the same.
+ *
+ * @param eventText  the event's canonical text, where it is at hand
  */
-export function sealHash(previous: Uint8Array, seal: Pick<Seal, 'institutionId' | 'position' | 'sealedAt'>, event: StoredAuditEvent): Buffer {
-  const text = JSON.stringify(['healthvision-audit-seal-1', hex(previous), seal.institutionId, String(seal.position), seal.sealedAt.toISOString(), String(event.sequence), hex(event.mac), canonicalText(event)]);
+export function sealHash(previous: Uint8Array, seal: Pick<Seal, 'institutionId' | 'position' | 'sealedAt'>, event: StoredAuditEvent, eventText = canonicalText(event)): Buffer {
+  const text = JSON.stringify(['healthvision-audit-seal-1', hex(previous), seal.institutionId, String(seal.position), seal.sealedAt.toISOString(), String(event.sequence), hex(event.mac), eventText]);
   return createHash('sha256').update(text).digest();
 }
 

@@ -2,31 +2,33 @@ import { Inject, Injectable, type BeforeApplicationShutdown, type OnApplicationB
 import type { KeyObject } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { uuidv7 } from '../../kernel/uid.js';
-import type { Transaction } from '../../kernel/transaction.js';
 import { LOGGER, type Logger } from '../ops/logger.js';
 import { Metrics } from '../ops/metrics.js';
 import { BEGINNING, checkpointText, headMac, hex, sealHash, type Head, type Seal } from './audit-chain.js';
 import { AuditChainStore, type ChainEnd } from './audit-chain.store.js';
-import { hasMac, sameBytes, type StoredAuditEvent } from './audit-event.js';
+import { canonicalText, hasMac, sameBytes, type StoredAuditEvent } from './audit-event.js';
 import { AuditKeys } from './audit-keys.js';
 
 /** Events are part of their chain within a second. */
-const SEAL_MS = 400;
+const SEAL_MS = 300;
 const CHECKPOINT_MS = 60_000;
-/** Seals of one chain in one transaction. */
+/** Of a process that has found another one sealing: two that do the same work get in each other's way. Less than what is left of the second. */
+const FOLLOWER_MS = 750;
+/** Seals of one transaction, about. */
 const BATCH = 1_000;
 /** Hashed in one go; requests come between. */
-const BITE = 50;
+const BITE = 20;
 
 /**
- * Chains events: one process of the installation at a time, within a second of their writing. A chain that is not as it was left is not continued: what was done to it must not be
- * covered up. Verification names the place.
+ * Chains events within a second of their writing. Of several processes one leads and the others look after it; if two seal the same events, the constraints of the tables let one
+ * of them through, whole. A chain that is not as it was left is not continued: what was done to it must not be covered up. Verification names the place.
  */
 @Injectable()
 export class AuditSealer implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private timer: NodeJS.Timeout | undefined;
   private running: Promise<unknown> = Promise.resolve();
   private isStopped = false;
+  private isLeading = false;
   private checkpointedAt = Date.now();
   /** Where this process saw each chain last: an older head is a forged one, whatever its MAC says. */
   private readonly seen = new Map<string, bigint>();
@@ -56,82 +58,80 @@ export class AuditSealer implements OnApplicationBootstrap, BeforeApplicationShu
     }
   }
 
-  /** Seals everything that was written until now, unless another process is at it. @returns how many events */
+  /** Seals everything that was written until now. @returns how many events @throws when another process was first */
   async seal(): Promise<number> {
-    const settled = await this.store.settledSequence();
-    let sealed = 0;
-    for (;;) {
-      const round = await this.store.alone(async (tx) => {
-        let done = 0;
-        const key = await this.keys.macKey();
-        for (const end of await this.store.ends(tx, settled)) if (this.isSound(end, key)) done += await this.extend(tx, end, settled, key);
-        return done;
-      });
-      sealed += round ?? 0;
-      if (round === undefined || round === 0) return sealed;
+    const [settled, key] = [await this.store.settledSequence(), await this.keys.macKey()];
+    for (let sealed = 0; ;) {
+      const seals: Seal[] = [];
+      const heads: Head[] = [];
+      for (const end of await this.store.ends(settled)) {
+        if (!this.isSound(end, key)) continue;
+        const events = await this.store.eventsBetween(end.institutionId, end.head?.sequence ?? 0n, settled, BATCH);
+        heads.push(await this.extend(end, events, seals, key));
+        if (seals.length >= BATCH) break;
+      }
+      if (seals.length === 0) return sealed;
+      await this.store.append(seals, heads);
+      sealed += seals.length;
     }
   }
 
   /** Signs where every chain with news stands. @returns how many checkpoints */
   async checkpoint(): Promise<number> {
-    return (await this.store.alone(async (tx) => {
-      const key = await this.keys.macKey();
-      const checkpointed = await this.store.checkpointed(tx);
-      let made = 0;
-      for (const end of await this.store.ends(tx)) {
-        const { head } = end;
-        if (!head || head.position === checkpointed.get(head.institutionId) || !this.isSound(end, key)) continue;
-        await this.addCheckpoint(tx, head, key);
-        made++;
-      }
-      return made;
-    })) ?? 0;
+    const key = await this.keys.macKey();
+    const checkpointed = await this.store.checkpointed();
+    let made = 0;
+    for (const end of await this.store.ends()) {
+      const { head } = end;
+      if (!head || head.position === checkpointed.get(head.institutionId) || !this.isSound(end, key)) continue;
+      await this.addCheckpoint(head, key);
+      made++;
+    }
+    return made;
   }
 
   private schedule(): void {
     if (this.isStopped) return;
     this.timer = setTimeout(() => {
       this.running = this.pass().finally(() => { this.schedule(); });
-    }, SEAL_MS);
+    }, this.isLeading ? SEAL_MS : FOLLOWER_MS);
     this.timer.unref();
   }
 
   private async pass(): Promise<void> {
     try {
-      if (await this.store.hasNews()) await this.seal();
-      if (Date.now() - this.checkpointedAt < CHECKPOINT_MS) return;
+      if (await this.store.hasNews()) this.isLeading = (await this.seal()) > 0;
+      if (!this.isLeading || Date.now() - this.checkpointedAt < CHECKPOINT_MS) return;
       this.checkpointedAt = Date.now();
       await this.checkpoint();
     } catch (err) {
-      // The database is away, or a writer holds its lock: the next pass is near.
+      // Another process was first, the database is away, or a writer holds its lock: the next pass is near.
+      this.isLeading = false;
       this.logger.debug({ err }, 'the audit trail could not be sealed');
     }
   }
 
-  private async extend(tx: Transaction, { institutionId, head }: ChainEnd, upTo: bigint, key: KeyObject): Promise<number> {
-    const events = await this.store.eventsBetween(tx, institutionId, head?.sequence ?? 0n, upTo, BATCH);
-    const last = events.at(-1);
-    if (!last) return 0;
-    const seals: Seal[] = [];
-    let previous = head?.hash ?? BEGINNING;
-    let position = head?.position ?? 0n;
+  /** Appends the seals of events to `seals`. @returns the new head */
+  private async extend({ institutionId, head }: ChainEnd, events: readonly StoredAuditEvent[], seals: Seal[], key: KeyObject): Promise<Head> {
+    let [previous, position, sequence] = [head?.hash ?? BEGINNING, head?.position ?? 0n, head?.sequence ?? 0n];
     for (const [index, event] of events.entries()) {
       if (index % BITE === BITE - 1) await setImmediate();
-      if (!hasMac(event, key)) this.reportForged(event);
+      const text = canonicalText(event);
+      if (!hasMac(event, key, text)) this.reportForged(event);
       position += 1n;
+      ({ sequence } = event);
       const seal = { institutionId, position, sealedAt: new Date() };
-      previous = sealHash(previous, seal, event);
+      previous = sealHash(previous, seal, event, text);
       seals.push({ ...seal, eventId: event.id, hash: previous });
     }
-    await this.store.append(tx, seals, withMac({ institutionId, position, hash: previous, sequence: last.sequence, checkpoints: head?.checkpoints ?? 0n, updatedAt: new Date() }, key));
-    return seals.length;
+    return withMac({ institutionId, position, hash: previous, sequence, checkpoints: head?.checkpoints ?? 0n, updatedAt: new Date() }, key);
   }
 
-  private async addCheckpoint(tx: Transaction, head: Head, key: KeyObject): Promise<void> {
+  private async addCheckpoint(head: Head, key: KeyObject): Promise<void> {
     const { institutionId, position, hash } = head;
     const stand = { id: uuidv7(), institutionId, number: head.checkpoints + 1n, position, hash, at: new Date() };
     const { kid, signature } = await this.keys.sign((one) => checkpointText({ ...stand, kid: one }));
-    await this.store.addCheckpoint(tx, { ...stand, kid, signature }, withMac({ ...head, checkpoints: stand.number, updatedAt: new Date() }, key));
+    await this.store.addCheckpoint({ ...stand, kid, signature }, withMac({ ...head, checkpoints: stand.number, updatedAt: new Date() }, key));
     // Logs leave the machine: who keeps them can prove later where the chain stood.
     this.logger.info({ institutionId, number: String(stand.number), position: String(position), hash: hex(hash), kid, signature: hex(signature) }, 'audit checkpoint');
   }

@@ -4,7 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Scope } from '../database/database.js';
 import { BEGINNING, checkpointText, headMac, hex, sealHash } from './audit-chain.js';
 import { AuditChainStore, type ChainEnd, type Link } from './audit-chain.store.js';
-import { hasMac, sameBytes, type StoredAuditEvent } from './audit-event.js';
+import { canonicalText, hasMac, sameBytes, type StoredAuditEvent } from './audit-event.js';
 import { AuditEventsStore } from './audit-events.store.js';
 import { AuditKeys } from './audit-keys.js';
 
@@ -181,9 +181,10 @@ class ChainWalk {
     if (seal.position < expected) return { ...place, fault: 'seal-forged', explanation: 'A seal stands where none can be.' };
     if (seal.position > expected) return this.gap(expected, event);
     if (!event) return { ...place, fault: 'event-missing', explanation: 'The event of this seal is missing.' };
-    const hash = sealHash(this.hash, seal, event);
+    const text = canonicalText(event);
+    const hash = sealHash(this.hash, seal, event, text);
     const fits = sameBytes(hash, seal.hash);
-    if (event.institutionId !== this.institutionId || !hasMac(event, this.key)) {
+    if (event.institutionId !== this.institutionId || !hasMac(event, this.key, text)) {
       return fits
         ? { ...place, fault: 'event-forged', explanation: 'The event was not written by the application.' }
         : { ...place, fault: 'event-changed', explanation: 'The event was changed after it was written.' };
