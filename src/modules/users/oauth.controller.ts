@@ -1,9 +1,12 @@
 import { applyDecorators, Body, Controller, Headers, Post, Req, Res, UseFilters } from '@nestjs/common';
 import { ApiConsumes, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { decodeJwt } from 'jose';
 import { z } from 'zod';
+import { noteForAudit } from '../../platform/audit/audit-note.js';
 import { Public } from '../../platform/http/access.js';
 import { jsonSchema, Operation } from '../../platform/http/openapi.js';
+import { accessTokenClaims } from './access-token.js';
 import { ClientTokenService, type ClientTokenAnswer } from './clients/client-token.service.js';
 import { NOT_STORED, OAuthError, OAuthErrorAnswers, OAuthErrorFilter, oauthErrorSchema, type OAuthErrorCode } from './oauth-error.js';
 import { TokenService, type TokenAnswer } from './token.service.js';
@@ -97,6 +100,7 @@ export class OAuthController {
     requireForm(contentType);
     if (request.grant_type !== 'client_credentials') refuseClients(authorization, request);
     const answer = request.grant_type === 'client_credentials' ? await this.clientTokens.forClient(http, request) : await this.grant(request);
+    if (request.grant_type !== 'client_credentials') noteSignIn(http, answer.access_token);
     void reply.headers(NOT_STORED);
     return answer;
   }
@@ -134,6 +138,12 @@ export class OAuthController {
       default: throw new OAuthError('unsupported_grant_type', 'The grant types are password, refresh_token and client_credentials.');
     }
   }
+}
+
+/** The audit event belongs to the institution of whom the token is for. */
+function noteSignIn(request: FastifyRequest, token: string): void {
+  const claims = accessTokenClaims.safeParse(decodeJwt(token));
+  if (claims.success) noteForAudit(request, { actor: { kind: 'user', id: claims.data.sub, role: claims.data.role, institutionId: claims.data.institution_id } });
 }
 
 function required(value: string | undefined, name: string): string {

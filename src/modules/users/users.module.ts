@@ -7,6 +7,9 @@ import { AccessTokens } from './access-token.js';
 import { AccessTokenStrategy } from './access-token.strategy.js';
 import { ApiKeysController } from './api-keys.controller.js';
 import { ApiKeysStore } from './api-keys.store.js';
+import { AccessReportController } from './audit/access-report.controller.js';
+import { AuditEventsController } from './audit/audit-events.controller.js';
+import { AuditLogStore } from './audit/audit-log.store.js';
 import { ClientAuthenticationService } from './clients/client-authentication.service.js';
 import { ClientDocuments } from './clients/client-documents.js';
 import { ClientPrincipals } from './clients/client-principals.js';
@@ -36,8 +39,9 @@ import { UsersService } from './users.service.js';
 /** Institutions, people, tokens and keys; and the guard in front of every route of the process. */
 @Module({
   imports: [UsersCoreModule, SigningKeysModule, IdempotencyModule],
-  controllers: [OAuthController, DiscoveryController, SmartConfigurationController, InstitutionsController, UsersController, ApiKeysController, OAuthClientsController],
+  controllers: [OAuthController, DiscoveryController, SmartConfigurationController, InstitutionsController, UsersController, ApiKeysController, OAuthClientsController, AuditEventsController, AccessReportController],
   providers: [
+    AuditLogStore,
     ApiKeysStore, RefreshTokensStore, InstitutionStatesStore, AccessTokens, AccessTokenStrategy,
     PrincipalsService, SignInService, TokenService, UsersService,
     OAuthClientsStore, OAuthClientsService, ClientPrincipals, ClientDocuments, ClientAuthenticationService, ClientTokenService,

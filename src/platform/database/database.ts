@@ -60,6 +60,25 @@ export class Database implements OnApplicationShutdown {
   }
 
   /**
+   * Statements of one transaction, none of which needs another's answer. They travel together, so that they cost one round trip and are durable after it.
+   *
+   * @throws AppError `database-unavailable` when PostgreSQL does not answer; whether anything was written is not known then
+   */
+  async write(scope: Scope, statements: readonly Prisma.Sql[]): Promise<pg.QueryResultRow[][]> {
+    const client = await this.pool.connect().catch((error: unknown) => { throw translateDirect(error); });
+    const outcomes = await Promise.allSettled(inOneWrite(client, () => [
+      client.query('BEGIN'),
+      client.query({ name: 'scope', text: `SELECT set_config('app.institution_id', $1, true)`, values: [institutionOf(scope)] }),
+      ...statements.map(({ text, values }) => client.query({ name: this.statementName(text), text, values, types: READ_TYPES })),
+      client.query('COMMIT'),
+    ]));
+    const failure = outcomes.find((outcome) => outcome.status === 'rejected');
+    client.release(failure !== undefined);
+    if (failure) throw translateDirect(failure.reason);
+    return outcomes.slice(2, -1).map((outcome) => (outcome.status === 'fulfilled' ? outcome.value.rows : []));
+  }
+
+  /**
    * Runs `work` in one transaction whose scope PostgreSQL knows (`app.institution_id`), retrying serialisation failures and
    * deadlocks up to three times; so `work` must have no effect outside the database.
    *

@@ -8,6 +8,8 @@ import { randomUUID } from 'node:crypto';
 import { STATUS_CODES, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { AppError } from '../../kernel/errors.js';
+import { addAuditHooks } from '../audit/audit-hooks.js';
+import { AuditModule } from '../audit/audit.module.js';
 import type { Config } from '../config.js';
 import { NestLogger, type Logger } from '../ops/logger.js';
 import { Metrics } from '../ops/metrics.js';
@@ -22,6 +24,9 @@ const EXPOSED_HEADERS = [
   'Upload-Offset', 'Upload-Length', 'Upload-Defer-Length', 'Upload-Expires', 'Upload-Metadata', 'Tus-Resumable', 'Tus-Version', 'Tus-Max-Size', 'Tus-Extension', 'Tus-Checksum-Algorithm',
 ];
 const JSON_LIMIT_BYTES = 1024 * 1024;
+
+/** What every role has around its own modules. */
+class HttpApplication {}
 
 /** Builds the HTTP application of a role; it listens only when the caller says so. */
 export async function createHttpApp(module: DynamicModule, config: Config, logger: Logger): Promise<NestFastifyApplication> {
@@ -42,7 +47,7 @@ export async function createHttpApp(module: DynamicModule, config: Config, logge
         .send(JSON.stringify(problemOf(problem, request.id, languageOf(request.headers['accept-language']))));
     },
   });
-  const app = await NestFactory.create<NestFastifyApplication>(module, adapter, { logger: new NestLogger(logger), abortOnError: false, bodyParser: true, forceCloseConnections: true });
+  const app = await NestFactory.create<NestFastifyApplication>({ module: HttpApplication, imports: [module, AuditModule] }, adapter, { logger: new NestLogger(logger), abortOnError: false, bodyParser: true, forceCloseConnections: true });
   const fastify: FastifyInstance = app.getHttpAdapter().getInstance();
   await fastify.register(multipart, { limits: { fileSize: config.MAX_UPLOAD_BYTES, files: 100_000, fields: 1_000, fieldSize: 64 * 1024, headerPairs: 200 }, throwFileSizeLimit: true });
   await fastify.register(helmet, { contentSecurityPolicy: false, crossOriginEmbedderPolicy: false });
@@ -59,6 +64,7 @@ export async function createHttpApp(module: DynamicModule, config: Config, logge
     } });
   }
   addHooks(fastify, app.get(Metrics), logger);
+  addAuditHooks(app, fastify);
   return app;
 }
 

@@ -1,4 +1,4 @@
-import { applyDecorators, HttpCode } from '@nestjs/common';
+import { applyDecorators, HttpCode, SetMetadata } from '@nestjs/common';
 import { ApiOperation, ApiResponse, DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { z } from 'zod';
@@ -12,6 +12,8 @@ export interface Answer {
   example?: unknown;
   /** Default `application/json`. */
   mediaType?: string;
+  /** Other media types that the same can be had in, as text. */
+  alsoAs?: readonly string[];
   /** Header name → description. */
   headers?: Record<string, string>;
 }
@@ -29,7 +31,10 @@ export interface OperationDescription {
   deprecated?: boolean;
 }
 
-const EVERYWHERE: readonly ErrorCode[] = ['bad-request', 'internal', 'database-unavailable'];
+/** Metadata of a handler: its operation's id. */
+export const OPERATION_KEY = 'healthvision:operation';
+
+const EVERYWHERE: readonly ErrorCode[] = ['bad-request', 'internal', 'database-unavailable', 'audit-unavailable'];
 const AUTHENTICATED: readonly ErrorCode[] = ['unauthenticated', 'forbidden'];
 
 /**
@@ -42,6 +47,7 @@ export function Operation(description: OperationDescription): MethodDecorator {
   const first = statuses[0];
   return applyDecorators(
     ...(first === undefined ? [] : [HttpCode(first)]),
+    SetMetadata(OPERATION_KEY, description.id),
     ApiOperation({
       operationId: description.id,
       summary: description.summary,
@@ -76,7 +82,10 @@ function answerResponse(status: number, answer: Answer): Response {
   return {
     status,
     description: answer.description,
-    ...(mediaType !== undefined && { content: { [mediaType]: { schema: answer.schema ? jsonSchema(answer.schema, 'output') : { type: 'string', format: 'binary' }, ...(answer.example !== undefined && { example: answer.example }) } } }),
+    ...(mediaType !== undefined && { content: {
+      [mediaType]: { schema: answer.schema ? jsonSchema(answer.schema, 'output') : { type: 'string', format: 'binary' }, ...(answer.example !== undefined && { example: answer.example }) },
+      ...Object.fromEntries((answer.alsoAs ?? []).map((type) => [type, { schema: { type: 'string' } }])),
+    } }),
     ...(answer.headers && { headers: Object.fromEntries(Object.entries(answer.headers).map(([name, text]) => [name, { description: text, schema: { type: 'string' as const } }])) }),
   };
 }
@@ -156,7 +165,7 @@ const TAGS = [
   ['sign-in', 'Tokens and keys'], ['institutions', 'Institutions'], ['users', 'People'], ['api-keys', 'Keys of systems'], ['oauth-clients', 'Systems that sign in by themselves'],
   ['images', 'Upload of files'], ['studies', 'Studies and their completeness'], ['dicomweb', 'DICOMweb (PS3.18)'], ['dimse', 'Who may send by DIMSE'],
   ['analyses', 'Runs of an analysis'], ['models', 'Installed models'], ['results', 'Findings'],
-  ['notifications', 'What people should know'], ['operations', 'Health and metrics'],
+  ['notifications', 'What people should know'], ['audit', 'Who did and saw what'], ['operations', 'Health and metrics'],
 ] as const;
 
 /** Moves every `$defs` to `components.schemas` and points the references there. */

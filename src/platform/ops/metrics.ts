@@ -25,6 +25,10 @@ export class Metrics {
   readonly signIns = new Counter({ name: 'healthvision_sign_ins_total', help: 'Token requests by outcome', labelNames: ['grant', 'outcome'], registers: [this.registry] });
   readonly accessRefusals = new Counter({ name: 'healthvision_access_refusals_total', help: 'Requests refused with 401 or 403, by what the caller is or showed', labelNames: ['status', 'kind'], registers: [this.registry] });
   readonly crossings = new Counter({ name: 'healthvision_institution_crossings_total', help: 'Requests of platform administrators in another institution, and attempts at it, by outcome', labelNames: ['outcome'], registers: [this.registry] });
+  readonly auditEvents = new Counter({ name: 'healthvision_audit_events_total', help: 'Audit events that this process wrote', labelNames: ['outcome'], registers: [this.registry] });
+  readonly auditFailures = new Counter({ name: 'healthvision_audit_write_failures_total', help: 'Audit events that could not be written at once', registers: [this.registry] });
+  readonly auditBacklog = new Gauge({ name: 'healthvision_audit_backlog_events', help: 'Audit events that wait for the database (AUDIT_FAILURE=queue)', registers: [this.registry] });
+  readonly auditFaults = new Counter({ name: 'healthvision_audit_chain_faults_total', help: 'Faults that sealing the audit trail met: forged events, broken chains', labelNames: ['fault'], registers: [this.registry] });
 
   constructor() {
     collectDefaultMetrics({ register: this.registry });
