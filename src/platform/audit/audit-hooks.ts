@@ -21,13 +21,15 @@ const CHANGING = new Set(['POST', 'PUT', 'PATCH', 'DELETE']);
 export function addAuditHooks(app: NestFastifyApplication, fastify: FastifyInstance): void {
   const writer = app.get(AuditWriter);
   let operations: ReadonlyMap<string, string> | undefined;
-  fastify.addHook('onRequest', async (request) => {
+  fastify.addHook('onRequest', (request, _reply, done) => {
     const template = request.routeOptions.url;
-    if (!isAudited(request, template)) return;
-    // Routes are complete when the first request comes.
-    operations ??= operationsOf(app);
-    const method = request.method === 'HEAD' ? 'GET' : request.method;
-    RequestTrail.begin(request, writer, operations.get(`${request.method} ${template}`) ?? operations.get(`${method} ${template}`) ?? `${request.method} ${template}`);
+    if (isAudited(request, template)) {
+      // Routes are complete when the first request comes.
+      operations ??= operationsOf(app);
+      const method = request.method === 'HEAD' ? 'GET' : request.method;
+      RequestTrail.begin(request, writer, operations.get(`${request.method} ${template}`) ?? operations.get(`${method} ${template}`) ?? `${request.method} ${template}`);
+    }
+    done();
   });
   fastify.addHook('onSend', async (request, reply, payload) => {
     const trail = RequestTrail.of(request);

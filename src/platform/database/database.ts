@@ -69,7 +69,7 @@ export class Database implements OnApplicationShutdown {
     const outcomes = await Promise.allSettled(inOneWrite(client, () => [
       client.query('BEGIN'),
       client.query({ name: 'scope', text: `SELECT set_config('app.institution_id', $1, true)`, values: [institutionOf(scope)] }),
-      ...statements.map(({ text, values }) => client.query({ name: this.statementName(text), text, values, types: READ_TYPES })),
+      ...statements.map(({ text, values }) => client.query<pg.QueryResultRow>({ name: this.statementName(text), text, values, types: READ_TYPES })),
       client.query('COMMIT'),
     ]));
     const failure = outcomes.find((outcome) => outcome.status === 'rejected');
