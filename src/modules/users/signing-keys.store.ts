@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { Prisma } from '../../generated/prisma/client.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { Database, prismaOf } from '../../platform/database/database.js';
 
@@ -17,17 +18,25 @@ export interface StoredSigningKey {
   sealedPrivateJwk: string;
 }
 
+interface Row {
+  kid: string;
+  publicJwk: unknown;
+  privateJwk: unknown;
+}
+
+const NOT_RETIRED = Prisma.sql`SELECT kid, public_jwk AS "publicJwk", private_jwk AS "privateJwk" FROM signing_keys WHERE retired_at IS NULL ORDER BY created_at DESC, kid`;
+
 @Injectable()
 export class SigningKeysStore {
   constructor(private readonly database: Database) {}
 
   /** Those that are not retired, newest first. */
   async list(tx?: Transaction): Promise<StoredSigningKey[]> {
-    const rows = await (tx ? prismaOf(tx) : this.database.client).signingKey.findMany({ where: { retiredAt: null }, orderBy: [{ createdAt: 'desc' }, { kid: 'asc' }] });
+    const rows = await (tx ? prismaOf(tx).$queryRaw<Row[]>(NOT_RETIRED) : this.database.read<Row>('system', NOT_RETIRED));
     return rows.map(({ kid, publicJwk, privateJwk }) => ({
       kid,
       // Both columns are JSON that only `add` below writes.
-      publicJwk: publicJwk as unknown as PublicJwk,
+      publicJwk: publicJwk as PublicJwk,
       sealedPrivateJwk: (privateJwk as { sealed: string }).sealed,
     }));
   }
