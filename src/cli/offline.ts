@@ -16,7 +16,7 @@ export async function offline<T>(modules: Type[], work: (app: INestApplicationCo
     class Settings {}
     class Wiring {}
     const app = await NestFactory.createApplicationContext(
-      { module: Wiring, imports: [Settings, DatabaseModule.forUrl(database.url), ...modules] },
+      { module: Wiring, imports: [Settings, DatabaseModule.forUrls(database), ...modules] },
       { logger: new NestLogger(logger), abortOnError: false },
     );
     try {

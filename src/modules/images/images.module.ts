@@ -7,7 +7,6 @@ import { DimseCallersController } from './dimse/dimse-callers.controller.js';
 import { DimseCallersStore } from './dimse/dimse-callers.store.js';
 import { DimseServer } from './dimse/dimse-server.js';
 import { ImagePolicyController } from './image-policy.controller.js';
-import { ImagePolicyStore } from './image-policy.store.js';
 import { ImagesController } from './images.controller.js';
 import { ImagesCoreModule } from './images-core.module.js';
 import { ImagesIngestModule } from './images-ingest.module.js';
@@ -29,7 +28,7 @@ import { WadoModule } from './wado/wado.module.js';
 @Module({
   imports: [ImagesCoreModule, ImagesIngestModule, UploadsModule, WadoModule, ThreadsModule],
   controllers: [ImagesController, StowController, StudiesController, ImagePolicyController, UploadsController, DeidentifiedExportsController, DimseCallersController, SearchController, CapabilitiesController],
-  providers: [StowService, StowMetadataService, ImagePolicyStore, RetentionStore, TusWire, DeidentifiedExportsService, DeidentifiedExportsStore, DimseCallersStore, DimseServer, SearchService, SearchStore, SealedAttributesReader],
+  providers: [StowService, StowMetadataService, RetentionStore, TusWire, DeidentifiedExportsService, DeidentifiedExportsStore, DimseCallersStore, DimseServer, SearchService, SearchStore, SealedAttributesReader],
   exports: [ImagesCoreModule, ImagesIngestModule],
 })
 export class ImagesModule {}

@@ -147,7 +147,7 @@ export class ApiKeysController {
   @RequirePermission('api-keys:write')
   @Operation({ id: 'revokeApiKey', summary: 'Revoke a key', description: 'Takes effect at once here, and within 5 seconds in other processes.', answers: { 204: { description: 'Revoked' } }, problems: ['api-key-not-found'] })
   async revoke(@CurrentPrincipal() principal: Principal, @Param('id', { schema: z.uuid() }) id: string): Promise<void> {
-    await this.keys.revoke((await this.load(principal, id)).id);
+    await this.keys.revoke(await this.load(principal, id));
     this.principals.forgetKeys();
   }
 

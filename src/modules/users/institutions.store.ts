@@ -1,6 +1,8 @@
 import { Injectable } from '@nestjs/common';
+import { Prisma } from '../../generated/prisma/client.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { uuidv7 } from '../../kernel/uid.js';
+import { columnsOf } from '../../platform/database/columns.js';
 import { Database, prismaOf } from '../../platform/database/database.js';
 
 export interface Institution {
@@ -9,12 +11,15 @@ export interface Institution {
   createdAt: Date;
 }
 
+const COLUMNS = columnsOf(Prisma.InstitutionScalarFieldEnum);
+
 @Injectable()
 export class InstitutionsStore {
   constructor(private readonly database: Database) {}
 
   async find(id: string): Promise<Institution | undefined> {
-    return (await this.database.client.institution.findUnique({ where: { id } })) ?? undefined;
+    const [row] = await this.database.read<Institution>({ institutionId: id }, Prisma.sql`SELECT ${COLUMNS} FROM institutions WHERE id = ${id}::uuid`);
+    return row;
   }
 
   /** Reads the row and holds it until the transaction ends. */

@@ -61,7 +61,7 @@ export class PrincipalsService {
 
   private async loadKey(keyHash: string): Promise<ApiKey | undefined> {
     const key = await this.apiKeysStore.findByHash(keyHash);
-    if (key?.revokedAt === null) await this.apiKeysStore.touch(key.id);
+    if (key?.revokedAt === null) await this.apiKeysStore.touch(key);
     return key;
   }
 }

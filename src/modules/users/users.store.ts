@@ -1,6 +1,8 @@
 import { Injectable } from '@nestjs/common';
+import { Prisma } from '../../generated/prisma/client.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { uuidv7 } from '../../kernel/uid.js';
+import { columnsOf } from '../../platform/database/columns.js';
 import { Database, isUniqueViolation, prismaOf } from '../../platform/database/database.js';
 import type { PageQuery } from '../../platform/http/page.js';
 import type { Role } from './users.contract.js';
@@ -37,31 +39,32 @@ export interface NewUser {
 
 export type UserChange = Partial<Pick<User, 'displayName' | 'state'> & { role: Role }>;
 
+const COLUMNS = columnsOf(Prisma.UserScalarFieldEnum);
+
 @Injectable()
 export class UsersStore {
   constructor(private readonly database: Database) {}
 
   async findAccount(email: string): Promise<Account | undefined> {
-    const row = await this.database.client.user.findUnique({ where: { email: email.toLowerCase() } });
+    const [row] = await this.database.read<AccountRow>('system', Prisma.sql`SELECT ${COLUMNS} FROM users WHERE email = ${email.toLowerCase()}`);
     return row ? { ...userOf(row), passwordHash: row.passwordHash, lockedUntil: row.lockedUntil } : undefined;
   }
 
   /** Whatever the institution: for the sign-in and the guard, who learn it from the row. */
   async find(id: string): Promise<User | undefined> {
-    const row = await this.database.client.user.findUnique({ where: { id } });
+    const [row] = await this.database.read<UserRow>('system', Prisma.sql`SELECT ${COLUMNS} FROM users WHERE id = ${id}::uuid`);
     return row ? userOf(row) : undefined;
   }
 
   async findIn(institutionId: string, id: string): Promise<User | undefined> {
-    const row = await this.database.client.user.findFirst({ where: { id, institutionId } });
+    const [row] = await this.database.read<UserRow>({ institutionId }, Prisma.sql`SELECT ${COLUMNS} FROM users WHERE id = ${id}::uuid AND institution_id = ${institutionId}::uuid`);
     return row ? userOf(row) : undefined;
   }
 
   /** The page's rows and one more, oldest first. */
   async list(institutionId: string, { limit, cursor }: PageQuery): Promise<User[]> {
-    const rows = await this.database.client.user.findMany({
-      where: { institutionId, ...(cursor !== undefined && { id: { gt: cursor } }) }, orderBy: { id: 'asc' }, take: limit + 1,
-    });
+    const rows = await this.database.read<UserRow>({ institutionId }, Prisma.sql`
+      SELECT ${COLUMNS} FROM users WHERE institution_id = ${institutionId}::uuid ${cursor === undefined ? Prisma.empty : Prisma.sql`AND id > ${cursor}::uuid`} ORDER BY id LIMIT ${limit + 1}::int`);
     return rows.map(userOf);
   }
 
@@ -102,17 +105,17 @@ export class UsersStore {
   }
 
   async recordSuccess(id: string): Promise<void> {
-    await this.database.client.$executeRaw`
-      UPDATE users SET failed_sign_ins = 0, locked_until = NULL, last_sign_in_at = now() WHERE id = ${id}::uuid`;
+    await this.database.write('system', Prisma.sql`UPDATE users SET failed_sign_ins = 0, locked_until = NULL, last_sign_in_at = now() WHERE id = ${id}::uuid`);
   }
 
   async anyExists(tx?: Transaction): Promise<boolean> {
-    return (await (tx ? prismaOf(tx) : this.database.client).user.findFirst({ select: { id: true } })) !== null;
+    const any = Prisma.sql`SELECT id FROM users LIMIT 1`;
+    return (await (tx ? prismaOf(tx).$queryRaw<unknown[]>(any) : this.database.read('system', any))).length > 0;
   }
 
   /** The user who came first with this role. */
   async firstWithRole(role: Role): Promise<User | undefined> {
-    const row = await this.database.client.user.findFirst({ where: { role }, orderBy: { id: 'asc' } });
+    const [row] = await this.database.read<UserRow>('system', Prisma.sql`SELECT ${COLUMNS} FROM users WHERE role = ${role} ORDER BY id LIMIT 1`);
     return row ? userOf(row) : undefined;
   }
 }
@@ -120,6 +123,8 @@ export class UsersStore {
 interface UserRow extends Omit<User, 'state'> {
   state: string;
 }
+
+type AccountRow = UserRow & Pick<Account, 'passwordHash' | 'lockedUntil'>;
 
 function userOf({ id, institutionId, email, displayName, role, state, createdAt, updatedAt, lastSignInAt }: UserRow): User {
   return { id, institutionId, email, displayName, role, state: state === 'active' ? 'active' : 'disabled', createdAt, updatedAt, lastSignInAt };

@@ -46,7 +46,7 @@ export class AuditChainStore {
 
   /** The highest sequence below which no event is still to come. @throws when writers keep their lock too long */
   async settledSequence(): Promise<bigint> {
-    const [, , rows] = await this.database.write('system', [
+    const [, , rows] = await this.database.writeAll('system', [
       Prisma.sql`SELECT set_config('lock_timeout', ${WRITERS_PATIENCE}, true)`,
       Prisma.sql`SELECT pg_advisory_xact_lock(${WRITERS_LOCK}::bigint)`,
       Prisma.sql`SELECT coalesce(max(sequence), 0) AS sequence FROM audit_events WHERE sequence <= ${ISSUED}`,
@@ -76,7 +76,7 @@ export class AuditChainStore {
 
   /** @throws when another process has put seals at these positions meanwhile; then nothing was written */
   async append(seals: readonly Seal[], heads: readonly Head[]): Promise<void> {
-    await this.database.write('system', [
+    await this.database.writeAll('system', [
       Prisma.sql`
         INSERT INTO audit_seals (institution_id, position, event_id, hash, sealed_at)
         SELECT * FROM unnest(${seals.map(({ institutionId }) => institutionId)}::uuid[], ${seals.map(({ position }) => position)}::bigint[], ${seals.map(({ eventId }) => eventId)}::uuid[],
@@ -87,7 +87,7 @@ export class AuditChainStore {
 
   /** @throws when another process has signed this one meanwhile */
   async addCheckpoint({ id, institutionId, number, position, hash, at, kid, signature }: Checkpoint, head: Head): Promise<void> {
-    await this.database.write('system', [
+    await this.database.writeAll('system', [
       // Behind a sealer that works on this chain: its head is newer then, and the checkpoint waits for the next time.
       Prisma.sql`
         INSERT INTO audit_checkpoints (id, institution_id, number, position, hash, at, kid, signature)

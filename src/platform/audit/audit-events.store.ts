@@ -20,7 +20,7 @@ export class AuditEventsStore {
   /** In one transaction and one round trip; those that are there already are left. Durable afterwards. */
   async insert(events: readonly (AuditEvent & { mac: Uint8Array })[]): Promise<void> {
     const json = JSON.stringify(events.map((event) => ({ ...event, mac: hex(event.mac) })));
-    await this.database.write('system', [
+    await this.database.writeAll('system', [
       Prisma.sql`SELECT set_config('idle_in_transaction_session_timeout', ${PATIENCE}, true), pg_advisory_xact_lock_shared(${WRITERS_LOCK}::bigint)`,
       Prisma.sql`
         INSERT INTO audit_events (id, institution_id, at, actor_kind, actor_id, user_id, role, source, action, outcome, status, code, patient_ids, study_instance_uids, object, purpose, reason, request_id, details, mac)

@@ -90,7 +90,7 @@ export async function openHouse(): Promise<House> {
   const open = async (changed: Record<string, string> = {}): Promise<{ url: string; app: NestFastifyApplication; config: Config }> => {
     const own = parseConfig({ ...variables, ...changed });
     class Product {}
-    const app = await createHttpApp({ module: Product, imports: [OpsModule.forRoot(own, logger), DatabaseModule.forUrl(database.url), StorageModule, QueueModule.forProducers(), UsersModule, ProbeModule] }, own, logger);
+    const app = await createHttpApp({ module: Product, imports: [OpsModule.forRoot(own, logger), DatabaseModule.forUrls(database), StorageModule, QueueModule.forProducers(), UsersModule, ProbeModule] }, own, logger);
     apps.push(app);
     await app.listen(0, '127.0.0.1');
     return { url: await app.getUrl(), app, config: own };
