@@ -69,13 +69,14 @@ export class Database implements OnApplicationShutdown {
     const outcomes = await Promise.allSettled(inOneWrite(client, () => [
       client.query('BEGIN'),
       client.query({ name: 'scope', text: `SELECT set_config('app.institution_id', $1, true)`, values: [institutionOf(scope)] }),
-      ...statements.map(({ text, values }) => client.query<pg.QueryResultRow>({ name: this.statementName(text), text, values, types: READ_TYPES })),
+      ...statements.map(({ text, values }) => client.query({ name: this.statementName(text), text, values, types: READ_TYPES })),
       client.query('COMMIT'),
     ]));
     const failure = outcomes.find((outcome) => outcome.status === 'rejected');
     client.release(failure !== undefined);
     if (failure) throw translateDirect(failure.reason);
-    return outcomes.slice(2, -1).map((outcome) => (outcome.status === 'fulfilled' ? outcome.value.rows : []));
+    // pg has rows of any kind.
+    return outcomes.slice(2, -1).map((outcome) => (outcome.status === 'fulfilled' ? (outcome.value.rows as pg.QueryResultRow[]) : []));
   }
 
   /**
