@@ -58,26 +58,35 @@ export class AuditBacklog {
     return true;
   }
 
-  /** What processes that are gone have left. A process that lives has its own events in memory, and makes its file anew. */
-  inherit(): Promise<number> {
+  /**
+   * What processes that are gone have left. A process that lives has its own events in memory, and makes its file anew.
+   *
+   * @returns how many events, and how many files that cannot be read: they stay
+   */
+  inherit(): Promise<{ events: number; unreadable: number }> {
     return this.inTurn(async () => {
       const names = await readdir(this.folder).catch(() => []);
       const events: AuditEvent[] = [];
+      let unreadable = 0;
       for (const name of names) {
         const path = join(this.folder, name);
         const taken = name.endsWith(ABANDONED_SUFFIX) ? path : `${path}${ABANDONED_SUFFIX}`;
         // Another process may have been first.
         if (taken !== path && !(await rename(path, taken).then(() => true, () => false))) continue;
-        events.push(...(await this.read(taken)));
-        this.inherited.push(taken);
+        try {
+          events.push(...(await this.read(taken)));
+          this.inherited.push(taken);
+        } catch {
+          unreadable++;
+        }
       }
       this.waiting.unshift(...events);
-      return events.length;
+      return { events: events.length, unreadable };
     });
   }
 
   private async read(path: string): Promise<AuditEvent[]> {
-    const lines = (await readFile(path, 'utf8').catch(() => '')).split('\n');
+    const lines = (await readFile(path, 'utf8')).split('\n');
     // The last line of a process that was killed may be cut; nobody was told that it was there.
     const whole = lines.slice(0, -1);
     return whole.flatMap((line) => {

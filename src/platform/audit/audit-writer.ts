@@ -45,9 +45,10 @@ export class AuditWriter implements OnApplicationBootstrap, OnApplicationShutdow
   }
 
   async onApplicationBootstrap(): Promise<void> {
-    const left = (await this.backlog?.inherit()) ?? 0;
-    if (left === 0) return;
-    this.logger.warn({ events: left }, 'audit events of an earlier process are written now');
+    const { events, unreadable } = (await this.backlog?.inherit()) ?? { events: 0, unreadable: 0 };
+    if (unreadable > 0) this.logger.error({ files: unreadable }, 'audit events of an earlier process cannot be read: was MASTER_KEY changed? They stay in DATA_DIR/audit-queue');
+    if (events === 0) return;
+    this.logger.warn({ events }, 'audit events of an earlier process are written now');
     await this.drain().catch(() => { this.drainSoon(); });
   }
 

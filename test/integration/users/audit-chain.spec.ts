@@ -1,8 +1,11 @@
 import { spawn } from 'node:child_process';
-import { createHash, createPublicKey, verify as verifySignature } from 'node:crypto';
+import { createHash, createPublicKey, randomBytes, verify as verifySignature } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { uuidv7 } from '../../../src/kernel/uid.js';
+import { AuditKeys } from '../../../src/platform/audit/audit-keys.js';
 import { AuditSealer } from '../../../src/platform/audit/audit-sealer.js';
 import { AuditVerifier, type Verification } from '../../../src/platform/audit/audit-verifier.js';
 import { AuditWriter } from '../../../src/platform/audit/audit-writer.js';
@@ -190,6 +193,22 @@ describe('verification', () => {
     expect(await sealer.seal()).toBe(1);
     expect((await sql.query('SELECT 1 FROM audit_seals WHERE event_id = $1', [mine])).rowCount).toBe(1);
     expect((await verifyAll()).filter(({ broken }) => broken)).toEqual([]);
+  });
+
+  it('holds when the master key was exchanged', async () => {
+    const previous = readFileSync(join(house.config.dataDir, 'master.key'), 'utf8').trim();
+    const keys = { MASTER_KEY: randomBytes(32).toString('base64'), MASTER_KEY_PREVIOUS: previous };
+    const between = await house.neighbour(keys);
+    expect(await between.app.get(AuditKeys).sealAnew()).toBe(2);
+    const after = await house.neighbour({ MASTER_KEY: keys.MASTER_KEY });
+    const [, institutionId = ''] = institutions;
+    await write(institutionId, 2, after.app.get(AuditWriter));
+    await after.app.close();
+    const [before, found] = [(await verifier.verify('system', institutionId)).events, await between.app.get(AuditVerifier).verify('system', institutionId)];
+    expect(found).toMatchObject({ events: before, broken: null });
+    // Back, for the others.
+    const back = await house.neighbour({ MASTER_KEY: previous, MASTER_KEY_PREVIOUS: keys.MASTER_KEY });
+    expect(await back.app.get(AuditKeys).sealAnew()).toBe(2);
   });
 
   it('tells by the API and by the command line, which exits with 1', async () => {

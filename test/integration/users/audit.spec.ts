@@ -1,11 +1,13 @@
 import pg from 'pg';
-import { readdirSync } from 'node:fs';
+import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { uuidv7 } from '../../../src/kernel/uid.js';
-import { INSTALLATION } from '../../../src/platform/audit/audit-event.js';
+import { AuditBacklog } from '../../../src/platform/audit/audit-backlog.js';
+import { eventOf, INSTALLATION } from '../../../src/platform/audit/audit-event.js';
 import { AuditWriter } from '../../../src/platform/audit/audit-writer.js';
-import { eventually } from '../../support/product.js';
+import { MasterKey } from '../../../src/platform/crypto/master-key.js';
+import { eventually, temporaryDirectory } from '../../support/product.js';
 import { call, openHouse, person, postForm, probe, signIn, type House } from './house.js';
 
 let house: House;
@@ -156,6 +158,7 @@ describe('when nothing can be put on record', () => {
       }
       expect(await eventsOf(ids[0] ?? '')).toEqual([]);
       expect(readdirSync(folder)).toHaveLength(1);
+      expect(readFileSync(join(folder, readdirSync(folder)[0] ?? ''), 'utf8')).not.toContain('getMe');
     } finally {
       await mend();
     }
@@ -166,6 +169,26 @@ describe('when nothing can be put on record', () => {
     expect(rows.map(({ request_id }) => request_id)).toEqual(ids);
     await eventually('an empty folder', async () => Promise.resolve(readdirSync(folder).length === 0));
     await app.get(AuditWriter).write({ institutionId, actorKind: 'job', action: 'afterwards', outcome: 'succeeded' });
+  });
+});
+
+describe('the backlog', () => {
+  it('hands what a dead process has left to the next, whole lines only', async () => {
+    const dataDir = temporaryDirectory();
+    const key = house.app.get(MasterKey);
+    const events = ['first', 'second'].map((action) => eventOf({ institutionId, actorKind: 'job', action, outcome: 'succeeded' }));
+    const dead = new AuditBacklog(dataDir, key);
+    for (const event of events) await dead.add([event]);
+    const [file = ''] = readdirSync(join(dataDir, 'audit-queue'));
+    appendFileSync(join(dataDir, 'audit-queue', file), 'half a li');
+    writeFileSync(join(dataDir, 'audit-queue', 'foreign.log'), 'sealed by another\n');
+    const next = new AuditBacklog(dataDir, key);
+    expect(await next.inherit()).toEqual({ events: 2, unreadable: 1 });
+    const written: unknown[] = [];
+    await expect(next.drain(10, () => Promise.reject(new Error('still away')))).rejects.toThrow('still away');
+    while (await next.drain(1, (some) => { written.push(...some); return Promise.resolve(); })) expect(next.size).toBeLessThan(2);
+    expect(written).toEqual(events);
+    expect(readdirSync(join(dataDir, 'audit-queue'))).toEqual(['foreign.log.taken']);
   });
 });
 

@@ -83,11 +83,12 @@ export class AuditEventsController {
     answers: { 200: { description: 'A line for each event', mediaType: EXPORT_TYPES.ndjson, alsoAs: [EXPORT_TYPES.fhir] } }, problems: ['invalid-query'],
   })
   async export(@CurrentPrincipal() { institutionId }: Principal, @Query({ schema: exportQuery }) { format, from, to }: z.output<typeof exportQuery>, @Res({ passthrough: true }) reply: FastifyReply): Promise<StreamableFile> {
-    const first = from === undefined ? 1n : await this.log.firstPositionAt(institutionId, new Date(from));
+    const since = from === undefined ? undefined : new Date(from);
+    const first = since === undefined ? 1n : await this.log.firstPositionAt(institutionId, since);
     const lines = await exportLines({
       links: (after, limit) => this.chains.links({ institutionId }, institutionId, after, limit),
       hashAt: async (position) => (await this.chains.sealAt({ institutionId }, institutionId, position))?.hash,
-    }, format, first, to === undefined ? undefined : new Date(to));
+    }, format, { first, from: since, to: to === undefined ? undefined : new Date(to) });
     void reply.header('Cache-Control', 'no-store');
     return new StreamableFile(lines, { type: EXPORT_TYPES[format], disposition: `attachment; filename="audit-events.${format === 'fhir' ? 'fhir.' : ''}ndjson"` });
   }
