@@ -74,6 +74,8 @@ async function separateLogins(client: pg.Client, me: RoleRow, { processUrl, ssl,
     const isNew = await ensureRole(client, me, login, password);
     await ensureOnlyMemberOf(client, group);
     await ensureOnlyMemberOf(client, login, group);
+    // The queue makes a sequence for each of its queues: the group owns them, whichever login comes first or later, under another master key.
+    if (scope === 'system') await ensureActsAs(client, login, group);
     const url = asLogin(processUrl, login, password);
     if (!isNew && (await refusalOf(url, ssl)) !== undefined) await client.query(`ALTER ROLE ${quoted(login)} LOGIN PASSWORD '${scramVerifier(password)}'`);
     const refusal = await refusalOf(url, ssl);
@@ -113,6 +115,11 @@ async function ensureOnlyMemberOf(client: pg.Client, name: string, group?: strin
   );
   for (const { role } of rows) if (role !== group && role !== quoted(group ?? '')) await client.query(`REVOKE ${role} FROM ${quoted(name)}`);
   if (group !== undefined && !rows.some(({ role }) => role === group || role === quoted(group))) await client.query(`GRANT ${quoted(group)} TO ${quoted(name)}`);
+}
+
+async function ensureActsAs(client: pg.Client, login: string, group: string): Promise<void> {
+  const { rows } = await client.query<{ settings: string[] | null }>('SELECT s.setconfig AS settings FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole WHERE r.rolname = $1 AND s.setdatabase = 0', [login]);
+  if (rows[0]?.settings?.includes(`role=${group}`) !== true) await client.query(`ALTER ROLE ${quoted(login)} SET role = ${quoted(group)}`);
 }
 
 /** The owner may make no roles: the login of the configuration serves both scopes, and says in each transaction which it is. */

@@ -126,6 +126,9 @@ async function finishedRows(client: pg.Client): Promise<AppliedRow[]> {
   } catch (error) {
     // A new database.
     if (isUndefinedTable(error)) return [];
+    if (error instanceof pg.DatabaseError && error.code === '42501') {
+      throw new AppError('configuration-invalid', { detail: 'The role of the database URL neither owns the tables nor was let in by their owner: run `healthvision migrate` with the URL of the owner as DATABASE_MIGRATION_URL.', cause: error });
+    }
     throw error;
   }
 }

@@ -35,6 +35,7 @@ interface Relation {
   name: string;
   /** r table, p partitioned table, S sequence. */
   kind: 'r' | 'p' | 'S';
+  owner: string;
   isOurs: boolean;
   hasInstitution: boolean;
   enabled: boolean;
@@ -68,7 +69,7 @@ async function inOneTransaction(client: pg.Client, statements: readonly string[]
 
 async function relations(client: pg.Client): Promise<Relation[]> {
   const { rows } = await client.query<Relation>(`
-    SELECT n.nspname AS schema, c.relname AS name, c.relkind AS kind, n.nspname = current_schema() AS "isOurs",
+    SELECT n.nspname AS schema, c.relname AS name, c.relkind AS kind, c.relowner::regrole::text AS owner, n.nspname = current_schema() AS "isOurs",
       EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'institution_id' AND NOT a.attisdropped) AS "hasInstitution",
       c.relrowsecurity AS enabled, c.relforcerowsecurity AS forced,
       (SELECT coalesce(json_agg(json_build_object('name', p.polname, 'roles', ARRAY(SELECT r.rolname FROM pg_roles r WHERE r.oid = ANY (p.polroles)))), '[]') FROM pg_policy p WHERE p.polrelid = c.oid) AS policies,
@@ -124,7 +125,8 @@ function grantChanges(relation: Relation, { appRole, systemRole, owner }: Admiss
   const name = relation.kind === 'S' ? `SEQUENCE ${nameOf(relation)}` : nameOf(relation);
   const wanted = new Map<string, ReadonlySet<string>>();
   if (relation.kind === 'S') {
-    for (const role of relation.isOurs ? [appRole, systemRole] : [systemRole]) wanted.set(role, new Set(['USAGE']));
+    if (relation.isOurs) for (const role of [appRole, systemRole]) wanted.set(role, new Set(['USAGE']));
+    else if (relation.owner !== systemRole) wanted.set(systemRole, new Set(['USAGE', 'SELECT', 'UPDATE']));
   } else if (appRole === systemRole) {
     // A process that has no more than this login compares the migrations with its own.
     const both = new Set<string>(relation.name === '_prisma_migrations' ? ['SELECT'] : [...app, ...system]);
@@ -147,10 +149,10 @@ function grantChanges(relation: Relation, { appRole, systemRole, owner }: Admiss
 
 /** What is not in a table: schemas, temporary tables, and operators that indexes answer. */
 async function surroundings(client: pg.Client, { appRole, systemRole, owner, ownerIsBound }: Admission): Promise<string[]> {
-  const { rows } = await client.query<{ schema: string; database: string; appUses: boolean; appCreates: boolean; queue: boolean; systemUses: boolean; temporary: boolean }>(`
+  const { rows } = await client.query<{ schema: string; database: string; appUses: boolean; appCreates: boolean; queue: boolean; systemMakes: boolean; temporary: boolean }>(`
     SELECT current_schema() AS schema, current_database() AS database, has_schema_privilege($1::name, current_schema(), 'USAGE') AND has_schema_privilege($2::name, current_schema(), 'USAGE') AS "appUses",
       has_schema_privilege($1::name, current_schema(), 'CREATE') AS "appCreates",
-      to_regnamespace($3) IS NOT NULL AS queue, coalesce(has_schema_privilege($2::name, to_regnamespace($3), 'USAGE'), false) AS "systemUses",
+      to_regnamespace($3) IS NOT NULL AS queue, coalesce(has_schema_privilege($2::name, to_regnamespace($3), 'USAGE') AND has_schema_privilege($2::name, to_regnamespace($3), 'CREATE'), false) AS "systemMakes",
       has_database_privilege($1::name, current_database(), 'TEMPORARY') AS temporary`, [appRole, systemRole, QUEUE_SCHEMA]);
   const [found] = rows;
   if (!found) return [];
@@ -158,7 +160,8 @@ async function surroundings(client: pg.Client, { appRole, systemRole, owner, own
   const roles = [...new Set([appRole, systemRole])].filter((role) => role !== owner).map(quoted).join(', ');
   const statements: string[] = [];
   if (roles !== '' && !found.appUses) statements.push(`GRANT USAGE ON SCHEMA ${schema} TO ${roles}`);
-  if (roles !== '' && found.queue && !found.systemUses) statements.push(`GRANT USAGE ON SCHEMA ${QUEUE_SCHEMA} TO ${quoted(systemRole)}`);
+  // CREATE, because every queue gets a sequence when it is first used.
+  if (roles !== '' && found.queue && !found.systemMakes) statements.push(`GRANT USAGE, CREATE ON SCHEMA ${QUEUE_SCHEMA} TO ${quoted(systemRole)}`);
   if (ownerIsBound) return statements;
   // As PostgreSQL 15 has it from the start.
   if (found.appCreates) statements.push(`REVOKE CREATE ON SCHEMA ${schema} FROM PUBLIC`);
