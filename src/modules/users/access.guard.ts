@@ -3,6 +3,7 @@ import { Reflector } from '@nestjs/core';
 import type { FastifyReply } from 'fastify';
 import { AppError } from '../../kernel/errors.js';
 import { AUTHENTICATED_KEY, PERMISSION_KEY, PUBLIC_KEY, type AuthenticatedRequest, type Principal } from '../../platform/http/access.js';
+import { RequestLimits } from '../../platform/limits/request-limits.js';
 import { LOGGER, type Logger } from '../../platform/ops/logger.js';
 import { AccessTokenStrategy } from './access-token.strategy.js';
 import { PrincipalsService } from './principals.service.js';
@@ -18,17 +19,22 @@ export class AccessGuard implements CanActivate {
     private readonly reflector: Reflector,
     private readonly tokens: AccessTokenStrategy,
     private readonly principals: PrincipalsService,
+    private readonly limits: RequestLimits,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
-  /** @throws AppError `unauthenticated`, `forbidden`; `bad-request` when a token and a key come together */
+  /** @throws AppError `unauthenticated`, `forbidden`, `too-many-requests`; `bad-request` when a token and a key come together */
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const access = this.accessOf(context);
-    if (access.kind === 'public') return true;
     const request = context.switchToHttp().getRequest<AuthenticatedRequest>();
     const reply = context.switchToHttp().getResponse<FastifyReply>();
+    if (access.kind === 'public') {
+      await this.limits.atPublicRoute(request, reply);
+      return true;
+    }
     const principal = await this.authenticate(request, reply);
     request.principal = principal;
+    await this.limits.atPrincipal(request, reply);
     if (access.kind === 'undeclared') {
       this.reportUndeclared(`${context.getClass().name}.${context.getHandler().name}`);
       throw new AppError('forbidden', { detail: 'This route is open to nobody.' });
@@ -52,13 +58,14 @@ export class AccessGuard implements CanActivate {
     return { kind: 'undeclared' };
   }
 
-  /** @throws AppError `unauthenticated`; `bad-request` when a token and a key come together */
+  /** @throws AppError `unauthenticated`, `too-many-requests`; `bad-request` when a token and a key come together */
   async authenticate(request: AuthenticatedRequest, reply: FastifyReply): Promise<Principal> {
     const { authorization, 'x-api-key': apiKey } = request.headers;
     if (authorization !== undefined && apiKey !== undefined) throw new AppError('bad-request', { detail: 'Send either Authorization or X-API-Key.' });
     if (authorization === undefined && apiKey === undefined) throw new AppError('unauthenticated');
     const principal = typeof apiKey === 'string' ? await this.principals.ofApiKey(apiKey) : await this.ofToken(request, reply);
     if (principal) return principal;
+    await this.limits.atRefusal(request, reply);
     // One answer for every fault: what exactly is wrong with a forged token helps only its forger. RFC 6750 §3.1.
     void reply.header('WWW-Authenticate', 'Bearer realm="healthvision", error="invalid_token"');
     throw new AppError('unauthenticated', { detail: apiKey === undefined ? 'The access token is not valid (any more).' : 'The API key is not valid (any more).' });

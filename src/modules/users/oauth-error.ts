@@ -5,10 +5,10 @@ import type { AppError } from '../../kernel/errors.js';
 import { asAppError } from '../../platform/http/problem.filter.js';
 import { LOGGER, type Logger } from '../../platform/ops/logger.js';
 
-/** RFC 6749 §5.2 and RFC 7009 §2.2.1; the last two are RFC 6749 §4.1.2.1's words for our own trouble. */
+/** RFC 6749 §5.2, RFC 7009 §2.2.1 and, for too many requests, RFC 8628 §3.5; the last two are RFC 6749 §4.1.2.1's words for our own trouble. */
 const STATUS = {
   invalid_request: 400, invalid_client: 401, invalid_grant: 400, invalid_scope: 400, unsupported_grant_type: 400,
-  unsupported_token_type: 400, temporarily_unavailable: 503, server_error: 500,
+  unsupported_token_type: 400, slow_down: 429, temporarily_unavailable: 503, server_error: 500,
 } as const;
 
 export type OAuthErrorCode = keyof typeof STATUS;
@@ -25,6 +25,8 @@ export class OAuthError extends Error {
     readonly code: OAuthErrorCode,
     /** Printable ASCII without `"` and `\`. */
     readonly description: string,
+    /** Seconds for `Retry-After`. */
+    readonly retryAfterSeconds?: number,
   ) {
     super(description);
   }
@@ -45,7 +47,7 @@ export class OAuthErrorFilter implements ExceptionFilter {
     const error = thrown instanceof OAuthError ? thrown : fromProblem(asAppError(thrown));
     if (error.status >= 500) this.logger.error({ err: thrown, requestId: request.id, code: error.code }, 'request failed');
     if (error.status === 401) void reply.header('WWW-Authenticate', 'Basic realm="healthvision"');
-    if (error.status === 503) void reply.header('Retry-After', '2');
+    if (error.retryAfterSeconds !== undefined) void reply.header('Retry-After', String(error.retryAfterSeconds));
     void reply.status(error.status).headers(NOT_STORED).type('application/json; charset=utf-8').send(JSON.stringify({ error: error.code, error_description: error.description }));
   }
 }
@@ -54,7 +56,8 @@ export class OAuthErrorFilter implements ExceptionFilter {
 export const NOT_STORED = { 'Cache-Control': 'no-store', 'Pragma': 'no-cache' };
 
 function fromProblem(problem: AppError): OAuthError {
-  if (problem.status === 503) return new OAuthError('temporarily_unavailable', 'The server cannot answer now; try again soon.');
+  if (problem.status === 503) return new OAuthError('temporarily_unavailable', 'The server cannot answer now; try again soon.', problem.retryAfterSeconds ?? 2);
+  if (problem.status === 429) return new OAuthError('slow_down', 'Too many requests; Retry-After says when to come again.', problem.retryAfterSeconds);
   if (problem.status >= 500) return new OAuthError('server_error', 'An unexpected error occurred.');
   const fields = (problem.errors ?? []).map(({ pointer }) => pointer.slice(1)).filter((name) => /^[a-z_]{1,40}$/.test(name));
   return new OAuthError('invalid_request', fields.length > 0 ? `Missing, repeated or malformed: ${fields.join(', ')}.` : 'The request is malformed.');

@@ -1,9 +1,10 @@
-import { applyDecorators, Body, Controller, Headers, Post, Res, UseFilters } from '@nestjs/common';
+import { applyDecorators, Body, Controller, Headers, Post, Req, Res, UseFilters } from '@nestjs/common';
 import { ApiConsumes, ApiResponse, ApiTags } from '@nestjs/swagger';
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { Public } from '../../platform/http/access.js';
 import { jsonSchema, Operation } from '../../platform/http/openapi.js';
+import { SignInLimits } from '../../platform/limits/sign-in-limits.js';
 import { NOT_STORED, OAuthError, OAuthErrorFilter, oauthErrorSchema, type OAuthErrorCode } from './oauth-error.js';
 import { TokenService, type TokenAnswer } from './token.service.js';
 
@@ -47,7 +48,7 @@ const tokenExample: TokenAnswer = { access_token: 'eyJhbGciOiJFUzI1NiIs…', tok
 /** Refusals have the form of RFC 6749, so they stand in for the problems that `Operation` documents. */
 function OAuthErrors(...codes: OAuthErrorCode[]): MethodDecorator {
   const byStatus = new Map<number, OAuthErrorCode[]>();
-  for (const code of [...codes, 'temporarily_unavailable', 'server_error'] as const) {
+  for (const code of [...codes, 'slow_down', 'temporarily_unavailable', 'server_error'] as const) {
     const { status } = new OAuthError(code, '');
     byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
   }
@@ -64,7 +65,10 @@ function OAuthErrors(...codes: OAuthErrorCode[]): MethodDecorator {
 @UseFilters(OAuthErrorFilter)
 @Controller('oauth2')
 export class OAuthController {
-  constructor(private readonly tokens: TokenService) {}
+  constructor(
+    private readonly tokens: TokenService,
+    private readonly limits: SignInLimits,
+  ) {}
 
   @Post('token')
   @ApiConsumes(FORM)
@@ -81,11 +85,12 @@ export class OAuthController {
     @Body({ schema: tokenRequest }) request: z.output<typeof tokenRequest>,
     @Headers('content-type') contentType: string | undefined,
     @Headers('authorization') authorization: string | undefined,
+    @Req() incoming: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<TokenAnswer> {
     requireForm(contentType);
     refuseClients(authorization, request);
-    const answer = await this.grant(request);
+    const answer = await this.limits.attempt(incoming, reply, request.grant_type === 'password' ? request.username : undefined, () => this.grant(request));
     void reply.headers(NOT_STORED);
     return answer;
   }

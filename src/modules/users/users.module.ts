@@ -3,6 +3,7 @@ import { APP_GUARD } from '@nestjs/core';
 import { CryptoModule } from '../../platform/crypto/crypto.module.js';
 import { Authenticator } from '../../platform/http/access.js';
 import { IdempotencyModule } from '../../platform/http/idempotency.module.js';
+import { LimitsModule } from '../../platform/limits/limits.module.js';
 import { AccessGuard } from './access.guard.js';
 import { AccessTokens } from './access-token.js';
 import { AccessTokenStrategy } from './access-token.strategy.js';
@@ -23,7 +24,7 @@ import { UsersService } from './users.service.js';
 
 /** Institutions, people, tokens and keys; and the guard in front of every route of the process. */
 @Module({
-  imports: [UsersCoreModule, CryptoModule, IdempotencyModule],
+  imports: [UsersCoreModule, CryptoModule, IdempotencyModule, LimitsModule],
   controllers: [OAuthController, DiscoveryController, InstitutionsController, UsersController, ApiKeysController],
   providers: [
     ApiKeysStore, RefreshTokensStore, SigningKeysStore, SigningKeysService, AccessTokens, AccessTokenStrategy,

@@ -44,10 +44,23 @@ export class Database implements OnApplicationShutdown {
    *
    * @throws AppError `database-unavailable` when PostgreSQL does not answer
    */
-  async read<Row extends pg.QueryResultRow>(scope: Scope, { text, values }: Prisma.Sql): Promise<Row[]> {
+  read<Row extends pg.QueryResultRow>(scope: Scope, sql: Prisma.Sql): Promise<Row[]> {
+    return this.alone('BEGIN READ ONLY', scope, sql);
+  }
+
+  /**
+   * As `read`, for one statement that changes something and needs no retry when it conflicts with another.
+   *
+   * @throws AppError `database-unavailable` when PostgreSQL does not answer
+   */
+  write<Row extends pg.QueryResultRow>(scope: Scope, sql: Prisma.Sql): Promise<Row[]> {
+    return this.alone('BEGIN', scope, sql);
+  }
+
+  private async alone<Row extends pg.QueryResultRow>(begin: 'BEGIN' | 'BEGIN READ ONLY', scope: Scope, { text, values }: Prisma.Sql): Promise<Row[]> {
     const client = await this.pool.connect().catch((error: unknown) => { throw translateDirect(error); });
     const [begun, scoped, rows, ended] = await Promise.allSettled(inOneWrite(client, () => [
-      client.query('BEGIN READ ONLY'),
+      client.query(begin),
       client.query({ name: 'scope', text: `SELECT set_config('app.institution_id', $1, true)`, values: [institutionOf(scope)] }),
       client.query<Row>({ name: this.statementName(text), text, values, types: READ_TYPES }),
       client.query('COMMIT'),

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { RecentlySeen } from './recently-seen.js';
 
 /** The process's Prometheus registry. Labels are bounded: route templates, codes, names of analyses; never ids or PHI. */
 @Injectable()
@@ -23,6 +24,11 @@ export class Metrics {
   readonly activeRuns = new Gauge({ name: 'healthvision_analysis_active_runs', help: 'Analyses that this process computes now', registers: [this.registry] });
   readonly providerFallbacks = new Counter({ name: 'healthvision_provider_fallbacks_total', help: 'Sessions that fell back to a later execution provider', labelNames: ['wanted', 'used'], registers: [this.registry] });
   readonly signIns = new Counter({ name: 'healthvision_sign_ins_total', help: 'Token requests by outcome', labelNames: ['grant', 'outcome'], registers: [this.registry] });
+  readonly accessRefusals = new Counter({ name: 'healthvision_access_refusals_total', help: 'Refused requests by reason: unauthenticated, forbidden, csrf, rate-limit', labelNames: ['reason'], registers: [this.registry] });
+  readonly rateLimited = new Counter({ name: 'healthvision_rate_limited_total', help: 'Requests beyond a rate limit by the kind of limit', labelNames: ['limit'], registers: [this.registry] });
+  readonly rateLimitedPrincipals = new RecentlySeen('healthvision_rate_limited_principals', 'Principals that were beyond their rate limit in the last minute', 60_000, this.registry);
+  readonly rateLimitStoreAway = new Gauge({ name: 'healthvision_rate_limit_store_away', help: '1 while the shared store of the rate limits is away and every process counts on its own', registers: [this.registry] });
+  readonly activeUsers = new RecentlySeen('healthvision_active_users', 'Principals that made a request to this process in the last 15 minutes', 900_000, this.registry);
 
   constructor() {
     collectDefaultMetrics({ register: this.registry });
