@@ -28,7 +28,7 @@ class MemoryWindows extends WindowStore {
   override async prune(): Promise<void> { /* nothing to remove */ }
 }
 
-function bench(): { clock: { ms: number }; store: MemoryWindows; reports: boolean[]; limiter(): RateLimiter } {
+function bench(): { clock: { ms: number }; store: MemoryWindows; reports: boolean[]; limiter: () => RateLimiter } {
   const clock = { ms: 1_000 };
   const store = new MemoryWindows(clock);
   const reports: boolean[] = [];

@@ -18,7 +18,7 @@ const UNLIMITED = new Set(['/health', '/ready', '/metrics']);
 /** Where people and systems prove who they are. */
 const SIGN_IN = /^\/(oauth2\/(token|revoke)|session|api\/v1\/invitations\/:[^/]+\/accept|api\/v1\/password-resets(\/:[^/]+)?)$/;
 /** Their refusals have a form of their own (RFC 6749), which the guard's refusals get and a hook's do not. */
-const OWN_FORM = /^\/oauth2\//;
+const OWN_FORM = '/oauth2/';
 
 /**
  * The limits in front of every route but those of probes: per address before anything is looked at, per address and more
@@ -42,7 +42,7 @@ export class RequestLimits implements OnModuleInit, OnApplicationShutdown {
     const fastify: FastifyInstance = this.host.httpAdapter.getInstance();
     fastify.addHook('onRequest', async (request, reply) => {
       const route = request.routeOptions.url;
-      if (route === undefined || !(UNLIMITED.has(route) || OWN_FORM.test(route))) await this.beforeAuthentication(request, reply);
+      if (route === undefined || !(UNLIMITED.has(route) || route.startsWith(OWN_FORM))) await this.beforeAuthentication(request, reply);
     });
     this.timer = setInterval(() => { void this.limiter.prune(); }, PRUNE_MS);
     this.timer.unref();
@@ -56,7 +56,7 @@ export class RequestLimits implements OnModuleInit, OnApplicationShutdown {
   async atPublicRoute(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const route = request.routeOptions.url ?? '';
     if (UNLIMITED.has(route)) return;
-    if (OWN_FORM.test(route)) await this.beforeAuthentication(request, reply);
+    if (route.startsWith(OWN_FORM)) await this.beforeAuthentication(request, reply);
     await this.countAnonymous(request, reply);
   }
 

@@ -75,7 +75,7 @@ export interface House {
   administrator: FirstAdministrator;
   database: OpenedDatabase;
   /** One more API process on the same database, as far as one process can be two. */
-  neighbour(variables?: Record<string, string>): Promise<{ url: string; app: NestFastifyApplication }>;
+  neighbour(variables?: Record<string, string>, prepare?: (app: NestFastifyApplication, config: Config) => void): Promise<{ url: string; app: NestFastifyApplication }>;
   close(): Promise<void>;
 }
 
@@ -90,11 +90,12 @@ export async function openHouse(): Promise<House> {
   const logger = createLogger('silent');
   const database = await openDatabase(config, logger);
   const apps: NestFastifyApplication[] = [];
-  const open = async (changed: Record<string, string> = {}): Promise<{ url: string; app: NestFastifyApplication; config: Config }> => {
+  const open = async (changed: Record<string, string> = {}, prepare?: (app: NestFastifyApplication, config: Config) => void): Promise<{ url: string; app: NestFastifyApplication; config: Config }> => {
     const own = parseConfig({ ...variables, ...changed });
     class Product {}
     const app = await createHttpApp({ module: Product, imports: [OpsModule.forRoot(own, logger), DatabaseModule.forUrl(database.url), StorageModule, QueueModule.forProducers(), UsersModule, ProbeModule] }, own, logger);
     apps.push(app);
+    prepare?.(app, own);
     await app.listen(0, '127.0.0.1');
     return { url: await app.getUrl(), app, config: own };
   };
