@@ -80,6 +80,7 @@ const environment = z.object({
   RATE_LIMIT_ADDRESS: rate.default(120_000),
   RATE_LIMIT_ANONYMOUS: rate.default(1_200),
   RATE_LIMIT_SIGN_IN: rate.default(120),
+  RATE_LIMIT_SIGN_IN_FAILURES: rate.default(30),
   REQUEST_TIMEOUT_SECONDS: z.coerce.number().min(1).max(3600).default(60),
   ALLOWED_PRIVATE_HOSTS: list.optional(),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),

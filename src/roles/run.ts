@@ -107,5 +107,5 @@ function urlOf(app: NestFastifyApplication, config: Config): string {
   const address = app.getHttpServer().address();
   const port = typeof address === 'object' && address !== null ? address.port : config.PORT;
   const host = ['0.0.0.0', '::'].includes(config.HOST) ? '127.0.0.1' : config.HOST;
-  return `http://${host}:${String(port)}`;
+  return `${config.TLS_CERT_FILE === undefined ? 'http' : 'https'}://${host}:${String(port)}`;
 }

@@ -3,6 +3,7 @@ import { Reflector } from '@nestjs/core';
 import type { FastifyReply } from 'fastify';
 import { AppError } from '../../kernel/errors.js';
 import { AUTHENTICATED_KEY, PERMISSION_KEY, PUBLIC_KEY, type AuthenticatedRequest, type Principal } from '../../platform/http/access.js';
+import { RequestLimits } from '../../platform/limits/request-limits.js';
 import { LOGGER, type Logger } from '../../platform/ops/logger.js';
 import { Metrics } from '../../platform/ops/metrics.js';
 import { AccessTokenStrategy } from './access-token.strategy.js';
@@ -26,20 +27,25 @@ export class AccessGuard implements CanActivate {
     private readonly clients: ClientPrincipals,
     private readonly external: ExternalPrincipals,
     private readonly crossings: Crossings,
+    private readonly limits: RequestLimits,
     private readonly metrics: Metrics,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
-  /** @throws AppError `unauthenticated`, `forbidden`, `institution-suspended`, as `Crossings.enter`; `bad-request` when a token and a key come together */
+  /** @throws AppError `unauthenticated`, `forbidden`, `too-many-requests`, `institution-suspended`, as `Crossings.enter`; `bad-request` when a token and a key come together */
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const access = this.accessOf(context);
-    if (access.kind === 'public') return true;
     const request = context.switchToHttp().getRequest<AuthenticatedRequest>();
     const reply = context.switchToHttp().getResponse<FastifyReply>();
+    if (access.kind === 'public') {
+      await this.limits.atPublicRoute(request, reply);
+      return true;
+    }
     try {
       const principal = await this.authenticate(request, reply);
       // Before it is decided, so that a refusal, too, is on record as theirs.
       request.principal = principal;
+      await this.limits.atPrincipal(request, reply);
       request.principal = await this.crossings.enter(request, principal);
       return this.decide(access, context, request.principal, reply);
     } catch (error) {
@@ -72,7 +78,7 @@ export class AccessGuard implements CanActivate {
     return { kind: 'undeclared' };
   }
 
-  /** @throws AppError `unauthenticated`; `bad-request` when a token and a key come together */
+  /** @throws AppError `unauthenticated`, `too-many-requests`; `bad-request` when a token and a key come together */
   async authenticate(request: AuthenticatedRequest, reply: FastifyReply): Promise<Principal> {
     const { authorization, 'x-api-key': apiKey } = request.headers;
     if (authorization !== undefined && apiKey !== undefined) throw new AppError('bad-request', { detail: 'Send either Authorization or X-API-Key.' });
@@ -82,6 +88,7 @@ export class AccessGuard implements CanActivate {
       : typeof apiKey === 'string' ? await this.principals.ofApiKey(apiKey, request.ip)
       : await this.ofToken(request, reply);
     if (principal) return principal;
+    await this.limits.atRefusal(request, reply);
     // One answer for every fault: what exactly is wrong with a forged token helps only its forger. RFC 6750 §3.1.
     void reply.header('WWW-Authenticate', 'Bearer realm="healthvision", error="invalid_token"');
     throw new AppError('unauthenticated', { detail: `The ${certificate !== undefined ? 'client certificate' : apiKey === undefined ? 'access token' : 'API key'} is not valid (any more).` });
@@ -97,7 +104,7 @@ export class AccessGuard implements CanActivate {
   private count(error: unknown, { principal, headers }: AuthenticatedRequest): void {
     if (!(error instanceof AppError) || (error.status !== 401 && error.status !== 403)) return;
     const shown = headers['x-api-key'] !== undefined ? 'api-key' : headers.authorization !== undefined ? 'token' : 'nothing';
-    this.metrics.accessRefusals.inc({ status: String(error.status), kind: principal?.kind ?? shown });
+    this.metrics.accessRefusals.inc({ reason: error.status === 401 ? 'unauthenticated' : 'forbidden', kind: principal?.kind ?? shown });
   }
 
   private reportUndeclared(route: string): void {

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { noteForAudit } from '../../platform/audit/audit-note.js';
 import { Public } from '../../platform/http/access.js';
 import { jsonSchema, Operation } from '../../platform/http/openapi.js';
+import { SignInLimits } from '../../platform/limits/sign-in-limits.js';
 import { accessTokenClaims } from './access-token.js';
 import { ClientTokenService, type ClientTokenAnswer } from './clients/client-token.service.js';
 import { NOT_STORED, OAuthError, OAuthErrorAnswers, OAuthErrorFilter, oauthErrorSchema, type OAuthErrorCode } from './oauth-error.js';
@@ -57,7 +58,7 @@ const tokenExample: TokenAnswer = { access_token: 'eyJhbGciOiJFUzI1NiIs…', tok
 /** Refusals have the form of RFC 6749, so they stand in for the problems that `Operation` documents. */
 function OAuthErrors(...codes: OAuthErrorCode[]): MethodDecorator {
   const byStatus = new Map<number, OAuthErrorCode[]>();
-  for (const code of [...codes, 'temporarily_unavailable', 'server_error'] as const) {
+  for (const code of [...codes, 'slow_down', 'temporarily_unavailable', 'server_error'] as const) {
     const { status } = new OAuthError(code, '');
     byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
   }
@@ -77,6 +78,7 @@ export class OAuthController {
   constructor(
     private readonly tokens: TokenService,
     private readonly clientTokens: ClientTokenService,
+    private readonly limits: SignInLimits,
   ) {}
 
   @Post('token')
@@ -98,9 +100,10 @@ export class OAuthController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<TokenAnswer | ClientTokenAnswer> {
     requireForm(contentType);
-    if (request.grant_type !== 'client_credentials') refuseClients(authorization, request);
-    const answer = request.grant_type === 'client_credentials' ? await this.clientTokens.forClient(http, request) : await this.grant(request);
-    if (request.grant_type !== 'client_credentials') noteSignIn(http, answer.access_token);
+    const isClient = request.grant_type === 'client_credentials';
+    if (!isClient) refuseClients(authorization, request);
+    const answer = await this.limits.attempt(http, reply, request.grant_type === 'password' ? request.username : undefined, () => (isClient ? this.clientTokens.forClient(http, request) : this.grant(request)));
+    if (!isClient) noteSignIn(http, answer.access_token);
     void reply.headers(NOT_STORED);
     return answer;
   }

@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
 import { Authenticator } from '../../platform/http/access.js';
 import { IdempotencyModule } from '../../platform/http/idempotency.module.js';
+import { LimitsModule } from '../../platform/limits/limits.module.js';
 import { AccessGuard } from './access.guard.js';
 import { AccessTokens } from './access-token.js';
 import { AccessTokenStrategy } from './access-token.strategy.js';
@@ -38,7 +39,7 @@ import { UsersService } from './users.service.js';
 
 /** Institutions, people, tokens and keys; and the guard in front of every route of the process. */
 @Module({
-  imports: [UsersCoreModule, SigningKeysModule, IdempotencyModule],
+  imports: [UsersCoreModule, SigningKeysModule, IdempotencyModule, LimitsModule],
   controllers: [OAuthController, DiscoveryController, SmartConfigurationController, InstitutionsController, UsersController, ApiKeysController, OAuthClientsController, AuditEventsController, AccessReportController],
   providers: [
     AuditLogStore,

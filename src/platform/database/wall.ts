@@ -27,7 +27,7 @@ const RIGHTS: Readonly<Record<string, Rights>> = {
   audit_seals: { app: APPEND, system: APPEND },
   audit_checkpoints: { app: APPEND, system: APPEND },
   audit_heads: { app: ['SELECT'], system: ['SELECT', 'INSERT', 'UPDATE'] },
-  audit_keys: { app: [], system: APPEND },
+  audit_keys: { app: [], system: ['SELECT', 'INSERT', 'UPDATE'] },
 };
 
 interface Relation {

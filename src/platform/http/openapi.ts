@@ -3,6 +3,7 @@ import { ApiOperation, ApiResponse, DocumentBuilder, SwaggerModule, type OpenAPI
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { z } from 'zod';
 import { ERROR_CODES, errorTitle, type ErrorCode } from '../../kernel/errors.js';
+import { withRateLimitHeaders } from './openapi-limits.js';
 import { problemSchema, problemType } from './problem.js';
 
 /** One answer of an operation. `schema` documents JSON; anything else goes under its media type. */
@@ -34,7 +35,7 @@ export interface OperationDescription {
 /** Metadata of a handler: its operation's id. */
 export const OPERATION_KEY = 'healthvision:operation';
 
-const EVERYWHERE: readonly ErrorCode[] = ['bad-request', 'internal', 'database-unavailable', 'audit-unavailable'];
+const EVERYWHERE: readonly ErrorCode[] = ['bad-request', 'request-timeout', 'too-many-requests', 'internal', 'database-unavailable', 'audit-unavailable'];
 const AUTHENTICATED: readonly ErrorCode[] = ['unauthenticated', 'forbidden'];
 
 /**
@@ -143,7 +144,7 @@ export function createDocument(app: NestFastifyApplication, version: string): Op
     autoTagControllers: false,
     standardSchemaConverter: (schema, { schemaType }) => (schema instanceof z.ZodType ? { schema: jsonSchema(schema, schemaType) } : undefined),
   });
-  return withoutPrefilledFilters(liftDefinitions(document));
+  return withRateLimitHeaders(withoutPrefilledFilters(liftDefinitions(document)));
 }
 
 /** Swagger UI sends the examples of optional parameters with the first call: a list would come back filtered to nothing. */

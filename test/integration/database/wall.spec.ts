@@ -57,8 +57,8 @@ beforeAll(async () => {
     await owner.blobTombstone.create({ data: { blobKey: `${id}/x/y` } });
     await owner.auditEvent.create({ data: eventOf(id) });
     await owner.auditSeal.create({ data: { institutionId: id, position: 1n, eventId: uuidv7(), hash: Buffer.of(1) } });
-    await owner.auditCheckpoint.create({ data: { id: uuidv7(), institutionId: id, position: 1n, hash: Buffer.of(1), at: new Date(), kid: 'k', signature: Buffer.of(1) } });
-    await owner.auditHead.create({ data: { institutionId: id, position: 1n, hash: Buffer.of(1), mac: Buffer.of(1) } });
+    await owner.auditCheckpoint.create({ data: { id: uuidv7(), institutionId: id, number: 1n, position: 1n, hash: Buffer.of(1), at: new Date(), kid: 'k', signature: Buffer.of(1) } });
+    await owner.auditHead.create({ data: { institutionId: id, position: 1n, sequence: 1n, checkpoints: 0n, updatedAt: new Date(), hash: Buffer.of(1), mac: Buffer.of(1) } });
   }
 });
 
