@@ -9,8 +9,9 @@ export function migrateCommand(): Command {
     .action(async ({ json }: { json?: boolean }) => {
       const [{ openDatabase }, { createLogger }] = await Promise.all([import('../../platform/database/open-database.js'), import('../../platform/ops/logger.js')]);
       const config = parseConfig();
-      const { migrations: { applied, alreadyApplied }, close } = await openDatabase(config, createLogger(config.LOG_LEVEL === 'info' ? 'warn' : config.LOG_LEVEL, {}, 2));
-      await close();
+      const database = await openDatabase(config, createLogger(config.LOG_LEVEL === 'info' ? 'warn' : config.LOG_LEVEL, {}, 2));
+      await database.close();
+      const { applied, alreadyApplied } = database.migrations;
       if (json) writeJson({ applied, alreadyApplied });
       else if (applied.length === 0) writeLine(`Nothing to do: ${String(alreadyApplied)} migrations were applied before.`);
       else writeLine(`Applied ${applied.join(', ')}; ${String(alreadyApplied)} were there before.`);

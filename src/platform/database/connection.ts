@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { PoolConfig } from 'pg';
+import type { ClientConfig, PoolConfig } from 'pg';
 import type { Config } from '../config.js';
 
 /** How the processes reach the database: under one login in the scope of an institution, under another where they serve all of them. */
@@ -21,8 +21,13 @@ export function poolOptions(url: string, config: Pick<Config, 'DATABASE_CA_FILE'
     connectionString: url,
     connectionTimeoutMillis: POOL_WAIT_MS,
     keepAlive: true,
-    ...(config.DATABASE_CA_FILE && { ssl: { ca: readFileSync(config.DATABASE_CA_FILE, 'utf8'), rejectUnauthorized: true } }),
+    ...(config.DATABASE_CA_FILE && { ssl: tlsOf(config) }),
   };
+}
+
+/** How TLS is spoken, where the URL does not say enough. */
+export function tlsOf({ DATABASE_CA_FILE }: Pick<Config, 'DATABASE_CA_FILE'>): Exclude<ClientConfig['ssl'], undefined | boolean> | undefined {
+  return DATABASE_CA_FILE === undefined ? undefined : { ca: readFileSync(DATABASE_CA_FILE, 'utf8'), rejectUnauthorized: true };
 }
 
 /** The same database under another login. Not by the class URL, which refuses `postgresql://user@/name?host=/socket`. */

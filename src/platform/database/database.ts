@@ -17,6 +17,13 @@ export type Scope = { institutionId: string } | 'system';
 /** Each connection keeps the plans it was given a name for; lists of changing length must not fill its memory. */
 const MOST_NAMED_STATEMENTS = 500;
 
+export interface Written<Row> {
+  /** Of RETURNING. */
+  rows: Row[];
+  /** How many rows were touched. */
+  count: number;
+}
+
 /** Work that serves all institutions holds a connection for as long as a batch takes; people wait behind it to sign in. */
 const MIN_SYSTEM_CONNECTIONS = 3;
 
@@ -55,11 +62,9 @@ export class Database implements OnApplicationShutdown {
   /**
    * As `read`, for one INSERT, UPDATE or DELETE; serialisation failures and deadlocks are tried again.
    *
-   * @returns the rows of RETURNING, and how many rows were touched
+   * @throws AppError `database-unavailable` when PostgreSQL does not answer
    */
-  // The caller names the shape of RETURNING, as with `read`.
-  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters
-  async write<Row extends pg.QueryResultRow = never>(scope: Scope, sql: Prisma.Sql): Promise<{ rows: Row[]; count: number }> {
+  async write<Row extends pg.QueryResultRow = never>(scope: Scope, sql: Prisma.Sql): Promise<Written<Row>> {
     for (let attempt = 1; ; attempt++) {
       try {
         const [result] = await this.inOneTrip<Row>('BEGIN', scope, [sql]);

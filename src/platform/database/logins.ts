@@ -122,6 +122,29 @@ async function ensureActsAs(client: pg.Client, login: string, group: string): Pr
   if (rows[0]?.settings?.includes(`role=${group}`) !== true) await client.query(`ALTER ROLE ${quoted(login)} SET role = ${quoted(group)}`);
 }
 
+/**
+ * Removes the logins of other master keys, once a rotation is over and no process has one of those any more.
+ *
+ * @returns how many
+ */
+export async function retireOtherLogins({ url, appUrl, systemUrl }: DatabaseUrls & { url: string }, ssl?: AdmissionOptions['ssl']): Promise<number> {
+  if (appUrl === systemUrl) return 0;
+  const current = [appUrl, systemUrl].map((one) => /\/\/([^:@/]+)[:@]/.exec(one)?.[1] ?? '');
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000, ...(ssl !== undefined && { ssl }) });
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    const { rows } = await client.query<{ name: string }>(`
+      SELECT r.rolname AS name FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member
+      WHERE m.roleid IN (SELECT o.roleid FROM pg_auth_members o JOIN pg_roles c ON c.oid = o.member WHERE c.rolname = ANY ($1))
+        AND r.rolname <> ALL ($1) AND r.rolname ~ '^healthvision_(app|system)_[0-9a-f]{8}_[0-9a-f]{8}$'`, [current]);
+    for (const { name } of rows) await client.query(`DROP ROLE ${quoted(name)}`);
+    return rows.length;
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
 /** The owner may make no roles: the login of the configuration serves both scopes, and says in each transaction which it is. */
 async function oneLogin(client: pg.Client, me: RoleRow, { ownerUrl, processUrl, ssl, log }: AdmissionOptions): Promise<Admission> {
   const login = processUrl === ownerUrl ? me : await roleBehind(processUrl, ssl);

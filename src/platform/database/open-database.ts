@@ -5,7 +5,7 @@ import type { Config } from '../config.js';
 import { MasterKey } from '../crypto/master-key.js';
 import type { Logger } from '../ops/logger.js';
 import { prepareQueueSchema } from '../queue/queue-schema.js';
-import { poolOptions, type DatabaseUrls } from './connection.js';
+import { tlsOf, type DatabaseUrls } from './connection.js';
 import { openEmbeddedPostgres } from './embedded-postgres.js';
 import { admit, type AdmissionOptions } from './logins.js';
 import { applyMigrations, type MigrationOutcome } from './migrations.js';
@@ -38,8 +38,8 @@ export async function openDatabase(config: Config, logger: Logger, report: (step
   }
   try {
     const ownerUrl = config.DATABASE_MIGRATION_URL ?? processUrl;
-    const { ssl } = poolOptions(ownerUrl, config);
-    const tls = typeof ssl === 'object' ? { ssl } : {};
+    const ssl = tlsOf(config);
+    const tls = ssl === undefined ? {} : { ssl };
     let urls: DatabaseUrls = { appUrl: processUrl, systemUrl: processUrl };
     const options: AdmissionOptions = { ownerUrl, processUrl, masterKey: new MasterKey(config), log, ...tls };
     const migrations = await applyMigrations(ownerUrl, { log, ...tls, afterwards: async (client) => { urls = await wallIn(client, options, config); } });

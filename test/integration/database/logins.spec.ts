@@ -10,6 +10,7 @@ import { parseConfig, type Config } from '../../../src/platform/config.js';
 import { asLogin } from '../../../src/platform/database/connection.js';
 import { Database, prismaOf } from '../../../src/platform/database/database.js';
 import { openEmbeddedPostgres, type EmbeddedPostgres } from '../../../src/platform/database/embedded-postgres.js';
+import { retireOtherLogins } from '../../../src/platform/database/logins.js';
 import { applyMigrations } from '../../../src/platform/database/migrations.js';
 import { openDatabase, type OpenedDatabase } from '../../../src/platform/database/open-database.js';
 import { queueOptions } from '../../../src/platform/queue/connection.js';
@@ -151,6 +152,10 @@ describe('several installations on one server', () => {
     }
     await expectWall(after.database);
     expect(await before.database.read({ institutionId: here }, Prisma.sql`SELECT * FROM patients`)).toHaveLength(1);
+    // Once the rotation is over, the key before opens nothing any more.
+    expect([await retireOtherLogins(after.opened), await retireOtherLogins(after.opened)]).toEqual([2, 0]);
+    await expect(query(before.opened.systemUrl, 'SELECT 1')).rejects.toMatchObject({ code: '28P01' });
+    expect(await query(after.opened.systemUrl, 'SELECT id FROM institutions')).toHaveLength(2);
   });
 });
 
