@@ -107,6 +107,7 @@ export const ERROR_CODES = {
   'patient-not-found': { status: 404, en: 'No such patient', zh: '患者不存在' },
   'break-glass-not-found': { status: 404, en: 'No such emergency access', zh: '紧急访问不存在' },
   'url-not-allowed': { status: 422, en: 'The URL is not allowed', zh: '不允许使用该网址' },
+  'remote-unavailable': { status: 502, en: 'Another server did not answer as it should', zh: '其他服务器未正常响应' },
   'audit-unavailable': { status: 503, en: 'The access cannot be recorded', zh: '无法记录访问' },
   'notification-not-found': { status: 404, en: 'No such notification', zh: '通知不存在' },
   'scope-not-held': { status: 403, en: 'A key cannot carry a permission its owner lacks', zh: '密钥不能包含所有者没有的权限' },

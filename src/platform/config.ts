@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { isAllowedHost } from './http/public-address.js';
 
 const QUEUE_NAME = /^[a-z][a-z-]*$/;
 
@@ -138,6 +139,7 @@ function contradictions(values: z.output<typeof environment>): string[] {
   if ((values.S3_ACCESS_KEY_ID === undefined) !== (values.S3_SECRET_ACCESS_KEY === undefined)) lines.push('S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY: give both or neither');
   if ((values.TLS_CERT_FILE === undefined) !== (values.TLS_KEY_FILE === undefined)) lines.push('TLS_CERT_FILE, TLS_KEY_FILE: give both or neither');
   if (values.TLS_CLIENT_CA_FILE !== undefined && values.TLS_CERT_FILE === undefined) lines.push('TLS_CLIENT_CA_FILE: needs TLS_CERT_FILE and TLS_KEY_FILE');
+  for (const entry of values.ALLOWED_PRIVATE_HOSTS ?? []) if (!isAllowedHost(entry)) lines.push(`ALLOWED_PRIVATE_HOSTS: "${entry}" is neither a host name nor an address nor a network such as 10.1.0.0/16`);
   if (values.DATABASE_MIGRATION_URL !== undefined && values.DATABASE_URL === undefined) lines.push('DATABASE_MIGRATION_URL: needs DATABASE_URL');
   if (values.NODE_ENV === 'production' && !values.MASTER_KEY) lines.push('MASTER_KEY: is required when NODE_ENV=production (openssl rand -base64 32)');
   return lines;
