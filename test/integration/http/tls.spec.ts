@@ -1,4 +1,4 @@
-import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, rmSync } from 'node:fs';
 import { request } from 'node:https';
 import { connect as connectTcp } from 'node:net';
 import { join } from 'node:path';
@@ -123,6 +123,5 @@ describe.skipIf(!opensslIsInstalled())('the server over TLS', () => {
       expect((failure as ConfigurationError).lines[0]).toMatch(line);
       expect((failure as ConfigurationError).lines[0]).not.toMatch(/\n/);
     }
-    writeFileSync(noise, '');
   });
 });
