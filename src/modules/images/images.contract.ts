@@ -7,8 +7,8 @@ export const STUDY_DELETED = 'study.deleted';
 
 /** Payload of `study.completed`. Several may follow for one study; the revision tells them apart. */
 export type StudyCompleted = { institutionId: string; studyId: string; studyInstanceUid: string; revision: number };
-/** Payload of `study.deleted`; written in the transaction that removes the rows. */
-export type StudyDeleted = { institutionId: string; studyId: string; studyInstanceUid: string };
+/** Payload of `study.deleted`; written in the transaction that removes the rows. `erased`: the patient was, and nothing that names the study is to stay. */
+export type StudyDeleted = { institutionId: string; studyId: string; studyInstanceUid: string; erased: boolean };
 
 /** A stored instance as an analysis sees it. */
 export interface StoredInstance {

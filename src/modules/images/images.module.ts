@@ -11,6 +11,7 @@ import { ImagePolicyStore } from './image-policy.store.js';
 import { ImagesController } from './images.controller.js';
 import { ImagesCoreModule } from './images-core.module.js';
 import { ImagesIngestModule } from './images-ingest.module.js';
+import { PatientsController } from './patients/patients.controller.js';
 import { CapabilitiesController } from './qido/capabilities.controller.js';
 import { SearchController } from './qido/search.controller.js';
 import { SearchService } from './qido/search.service.js';
@@ -28,7 +29,7 @@ import { WadoModule } from './wado/wado.module.js';
 
 @Module({
   imports: [ImagesCoreModule, ImagesIngestModule, UploadsModule, WadoModule, ThreadsModule],
-  controllers: [ImagesController, StowController, StudiesController, ImagePolicyController, UploadsController, DeidentifiedExportsController, DimseCallersController, SearchController, CapabilitiesController],
+  controllers: [ImagesController, StowController, StudiesController, PatientsController, ImagePolicyController, UploadsController, DeidentifiedExportsController, DimseCallersController, SearchController, CapabilitiesController],
   providers: [StowService, StowMetadataService, ImagePolicyStore, RetentionStore, TusWire, DeidentifiedExportsService, DeidentifiedExportsStore, DimseCallersStore, DimseServer, SearchService, SearchStore, SealedAttributesReader],
   exports: [ImagesCoreModule, ImagesIngestModule],
 })

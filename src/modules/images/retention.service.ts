@@ -34,7 +34,7 @@ export class RetentionService {
   async removeExpired(): Promise<{ removed: number; more: boolean }> {
     const gone = await this.database.transaction('system', async (tx) => {
       const expired = await this.store.claimExpired(tx, REMOVED_AT_ONCE);
-      for (const study of expired) await this.studies.remove(tx, study);
+      await this.studies.remove(tx, expired);
       return expired;
     });
     for (const { id: studyId, institutionId, keyId, retentionDays } of gone) {
