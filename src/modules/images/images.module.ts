@@ -2,7 +2,6 @@ import { Module } from '@nestjs/common';
 import { ThreadsModule } from '../../platform/threads/threads.module.js';
 import { DeidentifiedExportsController } from './deidentified-exports.controller.js';
 import { DeidentifiedExportsService } from './deidentified-exports.service.js';
-import { DeidentifiedExportsStore } from './deidentified-exports.store.js';
 import { DimseCallersController } from './dimse/dimse-callers.controller.js';
 import { DimseCallersStore } from './dimse/dimse-callers.store.js';
 import { DimseServer } from './dimse/dimse-server.js';
@@ -30,7 +29,7 @@ import { WadoModule } from './wado/wado.module.js';
 @Module({
   imports: [ImagesCoreModule, ImagesIngestModule, UploadsModule, WadoModule, ThreadsModule],
   controllers: [ImagesController, StowController, StudiesController, PatientsController, ImagePolicyController, UploadsController, DeidentifiedExportsController, DimseCallersController, SearchController, CapabilitiesController],
-  providers: [StowService, StowMetadataService, ImagePolicyStore, RetentionStore, TusWire, DeidentifiedExportsService, DeidentifiedExportsStore, DimseCallersStore, DimseServer, SearchService, SearchStore, SealedAttributesReader],
+  providers: [StowService, StowMetadataService, ImagePolicyStore, RetentionStore, TusWire, DeidentifiedExportsService, DimseCallersStore, DimseServer, SearchService, SearchStore, SealedAttributesReader],
   exports: [ImagesCoreModule, ImagesIngestModule],
 })
 export class ImagesModule {}

@@ -13,6 +13,7 @@ const dicomDate = (description: string): z.ZodOptional<z.ZodPipe<z.ZodISODate, z
 
 export const studyQuery = z.strictObject({
   ...pageQuery.shape,
+  patientResourceId: z.uuid().optional().meta({ description: 'Studies of this patient', example: '0198c0de-0000-7000-8000-00000000000a' }),
   patientId: z.string().max(64).optional().meta({ description: 'Exactly this Patient ID', example: 'P-1024' }),
   accessionNumber: z.string().max(64).optional().meta({ description: 'Exactly this Accession Number', example: 'A-77' }),
   modality: z.string().max(16).optional().meta({ description: 'Studies that have a series of this modality', example: 'CT' }),

@@ -2,6 +2,7 @@ import { Inject, Injectable, type CanActivate, type ExecutionContext } from '@ne
 import { Reflector } from '@nestjs/core';
 import type { FastifyReply } from 'fastify';
 import { AppError } from '../../kernel/errors.js';
+import { noteForAudit } from '../../platform/audit/audit-note.js';
 import { AUTHENTICATED_KEY, PERMISSION_KEY, PUBLIC_KEY, type AuthenticatedRequest, type Principal } from '../../platform/http/access.js';
 import { LOGGER, type Logger } from '../../platform/ops/logger.js';
 import { AccessTokenStrategy } from './access-token.strategy.js';
@@ -37,6 +38,10 @@ export class AccessGuard implements CanActivate {
       // RFC 6750 §3.1
       if (principal.kind === 'user') void reply.header('WWW-Authenticate', `Bearer realm="healthvision", error="insufficient_scope", scope="${access.permission}"`);
       throw new AppError('forbidden', { detail: `This needs the permission ${access.permission}.` });
+    }
+    const { breakGlass } = principal;
+    if (breakGlass && access.kind === 'permission' && breakGlass.permissions.has(access.permission)) {
+      noteForAudit(request, { purpose: 'emergency', reason: breakGlass.reason, details: { breakGlassId: breakGlass.id } });
     }
     return true;
   }

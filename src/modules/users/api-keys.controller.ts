@@ -82,7 +82,8 @@ export class ApiKeysController {
     problems: ['invalid-body', 'scope-not-held', 'conflict', 'idempotency-key-reused'],
   })
   async create(@CurrentPrincipal() principal: Principal, @Body({ schema: createApiKey }) draft: z.infer<typeof createApiKey>, @Res({ passthrough: true }) reply: FastifyReply): Promise<z.infer<typeof createdApiKey>> {
-    const missing = draft.scopes.filter((scope) => !principal.permissions.has(scope));
+    // What emergency access gives ends with it: no key carries it on.
+    const missing = draft.scopes.filter((scope) => !principal.permissions.has(scope) || principal.breakGlass?.permissions.has(scope) === true);
     if (missing.length > 0) throw new AppError('scope-not-held', { detail: `Not held: ${missing.join(', ')}.` });
     const key = newApiKey();
     const created = await this.keys.create({

@@ -3,6 +3,7 @@ import type { Principal } from '../../platform/http/access.js';
 import type { AccessTokenClaims } from './access-token.js';
 import { ApiKeysStore, type ApiKey } from './api-keys.store.js';
 import { ExpiringCache } from '../../kernel/expiring-cache.js';
+import { BreakGlassService } from './break-glass/break-glass.service.js';
 import { effectivePermissions } from './roles.js';
 import { isApiKey, sha256Hex } from './secrets.js';
 import { UsersStore, type User } from './users.store.js';
@@ -21,12 +22,13 @@ export class PrincipalsService {
   constructor(
     private readonly usersStore: UsersStore,
     private readonly apiKeysStore: ApiKeysStore,
+    private readonly breakGlass: BreakGlassService,
   ) {}
 
   /** @returns null when the user is gone or disabled */
   async ofToken({ sub, institution_id, scope }: AccessTokenClaims): Promise<Principal | null> {
     const user = await this.activeUser(sub, institution_id);
-    return user && { id: user.id, kind: 'user', userId: user.id, institutionId: user.institutionId, role: user.role, permissions: effectivePermissions(scope.split(' '), user.role) };
+    return user && this.withEmergency({ id: user.id, kind: 'user', userId: user.id, institutionId: user.institutionId, role: user.role, permissions: effectivePermissions(scope.split(' '), user.role) });
   }
 
   /** @returns null when the key is unknown, revoked, expired, or its owner disabled */
@@ -36,6 +38,12 @@ export class PrincipalsService {
     if (key?.revokedAt !== null || (key.expiresAt !== null && key.expiresAt.getTime() <= Date.now())) return null;
     const owner = await this.activeUser(key.userId, key.institutionId);
     return owner && { id: key.id, kind: 'api-key', userId: owner.id, institutionId: key.institutionId, role: owner.role, permissions: effectivePermissions(key.scopes, owner.role) };
+  }
+
+  /** With what emergency access adds, for people alone. */
+  private async withEmergency(principal: Principal): Promise<Principal> {
+    const breakGlass = await this.breakGlass.beyond(principal.institutionId, principal.userId, principal.permissions);
+    return breakGlass ? { ...principal, permissions: new Set([...principal.permissions, ...breakGlass.permissions]), breakGlass } : principal;
   }
 
   /** After a change to a user. */

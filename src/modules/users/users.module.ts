@@ -8,6 +8,9 @@ import { AccessTokens } from './access-token.js';
 import { AccessTokenStrategy } from './access-token.strategy.js';
 import { ApiKeysController } from './api-keys.controller.js';
 import { ApiKeysStore } from './api-keys.store.js';
+import { BreakGlassController } from './break-glass/break-glass.controller.js';
+import { BreakGlassService } from './break-glass/break-glass.service.js';
+import { BreakGlassStore } from './break-glass/break-glass.store.js';
 import { DiscoveryController } from './discovery.controller.js';
 import { InstitutionsController } from './institutions.controller.js';
 import { OAuthController } from './oauth.controller.js';
@@ -24,10 +27,11 @@ import { UsersService } from './users.service.js';
 /** Institutions, people, tokens and keys; and the guard in front of every route of the process. */
 @Module({
   imports: [UsersCoreModule, CryptoModule, IdempotencyModule],
-  controllers: [OAuthController, DiscoveryController, InstitutionsController, UsersController, ApiKeysController],
+  controllers: [OAuthController, DiscoveryController, InstitutionsController, UsersController, ApiKeysController, BreakGlassController],
   providers: [
     ApiKeysStore, RefreshTokensStore, SigningKeysStore, SigningKeysService, AccessTokens, AccessTokenStrategy,
     PrincipalsService, SignInService, TokenService, UsersService,
+    BreakGlassStore, BreakGlassService,
     AccessGuard,
     { provide: APP_GUARD, useExisting: AccessGuard },
     { provide: Authenticator, useExisting: AccessGuard },

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newDicomUid, uuidv7 } from '../../../src/kernel/uid.js';
 import { KeyVault } from '../../../src/platform/crypto/key-vault.js';
+import { prismaOf, type PrismaTransaction } from '../../../src/platform/database/database.js';
 import { dicomFile, type Element } from '../../support/dicom-builder.js';
 import { openArchiveHouse, type ArchiveHouse } from './archive-house.js';
 
@@ -29,6 +30,7 @@ async function send({ patientId, name, study = newDicomUid(), sop = newDicomUid(
   return study;
 }
 
+const system = <T>(work: (client: PrismaTransaction) => Promise<T>): Promise<T> => house.database.transaction('system', (tx) => work(prismaOf(tx)));
 const list = async (query = ''): Promise<Patient[]> => (await house.json<{ items: Patient[] }>(`/api/v1/patients?limit=200${query}`)).items;
 const studyOf = (uid: string): Promise<Study> => house.json(`/api/v1/studies/${uid}`);
 const policy = (onConflict: string): Promise<Response> => house.fetch('/api/v1/image-policy', { method: 'PUT', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ onConflict, retentionDays: null }) });
@@ -104,7 +106,7 @@ describe('patients', () => {
     await send({ patientId: 'RIGHT-1', study, sop, comment: 'corrected' });
     expect(await studyOf(study)).toMatchObject({ patientResourceId: right?.id, patientId: 'RIGHT-1' });
     expect(await list('&patientId=WRONG-1')).toEqual([]);
-    expect(await house.database.client.patient.count({ where: { studies: { none: {} } } })).toBe(0);
+    expect(await system((client) => client.patient.count({ where: { studies: { none: {} } } }))).toBe(0);
     await removeStudy(other);
     expect((await list('&patientId=RIGHT-1'))[0]).toMatchObject({ id: right?.id, studyCount: 1 });
     await policy('reject');
@@ -117,9 +119,9 @@ describe('patients', () => {
       if (index % 4 === 0) expect((await house.fetch(`${neighbour}/api/v1/studies/${study}`, { method: 'DELETE' })).status).toBe(204);
     });
     await Promise.all(rounds);
-    const studies = await house.database.client.study.findMany({ where: { patientIdToken: { not: null } }, include: { patient: true } });
+    const studies = await system((client) => client.study.findMany({ where: { patientIdToken: { not: null } }, include: { patient: true } }));
     for (const { patient, patientIdToken } of studies) expect(patient?.patientIdToken).toBe(patientIdToken);
-    expect(await house.database.client.patient.count({ where: { studies: { none: {} } } })).toBe(0);
+    expect(await system((client) => client.patient.count({ where: { studies: { none: {} } } }))).toBe(0);
     const counts = await Promise.all([0, 1, 2].map(async (index) => (await list(`&patientId=RACE-${String(index)}`)).map(({ studyCount }) => studyCount)));
     expect(counts.map(({ length }) => length)).toEqual([1, 1, 1]);
     expect(counts.flat().reduce((sum, count) => sum + count, 0)).toBe(18);
@@ -127,8 +129,8 @@ describe('patients', () => {
 
   it('are nobody whose key was destroyed', async () => {
     const study = await send({ patientId: 'SHRED-1', name: 'Shredded^S' });
-    const { keyId, patientId } = await house.database.client.study.findFirstOrThrow({ where: { studyInstanceUid: study } });
-    await house.database.client.studyKey.delete({ where: { id: keyId } });
+    const { keyId, patientId } = await system((client) => client.study.findFirstOrThrow({ where: { studyInstanceUid: study } }));
+    await system((client) => client.studyKey.delete({ where: { id: keyId } }));
     house.app.get(KeyVault).forget(keyId);
     const patient = await house.json<Patient>(`/api/v1/patients/${patientId ?? ''}`);
     expect(patient).toMatchObject({ patientId: null, patientName: null, patientBirthDate: null, studyCount: 1, firstStudyDate: '2026-01-02' });

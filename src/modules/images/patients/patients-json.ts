@@ -56,6 +56,6 @@ export function patientJson(row: PatientRow, attributes: DicomJson = {}): Patien
 }
 
 /** Follows the patient's studies: one more, one less, or a change to one. */
-export function patientETag({ id, studyCount, updatedAt }: PatientRow): string {
+export function patientETag({ id, studyCount, updatedAt }: Pick<PatientRow, 'id' | 'studyCount' | 'updatedAt'>): string {
   return etagOf(id, studyCount, updatedAt.getTime());
 }

@@ -36,6 +36,7 @@ export interface PatientStudy {
   legalHold: boolean;
   seriesCount: number;
   instanceCount: number;
+  updatedAt: Date;
 }
 
 type FlatRow = Omit<PatientRow, 'newest'> & { studyId: string; keyId: string; sealed: Uint8Array };
@@ -102,12 +103,18 @@ export class PatientsStore {
     const client = prismaOf(tx);
     const studies = (): Promise<PatientStudy[]> => client.$queryRaw<PatientStudy[]>`
       SELECT id, institution_id AS "institutionId", patient_id AS "patientId", study_instance_uid AS "studyInstanceUid", key_id AS "keyId", legal_hold AS "legalHold",
-        series_count AS "seriesCount", instance_count AS "instanceCount"
+        series_count AS "seriesCount", instance_count AS "instanceCount", updated_at AS "updatedAt"
       FROM studies WHERE institution_id = ${institutionId}::uuid AND patient_id = ${id}::uuid ORDER BY study_instance_uid FOR UPDATE`;
     await studies();
     const patients = await client.$queryRaw<unknown[]>`SELECT 1 FROM patients WHERE id = ${id}::uuid AND institution_id = ${institutionId}::uuid FOR UPDATE`;
     // Once more: some may have come until the patient's own row was locked, and what they hold now is the last word.
     return patients.length === 0 ? null : studies();
+  }
+
+  async studyUids(institutionId: string, id: string): Promise<string[]> {
+    const rows = await this.database.read<{ uid: string }>({ institutionId }, Prisma.sql`
+      SELECT study_instance_uid AS uid FROM studies WHERE institution_id = ${institutionId}::uuid AND patient_id = ${id}::uuid ORDER BY study_instance_uid`);
+    return rows.map(({ uid }) => uid);
   }
 
   /** Earlier bytes of instances that were replaced. */
