@@ -97,6 +97,18 @@ export class RunsStore {
     });
   }
 
+  /** The result that a run had is gone. */
+  async loseResult(tx: Transaction, institutionId: string, id: string, resultId: string): Promise<void> {
+    await prismaOf(tx).analysisRun.updateMany({ where: { id, institutionId, resultId }, data: { resultId: null, resultRemovedAt: new Date() } });
+  }
+
+  /** Nothing is left of the runs of these studies; whoever computes one loses its claim. @returns how many, and the ids of those that were not over */
+  async removeOfStudies(tx: Transaction, institutionId: string, studyIds: readonly string[]): Promise<{ removed: number; stopped: string[] }> {
+    const rows = await prismaOf(tx).$queryRaw<{ id: string; status: string }[]>`
+      DELETE FROM analysis_runs WHERE institution_id = ${institutionId}::uuid AND study_id = ANY (${[...studyIds]}::uuid[]) RETURNING id, status`;
+    return { removed: rows.length, stopped: rows.filter(({ status }) => !FINAL_STATUSES.includes(status)).map(({ id }) => id) };
+  }
+
   /** Ends every run of a study that is not over; whoever computes one loses its claim. */
   async cancelOfStudy(tx: Transaction, institutionId: string, studyId: string): Promise<string[]> {
     const rows = await prismaOf(tx).$queryRaw<{ id: string }[]>`

@@ -40,7 +40,7 @@ export class RetentionService {
       const expired = await this.store.claimExpired(tx, REMOVED_AT_ONCE);
       // Outside the transaction, which may run again: that removal was attempted is true then, too.
       for (const study of expired) await this.audit.write({ ...eventOf(study), outcome: 'attempted' });
-      for (const study of expired) await this.studies.remove(tx, study);
+      await this.studies.remove(tx, expired);
       return expired;
     });
     for (const study of gone) {

@@ -1,15 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { Prisma, type Notification } from '../../generated/prisma/client.js';
+import type { Transaction } from '../../kernel/transaction.js';
 import { columnsOf } from '../../platform/database/columns.js';
-import { Database } from '../../platform/database/database.js';
+import { Database, prismaOf } from '../../platform/database/database.js';
 
 /** What a notification is about: ids only. */
-export interface NotificationSubject {
-  analysis: string;
-  analysisId: string;
-  resultId: string | null;
-  studyInstanceUid: string;
-}
+export type NotificationSubject =
+  | { analysis: string; analysisId: string; resultId: string | null; studyInstanceUid: string }
+  | { breakGlassId: string; userId: string };
 
 export interface NotificationRecord {
   id: string;
@@ -36,10 +34,8 @@ export class NotificationsStore {
   constructor(private readonly database: Database) {}
 
   /** Does nothing when there is one with this id; false then. */
-  async insert({ id, institutionId, topic, subject, critical }: NewNotification): Promise<boolean> {
-    const { count } = await this.database.write({ institutionId }, Prisma.sql`
-      INSERT INTO notifications (id, institution_id, topic, subject, critical)
-      VALUES (${id}::uuid, ${institutionId}::uuid, ${topic}, ${JSON.stringify(subject)}::jsonb, ${critical}) ON CONFLICT DO NOTHING`);
+  async insert(tx: Transaction, { id, institutionId, topic, subject, critical }: NewNotification): Promise<boolean> {
+    const { count } = await prismaOf(tx).notification.createMany({ data: [{ id, institutionId, topic, subject: { ...subject }, critical }], skipDuplicates: true });
     return count > 0;
   }
 
@@ -49,13 +45,14 @@ export class NotificationsStore {
   }
 
   /** Newest first; `cursor` is the last id of the page before. */
-  async list(institutionId: string, filter: { acknowledged?: boolean | undefined; topic?: string | undefined }, limit: number, cursor: string | undefined): Promise<NotificationRecord[]> {
-    const { acknowledged, topic } = filter;
+  async list(institutionId: string, filter: { acknowledged?: boolean | undefined; topic?: string | undefined; hidden?: readonly string[] }, limit: number, cursor: string | undefined): Promise<NotificationRecord[]> {
+    const { acknowledged, topic, hidden = [] } = filter;
     const conditions = [
       Prisma.sql`institution_id = ${institutionId}::uuid`,
       ...(cursor === undefined ? [] : [Prisma.sql`id < ${cursor}::uuid`]),
       ...(acknowledged === undefined ? [] : [acknowledged ? Prisma.sql`acknowledged_at IS NOT NULL` : Prisma.sql`acknowledged_at IS NULL`]),
       ...(topic === undefined ? [] : [Prisma.sql`topic = ${topic}`]),
+      ...(hidden.length === 0 ? [] : [Prisma.sql`NOT topic = ANY (${[...hidden]}::text[])`]),
     ];
     const rows = await this.database.read<Notification>({ institutionId }, Prisma.sql`SELECT ${COLUMNS} FROM notifications WHERE ${Prisma.join(conditions, ' AND ')} ORDER BY id DESC LIMIT ${limit}::int`);
     return rows.map(recordOf);
@@ -76,6 +73,11 @@ export class NotificationsStore {
     return rows.map(recordOf);
   }
 
+  /** @param subject  members of what they are about */
+  async removeAbout(tx: Transaction, institutionId: string, subject: { studyInstanceUid: string } | { resultId: string }): Promise<void> {
+    await prismaOf(tx).$executeRaw`DELETE FROM notifications WHERE institution_id = ${institutionId}::uuid AND subject @> ${JSON.stringify(subject)}::jsonb`;
+  }
+
   /** The first acknowledgement stays. */
   async acknowledge(institutionId: string, id: string, userId: string, at: Date): Promise<void> {
     await this.database.write({ institutionId }, Prisma.sql`
@@ -84,7 +86,14 @@ export class NotificationsStore {
 }
 
 function recordOf({ id, topic, subject, critical, createdAt, acknowledgedAt, acknowledgedBy }: Notification): NotificationRecord {
+  return { id, topic, subject: subjectOf(subject), critical, createdAt, acknowledgedAt, acknowledgedBy };
+}
+
+/** In the order of the documentation: PostgreSQL keeps JSON in its own. */
+function subjectOf(json: unknown): NotificationSubject {
   // `insert` above is the only writer of the column.
-  const { analysis, analysisId, resultId, studyInstanceUid } = subject as unknown as NotificationSubject;
-  return { id, topic, subject: { analysis, analysisId, resultId, studyInstanceUid }, critical, createdAt, acknowledgedAt, acknowledgedBy };
+  const subject = json as NotificationSubject;
+  if ('breakGlassId' in subject) return { breakGlassId: subject.breakGlassId, userId: subject.userId };
+  const { analysis, analysisId, resultId, studyInstanceUid } = subject;
+  return { analysis, analysisId, resultId, studyInstanceUid };
 }

@@ -101,6 +101,11 @@ export class ResultsStore {
     return rows.map(recordOf);
   }
 
+  async lock(tx: Transaction, institutionId: string, id: string): Promise<boolean> {
+    const rows = await prismaOf(tx).$queryRaw<unknown[]>`SELECT 1 FROM results WHERE id = ${id}::uuid AND institution_id = ${institutionId}::uuid FOR KEY SHARE`;
+    return rows.length > 0;
+  }
+
   /** Removes the results of a study that is gone, and leaves their heat maps to the sweep. Gives how many there were. */
   async deleteOfStudy(tx: Transaction, institutionId: string, studyId: string): Promise<number> {
     const rows = await prismaOf(tx).result.findMany({ where: { institutionId, studyId }, select: { rendering: true } });

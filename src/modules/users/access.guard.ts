@@ -2,6 +2,7 @@ import { Inject, Injectable, type CanActivate, type ExecutionContext } from '@ne
 import { Reflector } from '@nestjs/core';
 import type { FastifyReply } from 'fastify';
 import { AppError } from '../../kernel/errors.js';
+import { noteForAudit } from '../../platform/audit/audit-note.js';
 import { AUTHENTICATED_KEY, PERMISSION_KEY, PUBLIC_KEY, type AuthenticatedRequest, type Principal } from '../../platform/http/access.js';
 import { RequestLimits } from '../../platform/limits/request-limits.js';
 import { LOGGER, type Logger } from '../../platform/ops/logger.js';
@@ -63,6 +64,10 @@ export class AccessGuard implements CanActivate {
       // RFC 6750 §3.1
       if (principal.kind !== 'api-key') void reply.header('WWW-Authenticate', `Bearer realm="healthvision", error="insufficient_scope", scope="${access.permission}"`);
       throw new AppError('forbidden', { detail: `This needs the permission ${access.permission}.` });
+    }
+    const { breakGlass } = principal;
+    if (breakGlass && access.kind === 'permission' && breakGlass.permissions.has(access.permission)) {
+      noteForAudit(context.switchToHttp().getRequest<AuthenticatedRequest>(), { purpose: 'emergency', reason: breakGlass.reason, details: { breakGlassId: breakGlass.id } });
     }
     return true;
   }

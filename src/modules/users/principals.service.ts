@@ -5,6 +5,7 @@ import { ApiKeysStore, type ApiKey } from './api-keys.store.js';
 import { ExpiringCache } from '../../kernel/expiring-cache.js';
 import { isAllowed } from '../../platform/http/addresses.js';
 import { InstitutionStatesStore } from './institution-states.store.js';
+import { BreakGlassService } from './break-glass/break-glass.service.js';
 import { effectivePermissions } from './roles.js';
 import { isApiKey, sha256Hex } from './secrets.js';
 import { UsersStore, type User } from './users.store.js';
@@ -24,12 +25,13 @@ export class PrincipalsService {
     private readonly usersStore: UsersStore,
     private readonly apiKeysStore: ApiKeysStore,
     private readonly institutions: InstitutionStatesStore,
+    private readonly breakGlass: BreakGlassService,
   ) {}
 
   /** @returns null when the user is gone or disabled. @throws AppError `institution-suspended` */
   async ofToken({ sub, institution_id, scope }: AccessTokenClaims): Promise<Principal | null> {
     const user = await this.activeUser(sub, institution_id);
-    return user && { id: user.id, kind: 'user', userId: user.id, institutionId: user.institutionId, role: user.role, permissions: effectivePermissions(scope.split(' '), user.role) };
+    return user && this.withEmergency({ id: user.id, kind: 'user', userId: user.id, institutionId: user.institutionId, role: user.role, permissions: effectivePermissions(scope.split(' '), user.role) });
   }
 
   /** @returns null when the key is unknown, revoked, expired, used from elsewhere, or its owner disabled. @throws AppError `institution-suspended` */
@@ -39,6 +41,12 @@ export class PrincipalsService {
     if (key?.revokedAt !== null || (key.expiresAt !== null && key.expiresAt.getTime() <= Date.now()) || !isAllowed(key.addresses, address)) return null;
     const owner = await this.activeUser(key.userId, key.institutionId);
     return owner && { id: key.id, kind: 'api-key', userId: owner.id, institutionId: key.institutionId, role: owner.role, permissions: effectivePermissions(key.scopes, owner.role) };
+  }
+
+  /** With what emergency access adds, for people alone. */
+  private async withEmergency(principal: Principal): Promise<Principal> {
+    const breakGlass = await this.breakGlass.beyond(principal.institutionId, principal.userId, principal.permissions);
+    return breakGlass ? { ...principal, permissions: new Set([...principal.permissions, ...breakGlass.permissions]), breakGlass } : principal;
   }
 
   /** After a change to a user. */

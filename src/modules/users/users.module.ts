@@ -11,6 +11,9 @@ import { ApiKeysStore } from './api-keys.store.js';
 import { AccessReportController } from './audit/access-report.controller.js';
 import { AuditEventsController } from './audit/audit-events.controller.js';
 import { AuditLogStore } from './audit/audit-log.store.js';
+import { BreakGlassController } from './break-glass/break-glass.controller.js';
+import { BreakGlassService } from './break-glass/break-glass.service.js';
+import { BreakGlassStore } from './break-glass/break-glass.store.js';
 import { ClientAuthenticationService } from './clients/client-authentication.service.js';
 import { ClientDocuments } from './clients/client-documents.js';
 import { ClientPrincipals } from './clients/client-principals.js';
@@ -40,13 +43,14 @@ import { UsersService } from './users.service.js';
 /** Institutions, people, tokens and keys; and the guard in front of every route of the process. */
 @Module({
   imports: [UsersCoreModule, SigningKeysModule, IdempotencyModule, LimitsModule],
-  controllers: [OAuthController, DiscoveryController, SmartConfigurationController, InstitutionsController, UsersController, ApiKeysController, OAuthClientsController, AuditEventsController, AccessReportController],
+  controllers: [OAuthController, DiscoveryController, SmartConfigurationController, InstitutionsController, UsersController, ApiKeysController, OAuthClientsController, AuditEventsController, AccessReportController, BreakGlassController],
   providers: [
     AuditLogStore,
     ApiKeysStore, RefreshTokensStore, InstitutionStatesStore, AccessTokens, AccessTokenStrategy,
     PrincipalsService, SignInService, TokenService, UsersService,
     OAuthClientsStore, OAuthClientsService, ClientPrincipals, ClientDocuments, ClientAuthenticationService, ClientTokenService,
     ExternalTokens, ExternalUsersStore, ExternalPrincipals, Crossings,
+    BreakGlassStore, BreakGlassService,
     AccessGuard,
     { provide: APP_GUARD, useExisting: AccessGuard },
     { provide: APP_INTERCEPTOR, useClass: LiveAccessInterceptor },

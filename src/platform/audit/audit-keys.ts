@@ -58,8 +58,13 @@ export class AuditKeys {
   }
 
   async isSigned(kid: string, text: string, signature: Uint8Array): Promise<boolean> {
-    const key = (await this.signingKeys()).find((one) => one.kid === kid) ?? (await this.again()).signing.find((one) => one.kid === kid);
+    const key = await this.find(kid);
     return key !== undefined && verify(null, Buffer.from(text), key.publicKey, signature);
+  }
+
+  /** Looks again when it is unknown: another process may have made it. */
+  async find(kid: string): Promise<AuditSigningKey | undefined> {
+    return (await this.signingKeys()).find((one) => one.kid === kid) ?? (await this.again()).signing.find((one) => one.kid === kid);
   }
 
   /** Seals under MASTER_KEY what MASTER_KEY_PREVIOUS sealed. @returns how many keys */
@@ -70,7 +75,8 @@ export class AuditKeys {
     return foreign.length;
   }
 
-  private async newest(): Promise<AuditSigningKey> {
+  /** The one that signs now, made at the first use. */
+  async newest(): Promise<AuditSigningKey> {
     const known = (await this.signingKeys()).at(-1);
     if (known) return known;
     const { privateKey, publicKey } = generateKeyPairSync('ed25519');

@@ -14,6 +14,8 @@ export interface Principal {
   institutionId: string;
   role: string;
   permissions: ReadonlySet<string>;
+  /** Set while emergency access gives a person more than they have anyway: which, why, and those of `permissions` that come from it. */
+  breakGlass?: { id: string; reason: string; permissions: ReadonlySet<string> };
   /** The sign-in that the request belongs to. */
   sessionId?: string;
   /** Set when a platform administrator works in an institution that is not theirs: their own one, and why. */
