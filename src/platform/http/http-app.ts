@@ -83,7 +83,7 @@ export async function createHttpApp(module: DynamicModule, config: Config, logge
   limitBodyTime(fastify, limitMs);
   if (fastify.server instanceof HttpsServer) {
     const stop = watchCertificate(fastify.server, config, logger);
-    fastify.addHook('onClose', async () => { stop(); });
+    fastify.addHook('onClose', (_instance, done) => { stop(); done(); });
   }
   return app;
 }

@@ -71,8 +71,9 @@ export function limitBodyTime(fastify: FastifyInstance, limitMs: number): void {
     const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
     if (hasBody && !STREAMED.test(headers['content-type'] ?? '')) limitWait(request, reply, limitMs);
   });
-  fastify.addHook('onResponse', async ({ raw }) => {
+  fastify.addHook('onResponse', ({ raw }, _reply, done) => {
     if (!raw.complete) cutOffTrickle(raw, limitMs);
+    done();
   });
 }
 
