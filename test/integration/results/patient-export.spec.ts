@@ -53,7 +53,7 @@ function flipLastBit(dataDir: string, blobKey: string): void {
   writeFileSync(path, bytes);
 }
 
-const jsonIn = <T>(entries: Map<string, Buffer>, path: string): T => JSON.parse(entries.get(path)?.toString('utf8') ?? 'null') as T;
+const jsonIn = (entries: Map<string, Buffer>, path: string): unknown => JSON.parse(entries.get(path)?.toString('utf8') ?? 'null');
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 describe('the export of a patient', () => {
@@ -80,16 +80,16 @@ describe('the export of a patient', () => {
     for (const [index, { bytes }] of [first, second, third].entries()) expect(sha256(entries.get(paths[index] ?? '') ?? Buffer.of())).toBe(sha256(bytes));
     expect(entries.get('README.txt')?.toString('utf8')).toMatch(/GDPR[\s\S]*您的数据/);
     expect(jsonIn(entries, 'patient.json')).toEqual(await house.json(`/api/v1/patients/${id}`));
-    const studies = jsonIn<{ studyInstanceUid: string; series: unknown[] }[]>(entries, 'studies.json');
+    const studies = jsonIn(entries, 'studies.json') as { studyInstanceUid: string; series: unknown[] }[];
     expect(studies.map(({ studyInstanceUid, series }) => [studyInstanceUid, series.length])).toEqual([[third.studyInstanceUid, 1], [first.studyInstanceUid, 2]]);
     expect(jsonIn(entries, 'analyses.json')).toEqual([await house.json(`/api/v1/analyses/${result.analysisId}`)]);
     expect(jsonIn(entries, 'results.json')).toEqual([await house.json(`/api/v1/results/${resultId}`, { headers: { 'accept-language': 'zh-CN' } })]);
     expect([...entries.values()].some((bytes) => bytes.includes('Private') || bytes.includes(foreign.sopInstanceUid))).toBe(false);
 
-    const manifest = jsonIn<Manifest>(entries, 'manifest.json');
+    const manifest = jsonIn(entries, 'manifest.json') as Manifest;
     expect(manifest).toMatchObject({ patient: id, instances: { exported: 3, missing: 0 } });
     expect([...entries.keys()].at(-1)).toBe('manifest.json');
-    const listed = [...manifest.files, ...[first, third].flatMap(({ studyInstanceUid }) => jsonIn<StudyManifest>(entries, `dicom/${studyInstanceUid}/manifest.json`).files)];
+    const listed = [...manifest.files, ...[first, third].flatMap(({ studyInstanceUid }) => (jsonIn(entries, `dicom/${studyInstanceUid}/manifest.json`) as StudyManifest).files)];
     expect(listed.map(({ path }) => path).sort()).toEqual([...entries.keys()].filter((path) => path !== 'manifest.json').sort());
     for (const { path, sizeBytes, sha256: digest } of listed) expect([path, sizeBytes, digest]).toEqual([path, entries.get(path)?.length, sha256(entries.get(path) ?? Buffer.of())]);
   });
@@ -102,9 +102,9 @@ describe('the export of a patient', () => {
     const damaged = await house.send({ patientId: 'DAMAGED-1', side: 300 });
     flipLastBit(house.dataDir, (await house.study(damaged.studyInstanceUid)).instance.blobKey);
     const entries = await exported(id);
-    expect(jsonIn<StudyManifest>(entries, `dicom/${lost.studyInstanceUid}/manifest.json`)).toMatchObject({ files: [], missing: [{ sopInstanceUid: lost.sopInstanceUid, code: 'blob-missing' }] });
-    expect(jsonIn<Manifest>(entries, 'manifest.json').instances).toEqual({ exported: 1, missing: 2 });
-    expect(jsonIn<StudyManifest>(entries, `dicom/${damaged.studyInstanceUid}/manifest.json`)).toMatchObject({ files: [], missing: [{ sopInstanceUid: damaged.sopInstanceUid, code: 'blob-corrupt' }] });
+    expect(jsonIn(entries, `dicom/${lost.studyInstanceUid}/manifest.json`)).toMatchObject({ files: [], missing: [{ sopInstanceUid: lost.sopInstanceUid, code: 'blob-missing' }] });
+    expect((jsonIn(entries, 'manifest.json') as Manifest).instances).toEqual({ exported: 1, missing: 2 });
+    expect(jsonIn(entries, `dicom/${damaged.studyInstanceUid}/manifest.json`)).toMatchObject({ files: [], missing: [{ sopInstanceUid: damaged.sopInstanceUid, code: 'blob-corrupt' }] });
     expect(entries.has(`dicom/${kept.studyInstanceUid}/${kept.seriesInstanceUid}/${kept.sopInstanceUid}.dcm`)).toBe(true);
   });
 
@@ -116,7 +116,7 @@ describe('the export of a patient', () => {
     house.app.get(KeyVault).forget(keyId);
     const entries = await exported(id);
     expect(jsonIn(entries, 'patient.json')).toMatchObject({ patientName: null });
-    expect(jsonIn<StudyManifest>(entries, `dicom/${studyInstanceUid}/manifest.json`).missing).toMatchObject([{ sopInstanceUid, code: 'key-destroyed' }]);
+    expect((jsonIn(entries, `dicom/${studyInstanceUid}/manifest.json`) as StudyManifest).missing).toMatchObject([{ sopInstanceUid, code: 'key-destroyed' }]);
   });
 
   it('is for those who may, of their own patients', async () => {

@@ -70,7 +70,7 @@ describe('emergency access', () => {
     expect(status).toBe(201);
     expect(await statuses(admins.token)).toEqual([200, 200, 200, 200, 200]);
     const key = await call(admins.token, 'POST', `${house.url}/api/v1/api-keys`, { name: 'smuggled', scopes: ['images:read'] });
-    expect([key.status, key.body['code']]).toEqual([403, 'scope-not-held']);
+    expect([key.status, key.body.code]).toEqual([403, 'scope-not-held']);
     const own = await call<{ key: string }>(admins.token, 'POST', `${house.url}/api/v1/api-keys`, { name: 'own', scopes: ['api-keys:read', 'break-glass:use'] });
     expect(own.status).toBe(201);
     // The key has what the key has, whatever its owner holds at the moment, and takes nothing itself.
