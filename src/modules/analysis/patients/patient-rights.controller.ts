@@ -1,5 +1,5 @@
 import { Body, Controller, Delete, Get, Headers, Param, Post, Req, Res } from '@nestjs/common';
-import { ApiTags } from '@nestjs/swagger';
+import { ApiBody, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { noteForAudit } from '../../../platform/audit/audit-note.js';
@@ -44,6 +44,7 @@ export class PatientRightsController {
 
   @Delete('patients/:id')
   @TakesIfMatch()
+  @ApiBody({ required: false })
   @RequirePermission('patients:erase')
   @Operation({
     id: 'erasePatient', summary: 'Erase a patient',

@@ -15,7 +15,7 @@ const LONGEST_MINUTES = 240;
 
 const takeBody = z
   .strictObject({
-    reason: z.string().trim().min(20).max(500).regex(/^\P{Cc}*$/u, 'takes no control characters').meta({ description: 'Why, for those who review it: no patient data in it' }),
+    reason: z.string().trim().min(20).max(500).regex(/^[^\u0000-\u001f\u007f-\u009f]*$/, 'must be one line of text').meta({ description: 'Why, for those who review it: no patient data in it' }),
     minutes: z.int().min(1).max(LONGEST_MINUTES).default(60).meta({ description: 'For how long' }),
   })
   .meta({ id: 'TakeBreakGlass', example: { reason: 'Unconscious patient in the emergency room, no radiologist on site', minutes: 60 } });
