@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { Prisma } from '../../generated/prisma/client.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { uuidv7 } from '../../kernel/uid.js';
 import { Database, prismaOf } from '../../platform/database/database.js';
@@ -30,7 +31,8 @@ export class RefreshTokensStore {
 
   /** Whose it is, to lock that user before anything is decided. */
   async ownerOf(tokenHash: string): Promise<string | undefined> {
-    return (await this.database.client.refreshToken.findUnique({ where: { tokenHash }, select: { userId: true } }))?.userId;
+    const [row] = await this.database.read<{ userId: string }>('system', Prisma.sql`SELECT user_id AS "userId" FROM refresh_tokens WHERE token_hash = ${tokenHash}`);
+    return row?.userId;
   }
 
   async find(tx: Transaction, tokenHash: string): Promise<RefreshToken | undefined> {
@@ -46,13 +48,5 @@ export class RefreshTokensStore {
 
   async markUsed(tx: Transaction, id: string): Promise<void> {
     await prismaOf(tx).refreshToken.update({ where: { id }, data: { usedAt: new Date() } });
-  }
-
-  async revokeFamily(tx: Transaction, familyId: string): Promise<void> {
-    await prismaOf(tx).refreshToken.updateMany({ where: { familyId, revokedAt: null }, data: { revokedAt: new Date() } });
-  }
-
-  async revokeAllOf(tx: Transaction, userId: string): Promise<void> {
-    await prismaOf(tx).refreshToken.updateMany({ where: { userId, revokedAt: null }, data: { revokedAt: new Date() } });
   }
 }

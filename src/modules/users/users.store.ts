@@ -1,6 +1,8 @@
 import { Injectable } from '@nestjs/common';
+import { Prisma } from '../../generated/prisma/client.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { uuidv7 } from '../../kernel/uid.js';
+import { columnsOf } from '../../platform/database/columns.js';
 import { Database, isUniqueViolation, prismaOf } from '../../platform/database/database.js';
 import type { PageQuery } from '../../platform/http/page.js';
 import type { Role } from './users.contract.js';
@@ -16,59 +18,52 @@ export interface User {
   createdAt: Date;
   updatedAt: Date;
   lastSignInAt: Date | null;
+  /** Whether they sign in with a code beside their password. */
+  secondFactor: boolean;
 }
 
-export type UserState = 'active' | 'disabled';
-
-/** A user with what the password check needs; never leaves the sign-in. */
-export interface Account extends User {
-  /** null until an invitation was accepted, and for people of an external issuer. */
-  passwordHash: string | null;
-  lockedUntil: Date | null;
-}
+/** Invited people have no password yet. */
+export type UserState = 'invited' | 'active' | 'disabled';
 
 export interface NewUser {
   institutionId: string;
   email: string;
   displayName: string;
   role: Role;
-  passwordHash: string;
+  /** null for people who are invited. */
+  passwordHash: string | null;
 }
 
 export type UserChange = Partial<Pick<User, 'displayName' | 'state'> & { role: Role }>;
+
+const COLUMNS = columnsOf(Prisma.UserScalarFieldEnum);
 
 @Injectable()
 export class UsersStore {
   constructor(private readonly database: Database) {}
 
-  async findAccount(email: string): Promise<Account | undefined> {
-    const row = await this.database.client.user.findUnique({ where: { email: email.toLowerCase() } });
-    return row ? { ...userOf(row), passwordHash: row.passwordHash, lockedUntil: row.lockedUntil } : undefined;
-  }
-
   /** Whatever the institution: for the sign-in and the guard, who learn it from the row. */
   async find(id: string): Promise<User | undefined> {
-    const row = await this.database.client.user.findUnique({ where: { id } });
+    const [row] = await this.database.read<UserRow>('system', Prisma.sql`SELECT ${COLUMNS} FROM users WHERE id = ${id}::uuid`);
     return row ? userOf(row) : undefined;
   }
 
   async findIn(institutionId: string, id: string): Promise<User | undefined> {
-    const row = await this.database.client.user.findFirst({ where: { id, institutionId } });
+    const [row] = await this.database.read<UserRow>({ institutionId }, Prisma.sql`SELECT ${COLUMNS} FROM users WHERE id = ${id}::uuid AND institution_id = ${institutionId}::uuid`);
     return row ? userOf(row) : undefined;
   }
 
   /** The page's rows and one more, oldest first. */
   async list(institutionId: string, { limit, cursor }: PageQuery): Promise<User[]> {
-    const rows = await this.database.client.user.findMany({
-      where: { institutionId, ...(cursor !== undefined && { id: { gt: cursor } }) }, orderBy: { id: 'asc' }, take: limit + 1,
-    });
+    const rows = await this.database.read<UserRow>({ institutionId }, Prisma.sql`
+      SELECT ${COLUMNS} FROM users WHERE institution_id = ${institutionId}::uuid ${cursor === undefined ? Prisma.empty : Prisma.sql`AND id > ${cursor}::uuid`} ORDER BY id LIMIT ${limit + 1}::int`);
     return rows.map(userOf);
   }
 
   /** @returns undefined when the address is taken, here or in another institution */
   async create(tx: Transaction, user: NewUser): Promise<User | undefined> {
     try {
-      return userOf(await prismaOf(tx).user.create({ data: { ...user, id: uuidv7(), email: user.email.toLowerCase() } }));
+      return userOf(await prismaOf(tx).user.create({ data: { ...user, id: uuidv7(), email: user.email.toLowerCase(), state: user.passwordHash === null ? 'invited' : 'active' } }));
     } catch (error) {
       if (isUniqueViolation(error)) return undefined;
       throw error;
@@ -87,40 +82,28 @@ export class UsersStore {
     return userOf(await prismaOf(tx).user.update({ where: { id }, data: change }));
   }
 
-  /**
-   * Counts a failed password and locks the account by the number of failures in a row. In SQL, so that `updated_at` and with
-   * it the ETag stay: nobody has edited the user.
-   */
-  async recordFailure(id: string, lockSeconds: (failures: number) => number): Promise<void> {
-    await this.database.transaction('system', async (tx) => {
-      const client = prismaOf(tx);
-      const [row] = await client.$queryRaw<{ failed_sign_ins: number }[]>`
-        UPDATE users SET failed_sign_ins = failed_sign_ins + 1 WHERE id = ${id}::uuid RETURNING failed_sign_ins`;
-      const seconds = lockSeconds(row?.failed_sign_ins ?? 0);
-      if (seconds > 0) await client.$executeRaw`UPDATE users SET locked_until = now() + make_interval(secs => ${seconds}::float8) WHERE id = ${id}::uuid`;
-    });
-  }
-
-  async recordSuccess(id: string): Promise<void> {
-    await this.database.client.$executeRaw`
-      UPDATE users SET failed_sign_ins = 0, locked_until = NULL, last_sign_in_at = now() WHERE id = ${id}::uuid`;
-  }
-
   async anyExists(tx?: Transaction): Promise<boolean> {
-    return (await (tx ? prismaOf(tx) : this.database.client).user.findFirst({ select: { id: true } })) !== null;
+    const any = Prisma.sql`SELECT id FROM users LIMIT 1`;
+    return (await (tx ? prismaOf(tx).$queryRaw<unknown[]>(any) : this.database.read('system', any))).length > 0;
   }
 
   /** The user who came first with this role. */
   async firstWithRole(role: Role): Promise<User | undefined> {
-    const row = await this.database.client.user.findFirst({ where: { role }, orderBy: { id: 'asc' } });
+    const [row] = await this.database.read<UserRow>('system', Prisma.sql`SELECT ${COLUMNS} FROM users WHERE role = ${role} ORDER BY id LIMIT 1`);
     return row ? userOf(row) : undefined;
   }
 }
 
-interface UserRow extends Omit<User, 'state'> {
+interface UserRow extends Omit<User, 'state' | 'secondFactor'> {
   state: string;
+  totpConfirmedAt: Date | null;
 }
 
-function userOf({ id, institutionId, email, displayName, role, state, createdAt, updatedAt, lastSignInAt }: UserRow): User {
-  return { id, institutionId, email, displayName, role, state: state === 'active' ? 'active' : 'disabled', createdAt, updatedAt, lastSignInAt };
+function userOf({ id, institutionId, email, displayName, role, state, createdAt, updatedAt, lastSignInAt, totpConfirmedAt }: UserRow): User {
+  return { id, institutionId, email, displayName, role, state: stateOf(state), createdAt, updatedAt, lastSignInAt, secondFactor: totpConfirmedAt !== null };
+}
+
+/** What this version does not know lets nobody in. */
+function stateOf(text: string): UserState {
+  return text === 'active' || text === 'invited' ? text : 'disabled';
 }

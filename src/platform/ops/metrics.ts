@@ -23,6 +23,7 @@ export class Metrics {
   readonly activeRuns = new Gauge({ name: 'healthvision_analysis_active_runs', help: 'Analyses that this process computes now', registers: [this.registry] });
   readonly providerFallbacks = new Counter({ name: 'healthvision_provider_fallbacks_total', help: 'Sessions that fell back to a later execution provider', labelNames: ['wanted', 'used'], registers: [this.registry] });
   readonly signIns = new Counter({ name: 'healthvision_sign_ins_total', help: 'Token requests by outcome', labelNames: ['grant', 'outcome'], registers: [this.registry] });
+  readonly mails = new Counter({ name: 'healthvision_mails_total', help: 'E-mails by kind and outcome', labelNames: ['kind', 'outcome'], registers: [this.registry] });
   readonly accessRefusals = new Counter({ name: 'healthvision_access_refusals_total', help: 'Requests refused with 401 or 403, by what the caller is or showed', labelNames: ['status', 'kind'], registers: [this.registry] });
   readonly crossings = new Counter({ name: 'healthvision_institution_crossings_total', help: 'Requests of platform administrators in another institution, and attempts at it, by outcome', labelNames: ['outcome'], registers: [this.registry] });
 
