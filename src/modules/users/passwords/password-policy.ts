@@ -41,7 +41,7 @@ export class PasswordPolicy implements OnApplicationShutdown {
   /** @throws AppError `overloaded`, `processing-timeout` */
   async faultsOf(password: string, owner: PasswordOwner): Promise<PasswordFault[]> {
     const text = password.normalize('NFKC');
-    const { length } = [...text];
+    const length = charactersOf(text);
     if (length > MAX_PASSWORD_LENGTH) return ['too-long'];
     const words = wordsOf(owner);
     // The thread answers this task with a strength.
@@ -74,7 +74,12 @@ export class PasswordPolicy implements OnApplicationShutdown {
 function wordsOf({ email, displayName }: PasswordOwner): string[] {
   const [local = ''] = email.split('@');
   const parts = [email, local, ...local.split(/[^\p{L}\p{N}]+/u), displayName, ...displayName.split(/[^\p{L}\p{N}]+/u), ...PRODUCT];
-  return [...new Set(parts.map((part) => part.normalize('NFKC').toLowerCase()).filter((part) => [...part].length >= MIN_WORD_LENGTH || isHan(part)))];
+  return [...new Set(parts.map((part) => part.normalize('NFKC').toLowerCase()).filter((part) => charactersOf(part) >= MIN_WORD_LENGTH || isHan(part)))];
+}
+
+/** Code points: what NIST SP 800-63B counts. */
+function charactersOf(text: string): number {
+  return Array.from(text).length;
 }
 
 /** Chinese names are short, and nobody types them by chance. */
