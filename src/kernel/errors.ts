@@ -100,6 +100,8 @@ export const ERROR_CODES = {
   'invitation-not-found': { status: 404, en: 'The link is not valid (any more)', zh: '链接无效或已失效' },
   'weak-password': { status: 422, en: 'The password does not meet the policy', zh: '密码不符合安全策略' },
   'second-factor-required': { status: 403, en: 'A second factor must be set up first', zh: '必须先设置双因素验证' },
+  'password-incorrect': { status: 422, en: 'The present password is another one', zh: '当前密码不正确' },
+  'second-factor-missing': { status: 401, en: 'The code of the second factor is needed', zh: '需要双因素验证码' },
   'second-factor-invalid': { status: 422, en: 'The code is not valid', zh: '验证码无效' },
   'csrf-token-invalid': { status: 403, en: 'The X-CSRF-Token is missing or not valid', zh: '缺少 X-CSRF-Token 或其无效' },
   'access-reason-required': { status: 400, en: 'A reason is required to enter another institution', zh: '访问其他机构必须说明理由' },

@@ -3,12 +3,13 @@ import { analysisJobs, AnalysisWorkerModule } from '../modules/analysis/analysis
 import { imagesJobs, ImagesWorkerModule } from '../modules/images/images.worker.js';
 import { notificationsJobs, NotificationsWorkerModule } from '../modules/notifications/notifications.worker.js';
 import { resultsJobs, ResultsWorkerModule } from '../modules/results/results.worker.js';
+import { usersJobs, UsersWorkerModule } from '../modules/users/users.worker.js';
 import type { Config } from '../platform/config.js';
 import type { JobDefinition } from '../platform/queue/job.js';
 import { QueueModule } from '../platform/queue/queue.module.js';
 
-export const WORKER_MODULES = [ImagesWorkerModule, ResultsWorkerModule, AnalysisWorkerModule, NotificationsWorkerModule];
-export const JOBS: readonly JobDefinition[] = [...imagesJobs, ...resultsJobs, ...analysisJobs, ...notificationsJobs];
+export const WORKER_MODULES = [UsersWorkerModule, ImagesWorkerModule, ResultsWorkerModule, AnalysisWorkerModule, NotificationsWorkerModule];
+export const JOBS: readonly JobDefinition[] = [...usersJobs, ...imagesJobs, ...resultsJobs, ...analysisJobs, ...notificationsJobs];
 
 class WorkerRole {}
 

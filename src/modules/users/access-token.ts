@@ -19,6 +19,8 @@ export const accessTokenClaims = z.object({
   client_id: z.uuid().optional(),
   /** Only of a client: stands for the credentials it had. */
   credential: z.string().optional(),
+  /** Only of a person: the sign-in that it belongs to. */
+  sid: z.uuid().optional(),
   jti: z.string(),
   iat: z.number(),
   exp: z.number(),
@@ -39,8 +41,8 @@ export class AccessTokens {
   ) {}
 
   /** A signed token for 15 minutes; `scope` is a list of permissions separated by spaces. @see RFC 7519, RFC 9068 §2 */
-  sign(user: Pick<User, 'id' | 'institutionId' | 'role'>, scope: string): Promise<string> {
-    return this.issue(user, { scope });
+  sign(user: Pick<User, 'id' | 'institutionId' | 'role'>, scope: string, sessionId: string): Promise<string> {
+    return this.issue(user, { scope, sid: sessionId });
   }
 
   /** As `sign`, for a system; its scope holds SMART scopes, too. */

@@ -3,7 +3,7 @@ import { Reflector } from '@nestjs/core';
 import type { FastifyReply } from 'fastify';
 import { AppError } from '../../kernel/errors.js';
 import { noteForAudit } from '../../platform/audit/audit-note.js';
-import { AUTHENTICATED_KEY, PERMISSION_KEY, PUBLIC_KEY, type AuthenticatedRequest, type Principal } from '../../platform/http/access.js';
+import { AUTHENTICATED_KEY, BEFORE_SECOND_FACTOR_KEY, PERMISSION_KEY, PUBLIC_KEY, type AuthenticatedRequest, type Principal } from '../../platform/http/access.js';
 import { RequestLimits } from '../../platform/limits/request-limits.js';
 import { LOGGER, type Logger } from '../../platform/ops/logger.js';
 import { Metrics } from '../../platform/ops/metrics.js';
@@ -13,6 +13,7 @@ import { ClientPrincipals } from './clients/client-principals.js';
 import { Crossings } from './crossings.js';
 import { ExternalPrincipals } from './external/external-principals.js';
 import { PrincipalsService } from './principals.service.js';
+import { PageCookies } from './sessions/page-cookies.js';
 
 type Access = { kind: 'public' } | { kind: 'authenticated' } | { kind: 'permission'; permission: string } | { kind: 'undeclared' };
 
@@ -28,12 +29,13 @@ export class AccessGuard implements CanActivate {
     private readonly clients: ClientPrincipals,
     private readonly external: ExternalPrincipals,
     private readonly crossings: Crossings,
+    private readonly cookies: PageCookies,
     private readonly limits: RequestLimits,
     private readonly metrics: Metrics,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
-  /** @throws AppError `unauthenticated`, `forbidden`, `too-many-requests`, `institution-suspended`, as `Crossings.enter`; `bad-request` when a token and a key come together */
+  /** @throws AppError `unauthenticated`, `forbidden`, `too-many-requests`, `institution-suspended`, `second-factor-required`, `csrf-token-invalid`, as `Crossings.enter`; `bad-request` when a token and a key come together */
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const access = this.accessOf(context);
     const request = context.switchToHttp().getRequest<AuthenticatedRequest>();
@@ -60,6 +62,7 @@ export class AccessGuard implements CanActivate {
       this.reportUndeclared(`${context.getClass().name}.${context.getHandler().name}`);
       throw new AppError('forbidden', { detail: 'This route is open to nobody.' });
     }
+    if (principal.lacksSecondFactor && !this.reflector.get<boolean | undefined>(BEFORE_SECOND_FACTOR_KEY, context.getHandler())) throw new AppError('second-factor-required', { detail: 'Your institution asks for a second factor: set it up on /account, or with POST /api/v1/users/me/second-factor.' });
     if (access.kind === 'permission' && !principal.permissions.has(access.permission)) {
       // RFC 6750 §3.1
       if (principal.kind !== 'api-key') void reply.header('WWW-Authenticate', `Bearer realm="healthvision", error="insufficient_scope", scope="${access.permission}"`);
@@ -83,10 +86,11 @@ export class AccessGuard implements CanActivate {
     return { kind: 'undeclared' };
   }
 
-  /** @throws AppError `unauthenticated`, `too-many-requests`; `bad-request` when a token and a key come together */
+  /** @throws AppError `unauthenticated`, `too-many-requests`, `csrf-token-invalid`; `bad-request` when a token and a key come together */
   async authenticate(request: AuthenticatedRequest, reply: FastifyReply): Promise<Principal> {
     const { authorization, 'x-api-key': apiKey } = request.headers;
     if (authorization !== undefined && apiKey !== undefined) throw new AppError('bad-request', { detail: 'Send either Authorization or X-API-Key.' });
+    if (authorization === undefined && apiKey === undefined && this.cookies.secretOf(request) !== undefined) return this.ofCookie(request, reply);
     const certificate = authorization === undefined && apiKey === undefined ? certificateOf(request) : undefined;
     if (authorization === undefined && apiKey === undefined && certificate === undefined) throw new AppError('unauthenticated');
     const principal = certificate !== undefined ? await this.clients.ofCertificate(certificate, request.ip)
@@ -97,6 +101,18 @@ export class AccessGuard implements CanActivate {
     // One answer for every fault: what exactly is wrong with a forged token helps only its forger. RFC 6750 §3.1.
     void reply.header('WWW-Authenticate', 'Bearer realm="healthvision", error="invalid_token"');
     throw new AppError('unauthenticated', { detail: `The ${certificate !== undefined ? 'client certificate' : apiKey === undefined ? 'access token' : 'API key'} is not valid (any more).` });
+  }
+
+  /** @throws AppError `unauthenticated`; `csrf-token-invalid` for a change that no page of ours has sent */
+  private async ofCookie(request: AuthenticatedRequest, reply: FastifyReply): Promise<Principal> {
+    const secret = this.cookies.secretOf(request);
+    const principal = secret === undefined ? null : await this.principals.ofCookie(secret);
+    if (!principal || secret === undefined) {
+      await this.limits.atRefusal(request, reply);
+      throw new AppError('unauthenticated', { detail: 'You are signed out.' });
+    }
+    if (!this.cookies.isOurs(request, secret)) throw new AppError('csrf-token-invalid');
+    return principal;
   }
 
   private async ofToken(request: AuthenticatedRequest, reply: FastifyReply): Promise<Principal | null> {

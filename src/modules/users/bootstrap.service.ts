@@ -2,11 +2,14 @@ import { Inject, Injectable } from '@nestjs/common';
 import { AppError } from '../../kernel/errors.js';
 import { CONFIG, type Config } from '../../platform/config.js';
 import { Database } from '../../platform/database/database.js';
+import { LOGGER, type Logger } from '../../platform/ops/logger.js';
 import { InstitutionsStore } from './institutions.store.js';
 import { generatePassword, hashPassword } from './password.js';
+import { PasswordPolicy } from './passwords/password-policy.js';
 import { UsersStore, type User } from './users.store.js';
 
 const FIRST_INSTITUTION = 'Default institution';
+const ADMINISTRATOR = 'Administrator';
 
 export interface FirstAdministrator {
   email: string;
@@ -23,7 +26,9 @@ export class BootstrapService {
     private readonly institutions: InstitutionsStore,
     private readonly users: UsersStore,
     private readonly database: Database,
+    private readonly policy: PasswordPolicy,
     @Inject(CONFIG) private readonly config: Config,
+    @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
   /**
@@ -36,6 +41,7 @@ export class BootstrapService {
       const passwordHash = await hashPassword(this.config.BOOTSTRAP_ADMIN_PASSWORD ?? generated ?? generatePassword());
       const created = await this.createFirst(passwordHash);
       if (created) {
+        await this.warnOfWeakness();
         // Never through the logger: a password must not end up in a log store.
         if (generated !== null) process.stderr.write(passwordNotice(created.email, generated));
         return { email: created.email, password: generated, institutionId: created.institutionId, userId: created.id };
@@ -50,17 +56,26 @@ export class BootstrapService {
    * Makes one more platform administrator, in the first institution.
    *
    * @param password  generated and returned when it is not given
-   * @throws AppError `conflict` when the address is taken
+   * @throws AppError `conflict` when the address is taken, `weak-password`
    */
   async createAdministrator(email: string, password?: string): Promise<FirstAdministrator> {
+    if (password !== undefined) await this.policy.require(password, { email, displayName: ADMINISTRATOR }, '/password', 'en');
     const generated = password === undefined ? generatePassword() : null;
     const passwordHash = await hashPassword(password ?? generated ?? generatePassword());
     const user = await this.database.transaction('system', async (tx) => {
       const institution = await this.institutions.ensureFirst(tx, FIRST_INSTITUTION);
-      return this.users.create(tx, { institutionId: institution.id, email, displayName: 'Administrator', role: 'platform-admin', passwordHash });
+      return this.users.create(tx, { institutionId: institution.id, email, displayName: ADMINISTRATOR, role: 'platform-admin', passwordHash });
     });
     if (!user) throw new AppError('conflict', { detail: 'There is a user with this e-mail address.' });
     return { email: user.email, password: generated, institutionId: user.institutionId, userId: user.id };
+  }
+
+  /** Whoever starts the installation decides about it: a weak password of theirs is no reason not to start. */
+  private async warnOfWeakness(): Promise<void> {
+    const { BOOTSTRAP_ADMIN_EMAIL: email, BOOTSTRAP_ADMIN_PASSWORD: password } = this.config;
+    if (password === undefined) return;
+    const faults = await this.policy.faultsOf(password, { email, displayName: ADMINISTRATOR });
+    if (faults.length > 0) this.logger.warn({ faults }, 'BOOTSTRAP_ADMIN_PASSWORD is weak: change it');
   }
 
   /** @returns undefined when another process was faster */
@@ -68,7 +83,7 @@ export class BootstrapService {
     return this.database.transaction('system', async (tx) => {
       const institution = await this.institutions.ensureFirst(tx, FIRST_INSTITUTION);
       if (await this.users.anyExists(tx)) return undefined;
-      return this.users.create(tx, { institutionId: institution.id, email: this.config.BOOTSTRAP_ADMIN_EMAIL, displayName: 'Administrator', role: 'platform-admin', passwordHash });
+      return this.users.create(tx, { institutionId: institution.id, email: this.config.BOOTSTRAP_ADMIN_EMAIL, displayName: ADMINISTRATOR, role: 'platform-admin', passwordHash });
     });
   }
 }

@@ -4,14 +4,27 @@ import type { Transaction } from '../../kernel/transaction.js';
 import { uuidv7 } from '../../kernel/uid.js';
 import { columnsOf } from '../../platform/database/columns.js';
 import { Database, prismaOf } from '../../platform/database/database.js';
+import type { PageQuery } from '../../platform/http/page.js';
 
 export interface Institution {
   id: string;
   name: string;
+  /** `active` or `suspended`. */
+  state: string;
+  requireSecondFactor: boolean;
+  /** null = as long as their study. */
+  resultRetentionDays: number | null;
   createdAt: Date;
 }
 
+export type InstitutionChange = Partial<Pick<Institution, 'name' | 'requireSecondFactor' | 'resultRetentionDays'> & { state: 'active' | 'suspended' }>;
+
 const COLUMNS = columnsOf(Prisma.InstitutionScalarFieldEnum);
+
+/** What tells of patients, and of work on what is theirs: an institution that has any of it stays. */
+const HOLDINGS = ['studies', 'instances', 'patients', 'uploads', 'results', 'analysis_runs'] as const;
+/** What an institution without patients may still have; people and their keys go by cascade. Its record of what was done stays. */
+const BELONGINGS = ['users', 'oauth_clients', 'client_assertions', 'dimse_callers', 'image_policies', 'notifications', 'break_glass_grants', 'study_keys', 'institution_keys'] as const;
 
 @Injectable()
 export class InstitutionsStore {
@@ -22,6 +35,16 @@ export class InstitutionsStore {
     return row;
   }
 
+  /** All of the installation. The page's rows and one more, oldest first. */
+  async listAll({ limit, cursor }: PageQuery): Promise<Institution[]> {
+    return this.database.read<Institution>('system', Prisma.sql`
+      SELECT ${COLUMNS} FROM institutions ${cursor === undefined ? Prisma.empty : Prisma.sql`WHERE id > ${cursor}::uuid`} ORDER BY id LIMIT ${limit + 1}::int`);
+  }
+
+  async create(tx: Transaction, name: string): Promise<Institution> {
+    return prismaOf(tx).institution.create({ data: { id: uuidv7(), name } });
+  }
+
   /** Reads the row and holds it until the transaction ends. */
   async lock(tx: Transaction, id: string): Promise<Institution | undefined> {
     const client = prismaOf(tx);
@@ -29,8 +52,23 @@ export class InstitutionsStore {
     return (await client.institution.findUnique({ where: { id } })) ?? undefined;
   }
 
-  async rename(tx: Transaction, id: string, name: string): Promise<Institution> {
-    return prismaOf(tx).institution.update({ where: { id }, data: { name } });
+  async change(tx: Transaction, id: string, change: InstitutionChange): Promise<Institution> {
+    return prismaOf(tx).institution.update({ where: { id }, data: change });
+  }
+
+  /** Whether anything of a patient is there. */
+  async holdsAnything(tx: Transaction, id: string): Promise<boolean> {
+    for (const table of HOLDINGS) {
+      const rows = await prismaOf(tx).$queryRaw<unknown[]>`SELECT 1 FROM ${Prisma.raw(table)} WHERE institution_id = ${id}::uuid LIMIT 1`;
+      if (rows.length > 0) return true;
+    }
+    return false;
+  }
+
+  /** Removes the institution with its people, systems, settings and keys. */
+  async remove(tx: Transaction, id: string): Promise<void> {
+    for (const table of BELONGINGS) await prismaOf(tx).$executeRaw`DELETE FROM ${Prisma.raw(table)} WHERE institution_id = ${id}::uuid`;
+    await prismaOf(tx).$executeRaw`DELETE FROM institutions WHERE id = ${id}::uuid`;
   }
 
   /** The first institution, made under this name when there is none. One caller at a time, until the transaction ends. */

@@ -15,7 +15,7 @@ const STATUS = {
 export type OAuthErrorCode = keyof typeof STATUS;
 
 export const oauthErrorSchema = z
-  .object({ error: z.enum(Object.keys(STATUS)), error_description: z.string() })
+  .object({ error: z.enum(Object.keys(STATUS)), error_description: z.string(), mfa_required: z.literal(true).optional().meta({ description: 'With `invalid_grant`: the password is right, and the parameter `otp` is missing' }) })
   .meta({ id: 'OAuthError', description: 'RFC 6749 §5.2' });
 
 /** A refusal in the words of OAuth. Only the token and revocation endpoints throw it. */
@@ -26,13 +26,17 @@ export class OAuthError extends Error {
     readonly code: OAuthErrorCode,
     /** Printable ASCII without `"` and `\`. */
     readonly description: string,
-    private readonly options: { retryAfterSeconds?: number | undefined } = {},
+    private readonly options: { retryAfterSeconds?: number | undefined; mfaRequired?: true } = {},
   ) {
     super(description);
   }
 
   get status(): number {
     return STATUS[this.code];
+  }
+
+  get mfaRequired(): true | undefined {
+    return this.options.mfaRequired;
   }
 
   get retryAfterSeconds(): number | undefined {
@@ -58,7 +62,7 @@ function answerOAuthError(thrown: unknown, request: FastifyRequest, reply: Fasti
   if (error.status >= 500) logger.error({ err: thrown, requestId: request.id, code: error.code }, 'request failed');
   if (error.status === 401) void reply.header('WWW-Authenticate', 'Basic realm="healthvision"');
   if (error.retryAfterSeconds !== undefined) void reply.header('Retry-After', String(error.retryAfterSeconds));
-  void reply.status(error.status).headers(NOT_STORED).type('application/json; charset=utf-8').send(JSON.stringify({ error: error.code, error_description: error.description }));
+  void reply.status(error.status).headers(NOT_STORED).type('application/json; charset=utf-8').send(JSON.stringify({ error: error.code, error_description: error.description, mfa_required: error.mfaRequired }));
 }
 
 /** On every answer that may hold a token, and on the refusals. RFC 6749 §5.1 */

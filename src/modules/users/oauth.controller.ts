@@ -10,6 +10,7 @@ import { SignInLimits } from '../../platform/limits/sign-in-limits.js';
 import { accessTokenClaims } from './access-token.js';
 import { ClientTokenService, type ClientTokenAnswer } from './clients/client-token.service.js';
 import { NOT_STORED, OAuthError, OAuthErrorAnswers, OAuthErrorFilter, oauthErrorSchema, type OAuthErrorCode } from './oauth-error.js';
+import { originOf } from './sessions/request-origin.js';
 import { TokenService, type TokenAnswer } from './token.service.js';
 
 const FORM = 'application/x-www-form-urlencoded';
@@ -32,6 +33,7 @@ const tokenRequest = z
     grant_type: parameter.meta({ description: '`password`, `refresh_token` or `client_credentials`', example: 'password' }),
     username: parameter.meta({ description: 'E-mail address', example: 'admin@localhost' }),
     password: parameter.meta({ example: 'correct horse battery staple' }),
+    otp: parameter.meta({ description: 'With `password`, where the person has a second factor: a code of the authenticator app, or a recovery code' }),
     refresh_token: parameter.meta({ description: 'Good for one use' }),
     scope: parameter.meta({ description: 'Permissions separated by spaces, and SMART scopes of systems; everything that is held when omitted', example: 'images:read results:read' }),
     ...client,
@@ -88,7 +90,7 @@ export class OAuthController {
   @Operation({
     id: 'createToken',
     summary: 'Get an access token',
-    description: 'The `password` grant signs a person in; `refresh_token` trades a refresh token for a new pair. A refresh token that is used twice ends its sign-in. `client_credentials` signs a system in, by its secret, a signed assertion or its certificate.',
+    description: 'The `password` grant signs a person in, with `otp` where they have a second factor: without it the answer is `invalid_grant` with `mfa_required`. `refresh_token` trades a refresh token for a new pair. A refresh token that is used twice ends its sign-in. `client_credentials` signs a system in, by its secret, a signed assertion or its certificate.',
     answers: { 200: { description: 'The tokens', schema: tokenAnswer, example: tokenExample, headers: { 'Cache-Control': 'no-store' } } },
     public: true,
   })
@@ -102,7 +104,7 @@ export class OAuthController {
     requireForm(contentType);
     const isClient = request.grant_type === 'client_credentials';
     if (!isClient) refuseClients(authorization, request);
-    const answer = await this.limits.attempt(http, reply, request.grant_type === 'password' ? request.username : undefined, () => (isClient ? this.clientTokens.forClient(http, request) : this.grant(request)));
+    const answer = await this.limits.attempt(http, reply, request.grant_type === 'password' ? request.username : undefined, () => (isClient ? this.clientTokens.forClient(http, request) : this.grant(request, http)));
     if (!isClient) noteSignIn(http, answer.access_token);
     void reply.headers(NOT_STORED);
     return answer;
@@ -115,7 +117,7 @@ export class OAuthController {
   @Operation({
     id: 'revokeToken',
     summary: 'Revoke a refresh token',
-    description: 'Ends the sign-in that the token belongs to. Access tokens run out by themselves within 15 minutes. An unknown token is revoked already.',
+    description: 'Ends the sign-in that the token belongs to, with its access tokens: at once here, within 15 seconds in other processes. An unknown token is revoked already.',
     answers: { 200: { description: 'Revoked', headers: { 'Cache-Control': 'no-store' } } },
     public: true,
   })
@@ -134,9 +136,9 @@ export class OAuthController {
     void reply.headers(NOT_STORED);
   }
 
-  private grant(request: z.output<typeof tokenRequest>): Promise<TokenAnswer> {
+  private grant(request: z.output<typeof tokenRequest>, http: FastifyRequest): Promise<TokenAnswer> {
     switch (required(request.grant_type, 'grant_type')) {
-      case 'password': return this.tokens.forPassword(required(request.username, 'username'), required(request.password, 'password'), request.scope);
+      case 'password': return this.tokens.forPassword({ email: required(request.username, 'username'), password: required(request.password, 'password'), otp: request.otp }, request.scope, originOf(http));
       case 'refresh_token': return this.tokens.forRefreshToken(required(request.refresh_token, 'refresh_token'), request.scope);
       default: throw new OAuthError('unsupported_grant_type', 'The grant types are password, refresh_token and client_credentials.');
     }

@@ -6,32 +6,42 @@ import { ExpiringCache } from '../../kernel/expiring-cache.js';
 import { isAllowed } from '../../platform/http/addresses.js';
 import { InstitutionStatesStore } from './institution-states.store.js';
 import { BreakGlassService } from './break-glass/break-glass.service.js';
-import { effectivePermissions } from './roles.js';
+import { effectivePermissions, permissionsOf } from './roles.js';
 import { isApiKey, sha256Hex } from './secrets.js';
-import { UsersStore, type User } from './users.store.js';
+import { SessionsStore } from './sessions/sessions.store.js';
+import { SignedInStore, type SignedIn } from './sessions/signed-in.store.js';
 
-/** A user disabled elsewhere is cut off here after at most this; in the same process at once. */
-const USER_LIFETIME_MS = 15_000;
+/** A user disabled, or a sign-in ended, elsewhere is cut off here after at most this; in the same process at once. */
+const PERSON_LIFETIME_MS = 15_000;
 const API_KEY_LIFETIME_MS = 5_000;
 const CAPACITY = 10_000;
 
 /** Turns what a request shows into who makes it, without the database when it asked a moment ago. */
 @Injectable()
 export class PrincipalsService {
-  private readonly users = new ExpiringCache<User>(USER_LIFETIME_MS, CAPACITY);
+  private readonly people = new ExpiringCache<SignedIn>(PERSON_LIFETIME_MS, CAPACITY);
   private readonly keys = new ExpiringCache<ApiKey>(API_KEY_LIFETIME_MS, CAPACITY);
 
   constructor(
-    private readonly usersStore: UsersStore,
+    private readonly signedIn: SignedInStore,
+    private readonly sessions: SessionsStore,
     private readonly apiKeysStore: ApiKeysStore,
     private readonly institutions: InstitutionStatesStore,
     private readonly breakGlass: BreakGlassService,
   ) {}
 
-  /** @returns null when the user is gone or disabled. @throws AppError `institution-suspended` */
-  async ofToken({ sub, institution_id, scope }: AccessTokenClaims): Promise<Principal | null> {
-    const user = await this.activeUser(sub, institution_id);
-    return user && this.withEmergency({ id: user.id, kind: 'user', userId: user.id, institutionId: user.institutionId, role: user.role, permissions: effectivePermissions(scope.split(' '), user.role) });
+  /** @returns null when the user is gone or disabled, or the sign-in ended. @throws AppError `institution-suspended` */
+  async ofToken({ sub, institution_id, scope, sid }: AccessTokenClaims): Promise<Principal | null> {
+    const person = await this.active(await this.people.get(`${sub}/${sid ?? ''}`, () => this.load(() => this.signedIn.find(sub, sid ?? null))), institution_id);
+    if (!person || (sid !== undefined && person.sessionLives !== true)) return null;
+    return this.withEmergency(principalOf(person, effectivePermissions(scope.split(' '), person.role)));
+  }
+
+  /** @param secret  of a page's cookie. @returns null when its sign-in ended, or as `ofToken`. @throws AppError `institution-suspended` */
+  async ofCookie(secret: string): Promise<Principal | null> {
+    const secretHash = sha256Hex(secret);
+    const person = await this.active(await this.people.get(`cookie/${secretHash}`, () => this.load(() => this.signedIn.findByCookie(secretHash))));
+    return person?.sessionLives === true ? this.withEmergency(principalOf(person, new Set(permissionsOf(person.role)))) : null;
   }
 
   /** @returns null when the key is unknown, revoked, expired, used from elsewhere, or its owner disabled. @throws AppError `institution-suspended` */
@@ -45,13 +55,14 @@ export class PrincipalsService {
 
   /** With what emergency access adds, for people alone. */
   private async withEmergency(principal: Principal): Promise<Principal> {
+    if (principal.lacksSecondFactor) return principal;
     const breakGlass = await this.breakGlass.beyond(principal.institutionId, principal.userId, principal.permissions);
     return breakGlass ? { ...principal, permissions: new Set([...principal.permissions, ...breakGlass.permissions]), breakGlass } : principal;
   }
 
-  /** After a change to a user. */
-  forgetUser(id: string): void {
-    this.users.forget(id);
+  /** After a change to a user, their sign-ins, or what their institution asks of them: people are remembered by sign-in. */
+  forgetPeople(): void {
+    this.people.clear();
   }
 
   /** After a key was changed or revoked: keys are remembered by hash, which nobody has at hand then. */
@@ -60,11 +71,20 @@ export class PrincipalsService {
   }
 
   /** @returns null when the user is gone, disabled, or not of this institution. @throws AppError `institution-suspended` */
-  async activeUser(id: string, institutionId: string): Promise<User | null> {
-    const user = await this.users.get(id, (userId) => this.usersStore.find(userId));
-    if (user?.state !== 'active' || user.institutionId !== institutionId) return null;
-    await this.institutions.requireActive(institutionId);
-    return user;
+  async activeUser(id: string, institutionId: string): Promise<Pick<SignedIn, 'id' | 'institutionId' | 'role'> | null> {
+    return this.active(await this.people.get(`${id}/`, () => this.signedIn.find(id, null)), institutionId);
+  }
+
+  private async active(person: SignedIn | undefined, institutionId = person?.institutionId): Promise<SignedIn | null> {
+    if (person?.state !== 'active' || person.institutionId !== institutionId) return null;
+    await this.institutions.requireActive(person.institutionId);
+    return person;
+  }
+
+  private async load(find: () => Promise<SignedIn | undefined>): Promise<SignedIn | undefined> {
+    const person = await find();
+    if (person?.sessionLives === true && person.sessionId !== null && (person.lastSeenAt?.getTime() ?? 0) < Date.now() - 60_000) await this.sessions.touch(person.institutionId, person.sessionId);
+    return person;
   }
 
   private async loadKey(keyHash: string): Promise<ApiKey | undefined> {
@@ -72,4 +92,13 @@ export class PrincipalsService {
     if (key?.revokedAt === null) await this.apiKeysStore.touch(key);
     return key;
   }
+}
+
+/** Whoever has yet to set up the second factor that their institution asks for may do nothing else, whatever their token says. */
+function principalOf({ id, institutionId, role, sessionId, requireSecondFactor, secondFactor }: SignedIn, permissions: ReadonlySet<string>): Principal {
+  const lacks = requireSecondFactor && !secondFactor;
+  return {
+    id, kind: 'user', userId: id, institutionId, role, permissions: lacks ? new Set() : permissions,
+    ...(sessionId !== null && { sessionId }), ...(lacks && { lacksSecondFactor: true as const }),
+  };
 }

@@ -49,12 +49,4 @@ export class RefreshTokensStore {
   async markUsed(tx: Transaction, id: string): Promise<void> {
     await prismaOf(tx).refreshToken.update({ where: { id }, data: { usedAt: new Date() } });
   }
-
-  async revokeFamily(tx: Transaction, familyId: string): Promise<void> {
-    await prismaOf(tx).refreshToken.updateMany({ where: { familyId, revokedAt: null }, data: { revokedAt: new Date() } });
-  }
-
-  async revokeAllOf(tx: Transaction, userId: string): Promise<void> {
-    await prismaOf(tx).refreshToken.updateMany({ where: { userId, revokedAt: null }, data: { revokedAt: new Date() } });
-  }
 }

@@ -1,3 +1,4 @@
+import { AppError } from '../../kernel/errors.js';
 import { permissionsOfScopes } from './clients/smart-scopes.js';
 import { CLIENT_PERMISSIONS, ROLE_PERMISSIONS, ROLES, type Permission, type Role } from './users.contract.js';
 
@@ -23,6 +24,11 @@ export function effectivePermissions(scopes: readonly string[], role: string): R
 export function mayGrant(role: Role, own: { role: string; permissions: ReadonlySet<string> }): boolean {
   if (role === 'platform-admin' && own.role !== 'platform-admin') return false;
   return ROLE_PERMISSIONS[role].every((permission) => own.permissions.has(permission));
+}
+
+/** @throws AppError `forbidden` for a role that the caller may not give */
+export function requireGrant(role: Role, own: { role: string; permissions: ReadonlySet<string> }): void {
+  if (!mayGrant(role, own)) throw new AppError('forbidden', { detail: 'A role with permissions that the caller lacks cannot be given.' });
 }
 
 /**

@@ -1,12 +1,28 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
+import { AppError } from '../../kernel/errors.js';
 import { Metrics } from '../../platform/ops/metrics.js';
+import { AccountsStore, type Account } from './accounts.store.js';
 import { KeyedQueue } from './keyed-queue.js';
 import { lockSeconds, verifyPassword } from './password.js';
-import { UsersStore, type User } from './users.store.js';
+import { CodeCheckService } from './second-factor/code-check.service.js';
 
 /** A refusal takes at least this long, so that its time does not tell whether there is such an account. */
 const REFUSAL_MS = 200;
+
+export interface Credentials {
+  email: string;
+  password: string;
+  /** Of an authenticator app, or a recovery code. */
+  otp?: string | undefined;
+}
+
+export type SignIn = { outcome: 'success'; account: Account } | { outcome: 'second-factor-missing' } | { outcome: 'refused' };
+
+type Verdict = 'success' | 'refused' | 'unknown' | 'locked' | 'invited' | 'disabled' | 'suspended' | 'second-factor-missing' | 'second-factor-wrong';
+
+/** What a signed-in person shows once more, before something that a thief of their session should not do. */
+export type Proof = { password: string } | { code: string };
 
 @Injectable()
 export class SignInService {
@@ -17,36 +33,64 @@ export class SignInService {
   private readonly guesses = new KeyedQueue();
 
   constructor(
-    private readonly users: UsersStore,
+    private readonly accounts: AccountsStore,
+    private readonly codes: CodeCheckService,
     private readonly metrics: Metrics,
   ) {}
 
   /**
-   * Checks an e-mail address and password. Five failures in a row lock the account for 30 s, each further one for twice as
-   * long, up to 15 min; meanwhile the right password is refused too.
+   * Checks an e-mail address, a password, and a code where the account has a second factor. Five failures in a row lock the
+   * account for 30 s, each further one for twice as long, up to 15 min; meanwhile the right password is refused too.
    *
-   * @returns null for a wrong password, an unknown, disabled or locked account: the caller is not told which
+   * @param grant  for the metrics: how it came in
+   * @returns `refused` for a wrong password or code, an unknown, disabled or locked account: the caller is not told which
    */
-  async signIn(email: string, password: string): Promise<User | null> {
+  async signIn({ email, password, otp }: Credentials, grant: 'password' | 'cookie'): Promise<SignIn> {
     const refusal = sleep(REFUSAL_MS);
-    const { user, outcome } = await this.guesses.run(email.toLowerCase(), () => this.check(email, password));
-    this.metrics.signIns.inc({ grant: 'password', outcome });
-    if (!user) await refusal;
-    return user;
+    const { account, verdict } = await this.guesses.run(email.toLowerCase(), async () => {
+      const found = await this.accounts.byEmail(email);
+      return { account: found, verdict: await this.check(found, password, otp) };
+    });
+    this.metrics.signIns.inc({ grant, outcome: verdict });
+    if (verdict === 'success' && account) return { outcome: 'success', account };
+    await refusal;
+    return { outcome: verdict === 'second-factor-missing' ? verdict : 'refused' };
   }
 
-  private async check(email: string, password: string): Promise<{ user: User | null; outcome: 'success' | 'refused' | 'locked' | 'disabled' }> {
-    // PostgreSQL's text cannot hold a null character, so no account has one.
-    const account = email.includes('\0') ? undefined : await this.users.findAccount(email);
+  /**
+   * Asks somebody who is signed in already. A wrong answer counts as a failed sign-in does.
+   *
+   * @throws AppError `password-incorrect`, `second-factor-invalid`; `too-many-requests` while the account is locked; `user-not-found`
+   */
+  async prove({ institutionId, id }: Pick<Account, 'institutionId' | 'id'>, proof: Proof): Promise<void> {
+    const named = await this.accounts.byId(institutionId, id);
+    if (!named) throw new AppError('user-not-found');
+    await this.guesses.run(named.email, async () => {
+      const account = (await this.accounts.byId(institutionId, id)) ?? named;
+      const lockedMs = (account.lockedUntil?.getTime() ?? 0) - Date.now();
+      if (lockedMs > 0) throw new AppError('too-many-requests', { detail: 'Too many wrong answers: the account is locked for a while.', retryAfterSeconds: Math.ceil(lockedMs / 1000) });
+      const isRight = 'password' in proof ? await verifyPassword(account.passwordHash ?? undefined, proof.password) : await this.codes.take(account, proof.code);
+      if (isRight) return;
+      await this.accounts.recordFailure(account, lockSeconds);
+      throw new AppError('password' in proof ? 'password-incorrect' : 'second-factor-invalid');
+    });
+  }
+
+  private async check(account: Account | undefined, password: string, otp: string | undefined): Promise<Verdict> {
     const matches = await verifyPassword(account?.passwordHash ?? undefined, password);
-    if (!account) return { user: null, outcome: 'refused' };
-    if (account.lockedUntil !== null && account.lockedUntil.getTime() > Date.now()) return { user: null, outcome: 'locked' };
-    if (!matches) {
-      await this.users.recordFailure(account.id, lockSeconds);
-      return { user: null, outcome: 'refused' };
-    }
-    if (account.state !== 'active') return { user: null, outcome: 'disabled' };
-    await this.users.recordSuccess(account.id);
-    return { user: account, outcome: 'success' };
+    if (!account) return 'unknown';
+    if (account.lockedUntil !== null && account.lockedUntil.getTime() > Date.now()) return 'locked';
+    if (!matches) return this.fail(account, 'refused');
+    if (account.state !== 'active') return account.state === 'invited' ? 'invited' : 'disabled';
+    if (account.institutionState !== 'active') return 'suspended';
+    if (account.secondFactor && otp === undefined) return 'second-factor-missing';
+    if (account.secondFactor && otp !== undefined && !(await this.codes.take(account, otp))) return this.fail(account, 'second-factor-wrong');
+    await this.accounts.recordSuccess(account);
+    return 'success';
+  }
+
+  private async fail(account: Account, verdict: Verdict): Promise<Verdict> {
+    await this.accounts.recordFailure(account, lockSeconds);
+    return verdict;
   }
 }

@@ -6,10 +6,13 @@ import { Database } from '../../platform/database/database.js';
 import { Metrics } from '../../platform/ops/metrics.js';
 import { AccessTokens } from './access-token.js';
 import { OAuthError } from './oauth-error.js';
+import { PrincipalsService } from './principals.service.js';
 import { RefreshTokensStore } from './refresh-tokens.store.js';
 import { effectivePermissions, permissionsOf } from './roles.js';
 import { sha256Hex } from './secrets.js';
-import { SignInService } from './sign-in.service.js';
+import type { RequestOrigin } from './sessions/request-origin.js';
+import { SessionsStore } from './sessions/sessions.store.js';
+import { SignInService, type Credentials } from './sign-in.service.js';
 import { ACCESS_TOKEN_SECONDS } from './token-life.js';
 import { UsersStore, type User } from './users.store.js';
 
@@ -25,27 +28,35 @@ export interface TokenAnswer {
   scope: string;
 }
 
-type Rotation = { outcome: 'success'; user: User; scope: string; refreshToken: string } | { outcome: 'refused' | 'reused' | 'scope' };
+type Rotation = { outcome: 'success'; user: User; scope: string; refreshToken: string; familyId: string } | { outcome: 'refused' | 'reused' | 'scope' };
 
-/** Gives out tokens and takes them back. A family is one sign-in: the refresh tokens that followed from it. */
+/** Gives out tokens and takes them back. A family is one sign-in: the refresh tokens that followed from it. Its id is the session's. */
 @Injectable()
 export class TokenService {
   constructor(
     private readonly signIns: SignInService,
     private readonly users: UsersStore,
     private readonly refreshTokens: RefreshTokensStore,
+    private readonly sessions: SessionsStore,
+    private readonly principals: PrincipalsService,
     private readonly accessTokens: AccessTokens,
     private readonly database: Database,
     private readonly metrics: Metrics,
   ) {}
 
   /** @throws OAuthError `invalid_grant`, `invalid_scope`. @see RFC 6749 §4.3 */
-  async forPassword(email: string, password: string, requestedScope: string | undefined): Promise<TokenAnswer> {
-    const user = await this.signIns.signIn(email, password);
-    if (!user) throw new OAuthError('invalid_grant', 'The user name or the password is wrong, or the account is locked for a while.');
+  async forPassword(credentials: Credentials, requestedScope: string | undefined, origin: RequestOrigin): Promise<TokenAnswer> {
+    const result = await this.signIns.signIn(credentials, 'password');
+    if (result.outcome === 'second-factor-missing') throw new OAuthError('invalid_grant', 'The parameter otp is missing: a code of the authenticator app, or a recovery code.', { mfaRequired: true });
+    if (result.outcome !== 'success') throw new OAuthError('invalid_grant', 'The user name, the password or the code is wrong, or the account is locked for a while.');
+    const { account: user } = result;
     const scope = narrow(requestedScope, permissionsOf(user.role));
-    const refreshToken = await this.database.transaction('system', (tx) => this.addRefreshToken(tx, user, uuidv7(), scope));
-    return this.answer(user, scope, refreshToken);
+    const familyId = uuidv7();
+    const refreshToken = await this.database.transaction({ institutionId: user.institutionId }, async (tx) => {
+      await this.sessions.open(tx, { id: familyId, institutionId: user.institutionId, userId: user.id, kind: 'tokens', secretHash: null, ...origin, secondFactor: user.secondFactor, expiresAt: refreshExpiry() });
+      return this.addRefreshToken(tx, user, familyId, scope);
+    });
+    return this.answer(user, scope, refreshToken, familyId);
   }
 
   /**
@@ -59,9 +70,10 @@ export class TokenService {
     const owner = await this.refreshTokens.ownerOf(tokenHash);
     const rotation: Rotation = owner === undefined ? { outcome: 'refused' } : await this.database.transaction('system', (tx) => this.rotate(tx, owner, tokenHash, requestedScope));
     this.metrics.signIns.inc({ grant: 'refresh_token', outcome: rotation.outcome === 'scope' ? 'refused' : rotation.outcome });
+    if (rotation.outcome === 'reused') this.principals.forgetPeople();
     if (rotation.outcome === 'scope') throw scopeError();
     if (rotation.outcome !== 'success') throw new OAuthError('invalid_grant', 'The refresh token is not valid (any more).');
-    return this.answer(rotation.user, rotation.scope, rotation.refreshToken);
+    return this.answer(rotation.user, rotation.scope, rotation.refreshToken, rotation.familyId);
   }
 
   /** Ends the sign-in that a refresh token belongs to; an unknown one is revoked already. @see RFC 7009 §2.2 */
@@ -72,8 +84,9 @@ export class TokenService {
     await this.database.transaction('system', async (tx) => {
       await this.users.lock(tx, owner);
       const found = await this.refreshTokens.find(tx, tokenHash);
-      if (found) await this.refreshTokens.revokeFamily(tx, found.familyId);
+      if (found) await this.sessions.end(tx, owner, found.familyId);
     });
+    this.principals.forgetPeople();
   }
 
   /** Under the lock on the user, so that of two uses at once one is first, and a revocation misses no token just made. */
@@ -82,27 +95,31 @@ export class TokenService {
     const token = await this.refreshTokens.find(tx, tokenHash);
     if (!user || token?.revokedAt !== null) return { outcome: 'refused' };
     if (token.usedAt !== null) {
-      await this.refreshTokens.revokeFamily(tx, token.familyId);
+      await this.sessions.end(tx, userId, token.familyId);
       return { outcome: 'reused' };
     }
     if (token.expiresAt.getTime() <= Date.now() || user.state !== 'active') return { outcome: 'refused' };
     const held = [...effectivePermissions(token.scope.split(' '), user.role)];
     if (!isNarrowing(requestedScope, held)) return { outcome: 'scope' };
     await this.refreshTokens.markUsed(tx, token.id);
+    await this.sessions.prolong(tx, { id: token.familyId, institutionId: user.institutionId, userId }, refreshExpiry());
     // RFC 6749 §6: the new refresh token keeps the scope of the old one, however narrow the access token is.
-    return { outcome: 'success', user, scope: narrow(requestedScope, held), refreshToken: await this.addRefreshToken(tx, user, token.familyId, token.scope) };
+    return { outcome: 'success', user, scope: narrow(requestedScope, held), familyId: token.familyId, refreshToken: await this.addRefreshToken(tx, user, token.familyId, token.scope) };
   }
 
-  private async addRefreshToken(tx: Transaction, user: User, familyId: string, scope: string): Promise<string> {
+  private async addRefreshToken(tx: Transaction, user: Pick<User, 'id' | 'institutionId'>, familyId: string, scope: string): Promise<string> {
     const secret = `hvr_${randomBytes(32).toString('base64url')}`;
-    const expiresAt = new Date(Date.now() + REFRESH_TOKEN_DAYS * 86_400_000);
-    await this.refreshTokens.add(tx, { institutionId: user.institutionId, userId: user.id, familyId, tokenHash: sha256Hex(secret), scope, expiresAt });
+    await this.refreshTokens.add(tx, { institutionId: user.institutionId, userId: user.id, familyId, tokenHash: sha256Hex(secret), scope, expiresAt: refreshExpiry() });
     return secret;
   }
 
-  private async answer(user: User, scope: string, refreshToken: string): Promise<TokenAnswer> {
-    return { access_token: await this.accessTokens.sign(user, scope), token_type: 'Bearer', expires_in: ACCESS_TOKEN_SECONDS, refresh_token: refreshToken, scope };
+  private async answer(user: Pick<User, 'id' | 'institutionId' | 'role'>, scope: string, refreshToken: string, sessionId: string): Promise<TokenAnswer> {
+    return { access_token: await this.accessTokens.sign(user, scope, sessionId), token_type: 'Bearer', expires_in: ACCESS_TOKEN_SECONDS, refresh_token: refreshToken, scope };
   }
+}
+
+function refreshExpiry(): Date {
+  return new Date(Date.now() + REFRESH_TOKEN_DAYS * 86_400_000);
 }
 
 /** The scope that was asked for; all that is held when none was. @throws OAuthError `invalid_scope` */

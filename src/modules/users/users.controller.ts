@@ -1,20 +1,23 @@
-import { Body, Controller, Delete, Get, Headers, Param, Patch, Post, Query, Res } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Headers, Param, Patch, Post, Query, Req, Res } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { AppError } from '../../kernel/errors.js';
-import { Authenticated, CurrentPrincipal, RequirePermission, type Principal } from '../../platform/http/access.js';
+import { Authenticated, CurrentPrincipal, homeOf, RequirePermission, type Principal } from '../../platform/http/access.js';
 import { Idempotent } from '../../platform/http/idempotency.interceptor.js';
 import { TakesIfMatch } from '../../platform/http/if-match.js';
 import { Operation } from '../../platform/http/openapi.js';
 import { pageOf, pageQuery, pageSchema, type Page, type PageQuery } from '../../platform/http/page.js';
-import { name } from './fields.js';
+import { languageOf } from '../../platform/http/problem.js';
+import { chosenPassword, emailAddress, name } from './fields.js';
+import { NewUsersService } from './new-users.service.js';
 import { ROLES } from './users.contract.js';
 import { UsersService, userETag } from './users.service.js';
 import { UsersStore, type User, type UserChange } from './users.store.js';
 
 const role = z.enum(ROLES).meta({ example: 'radiologist' });
 const state = z.enum(['active', 'disabled']).meta({ example: 'active' });
+const userState = z.enum(['invited', 'active', 'disabled']).meta({ description: 'Who is invited has chosen no password yet' });
 
 const userSchema = z
   .object({
@@ -23,7 +26,8 @@ const userSchema = z
     email: z.string(),
     displayName: z.string(),
     role: z.string(),
-    state,
+    state: userState,
+    secondFactor: z.boolean().meta({ description: 'Whether they sign in with a code beside their password' }),
     createdAt: z.iso.datetime(),
     lastSignInAt: z.iso.datetime().nullable(),
   })
@@ -34,12 +38,12 @@ const meSchema = userSchema.extend({ permissions: z.array(z.string()).meta({ des
 
 const createUser = z
   .strictObject({
-    email: z.email().max(254).meta({ example: 'grace@hospital.example', description: 'Signs in with it; capitals do not count' }),
+    email: emailAddress,
     displayName: name.meta({ example: 'Dr. Grace Hopper' }),
     role,
-    password: z.string().min(12).max(256).meta({ example: 'correct horse battery staple', description: 'At least 12 characters' }),
+    password: chosenPassword.optional().meta({ description: 'Without one the person is invited by e-mail, and chooses it' }),
   })
-  .meta({ id: 'CreateUser' });
+  .meta({ id: 'CreateUser', example: { email: 'grace@hospital.example', displayName: 'Dr. Grace Hopper', role: 'radiologist' } });
 
 const updateUser = z
   .strictObject({ displayName: name, role, state })
@@ -51,7 +55,7 @@ type UserBody = z.infer<typeof userSchema>;
 
 const example: UserBody = {
   id: '0198c0de-0000-7000-8000-000000000001', institutionId: '0198c0de-0000-7000-8000-000000000000', email: 'grace@hospital.example', displayName: 'Dr. Grace Hopper',
-  role: 'radiologist', state: 'active', createdAt: '2026-11-21T10:00:00.000Z', lastSignInAt: null,
+  role: 'radiologist', state: 'active', secondFactor: false, createdAt: '2026-11-21T10:00:00.000Z', lastSignInAt: null,
 };
 const ETAG = { ETag: 'Version of the user, for If-Match' };
 
@@ -61,6 +65,7 @@ export class UsersController {
   constructor(
     private readonly users: UsersStore,
     private readonly service: UsersService,
+    private readonly newUsers: NewUsersService,
   ) {}
 
   @Get()
@@ -76,7 +81,7 @@ export class UsersController {
   async me(@CurrentPrincipal() principal: Principal, @Res({ passthrough: true }) reply: FastifyReply): Promise<z.infer<typeof meSchema>> {
     if (principal.kind === 'client') throw new AppError('forbidden', { detail: 'A system is no person: its client tells what it may do.' });
     // Whoever entered another institution is still at home in their own.
-    const user = await this.load({ institutionId: principal.crossing?.fromInstitutionId ?? principal.institutionId }, principal.userId);
+    const user = await this.load(homeOf(principal), principal.userId);
     void reply.header('ETag', userETag(user));
     return { ...bodyOf(user), permissions: [...principal.permissions] };
   }
@@ -94,14 +99,27 @@ export class UsersController {
   @Operation({
     id: 'createUser',
     summary: 'Add a person',
-    description: 'Only a role whose permissions the caller holds can be given.',
+    description: 'Only a role whose permissions the caller holds can be given. Without a password the person is `invited`: a link in an e-mail lets them choose one.',
     answers: { 201: { description: 'Created', schema: userSchema, example, headers: { ...ETAG, Location: 'Where the user is' } } },
-    problems: ['invalid-body', 'conflict', 'idempotency-key-reused'],
+    problems: ['invalid-body', 'conflict', 'weak-password', 'idempotency-key-reused'],
   })
-  async create(@CurrentPrincipal() principal: Principal, @Body({ schema: createUser }) draft: z.infer<typeof createUser>, @Res({ passthrough: true }) reply: FastifyReply): Promise<UserBody> {
-    const user = await this.service.create(principal, draft);
+  async create(@CurrentPrincipal() principal: Principal, @Body({ schema: createUser }) draft: z.infer<typeof createUser>, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<UserBody> {
+    const user = await this.newUsers.create(principal, draft, languageOf(request.headers['accept-language']));
     void reply.header('Location', `/api/v1/users/${user.id}`);
     return answer(user, reply);
+  }
+
+  @Post(':id/invitation')
+  @RequirePermission('users:write')
+  @Operation({
+    id: 'inviteUser',
+    summary: 'Send an invitation again',
+    description: 'The link of the mail before is void. Not more often than once a minute.',
+    answers: { 202: { description: 'It will be sent' } },
+    problems: ['user-not-found', 'conflict'],
+  })
+  async invite(@CurrentPrincipal() principal: Principal, @Param('id', { schema: z.uuid() }) id: string, @Req() request: FastifyRequest): Promise<void> {
+    await this.newUsers.invite(principal, id, languageOf(request.headers['accept-language']));
   }
 
   @Patch(':id')
@@ -150,8 +168,8 @@ function answer(user: User, reply: FastifyReply): UserBody {
   return bodyOf(user);
 }
 
-function bodyOf({ id, institutionId, email, displayName, role, state, createdAt, lastSignInAt }: User): UserBody {
-  return { id, institutionId, email, displayName, role, state, createdAt: createdAt.toISOString(), lastSignInAt: lastSignInAt?.toISOString() ?? null };
+function bodyOf({ id, institutionId, email, displayName, role, state, secondFactor, createdAt, lastSignInAt }: User): UserBody {
+  return { id, institutionId, email, displayName, role, state, secondFactor, createdAt: createdAt.toISOString(), lastSignInAt: lastSignInAt?.toISOString() ?? null };
 }
 
 /** Without the fields that were left out, which zod types as undefined. */

@@ -4,44 +4,27 @@ import { Database } from '../../platform/database/database.js';
 import type { Principal } from '../../platform/http/access.js';
 import { requireMatch } from '../../platform/http/if-match.js';
 import { etagOf } from '../../platform/http/representation.js';
-import { hashPassword } from './password.js';
+import { AccountsStore } from './accounts.store.js';
 import { PrincipalsService } from './principals.service.js';
-import { RefreshTokensStore } from './refresh-tokens.store.js';
-import { mayGrant } from './roles.js';
-import type { Role } from './users.contract.js';
+import { requireGrant } from './roles.js';
+import { SessionsStore } from './sessions/sessions.store.js';
 import { UsersStore, type User, type UserChange } from './users.store.js';
 
-export interface UserDraft {
-  email: string;
-  displayName: string;
-  role: Role;
-  password: string;
-}
-
-/** Decides who may make and change whom. */
+/** Decides who may change whom. */
 @Injectable()
 export class UsersService {
   constructor(
     private readonly users: UsersStore,
-    private readonly refreshTokens: RefreshTokensStore,
+    private readonly accounts: AccountsStore,
+    private readonly sessions: SessionsStore,
     private readonly principals: PrincipalsService,
     private readonly database: Database,
   ) {}
 
-  /** @throws AppError `forbidden` for a role that the caller may not give, `conflict` for a taken address */
-  async create(principal: Principal, { password, ...draft }: UserDraft): Promise<User> {
-    requireGrant(draft.role, principal);
-    const passwordHash = await hashPassword(password);
-    return this.database.transaction(principal, async (tx) => {
-      const user = await this.users.create(tx, { ...draft, institutionId: principal.institutionId, passwordHash });
-      if (!user) throw new AppError('conflict', { detail: 'There is a user with this e-mail address.' });
-      return user;
-    });
-  }
-
   /**
    * @param ifMatch  the ETag that the caller has read
-   * @throws AppError `user-not-found`, `precondition-failed`, `forbidden`; `conflict` for one's own role or state
+   * @throws AppError `user-not-found`, `precondition-failed`, `forbidden`; `conflict` for one's own role or state, or for somebody
+   *   who is to be active without ever having chosen a password
    */
   async change(principal: Principal, id: string, change: UserChange, ifMatch: string | undefined): Promise<User> {
     const changed = await this.database.transaction(principal, async (tx) => {
@@ -49,17 +32,18 @@ export class UsersService {
       if (user?.institutionId !== principal.institutionId) throw new AppError('user-not-found');
       requireMatch(ifMatch, userETag(user));
       requireChange(principal, user, change);
-      if (change.state === 'disabled') await this.refreshTokens.revokeAllOf(tx, id);
+      if (change.state === 'active' && !(await this.accounts.canSignIn(tx, id))) throw new AppError('conflict', { detail: 'They have not accepted their invitation: send it again.' });
+      if (change.state === 'disabled') await this.sessions.endAllOf(tx, id);
       return this.users.change(tx, id, change);
     });
-    this.principals.forgetUser(id);
+    this.principals.forgetPeople();
     return changed;
   }
 }
 
-/** Follows what can be edited; a sign-in is no edit. */
-export function userETag({ id, displayName, role, state, updatedAt }: User): string {
-  return etagOf(id, displayName, role, state, updatedAt.getTime());
+/** Follows what can be edited, and the second factor; a sign-in is no edit. */
+export function userETag({ id, displayName, role, state, secondFactor, updatedAt }: User): string {
+  return etagOf(id, displayName, role, state, String(secondFactor), updatedAt.getTime());
 }
 
 function requireChange(principal: Principal, user: User, { role, state }: UserChange): void {
@@ -68,8 +52,4 @@ function requireChange(principal: Principal, user: User, { role, state }: UserCh
   if (changesRole) requireGrant(role, principal);
   // Whoever may change others stays: an institution cannot lock itself out by mistake.
   if (user.id === principal.userId && (changesRole || state === 'disabled')) throw new AppError('conflict', { detail: 'Nobody changes their own role or disables themselves.' });
-}
-
-function requireGrant(role: Role, principal: Principal): void {
-  if (!mayGrant(role, principal)) throw new AppError('forbidden', { detail: 'A role with permissions that the caller lacks cannot be given.' });
 }

@@ -18,23 +18,20 @@ export interface User {
   createdAt: Date;
   updatedAt: Date;
   lastSignInAt: Date | null;
+  /** Whether they sign in with a code beside their password. */
+  secondFactor: boolean;
 }
 
-export type UserState = 'active' | 'disabled';
-
-/** A user with what the password check needs; never leaves the sign-in. */
-export interface Account extends User {
-  /** null until an invitation was accepted, and for people of an external issuer. */
-  passwordHash: string | null;
-  lockedUntil: Date | null;
-}
+/** Invited people have no password yet. */
+export type UserState = 'invited' | 'active' | 'disabled';
 
 export interface NewUser {
   institutionId: string;
   email: string;
   displayName: string;
   role: Role;
-  passwordHash: string;
+  /** null for people who are invited. */
+  passwordHash: string | null;
 }
 
 export type UserChange = Partial<Pick<User, 'displayName' | 'state'> & { role: Role }>;
@@ -44,11 +41,6 @@ const COLUMNS = columnsOf(Prisma.UserScalarFieldEnum);
 @Injectable()
 export class UsersStore {
   constructor(private readonly database: Database) {}
-
-  async findAccount(email: string): Promise<Account | undefined> {
-    const [row] = await this.database.read<AccountRow>('system', Prisma.sql`SELECT ${COLUMNS} FROM users WHERE email = ${email.toLowerCase()}`);
-    return row ? { ...userOf(row), passwordHash: row.passwordHash, lockedUntil: row.lockedUntil } : undefined;
-  }
 
   /** Whatever the institution: for the sign-in and the guard, who learn it from the row. */
   async find(id: string): Promise<User | undefined> {
@@ -71,7 +63,7 @@ export class UsersStore {
   /** @returns undefined when the address is taken, here or in another institution */
   async create(tx: Transaction, user: NewUser): Promise<User | undefined> {
     try {
-      return userOf(await prismaOf(tx).user.create({ data: { ...user, id: uuidv7(), email: user.email.toLowerCase() } }));
+      return userOf(await prismaOf(tx).user.create({ data: { ...user, id: uuidv7(), email: user.email.toLowerCase(), state: user.passwordHash === null ? 'invited' : 'active' } }));
     } catch (error) {
       if (isUniqueViolation(error)) return undefined;
       throw error;
@@ -90,24 +82,6 @@ export class UsersStore {
     return userOf(await prismaOf(tx).user.update({ where: { id }, data: change }));
   }
 
-  /**
-   * Counts a failed password and locks the account by the number of failures in a row. In SQL, so that `updated_at` and with
-   * it the ETag stay: nobody has edited the user.
-   */
-  async recordFailure(id: string, lockSeconds: (failures: number) => number): Promise<void> {
-    await this.database.transaction('system', async (tx) => {
-      const client = prismaOf(tx);
-      const [row] = await client.$queryRaw<{ failed_sign_ins: number }[]>`
-        UPDATE users SET failed_sign_ins = failed_sign_ins + 1 WHERE id = ${id}::uuid RETURNING failed_sign_ins`;
-      const seconds = lockSeconds(row?.failed_sign_ins ?? 0);
-      if (seconds > 0) await client.$executeRaw`UPDATE users SET locked_until = now() + make_interval(secs => ${seconds}::float8) WHERE id = ${id}::uuid`;
-    });
-  }
-
-  async recordSuccess(id: string): Promise<void> {
-    await this.database.write('system', Prisma.sql`UPDATE users SET failed_sign_ins = 0, locked_until = NULL, last_sign_in_at = now() WHERE id = ${id}::uuid`);
-  }
-
   async anyExists(tx?: Transaction): Promise<boolean> {
     const any = Prisma.sql`SELECT id FROM users LIMIT 1`;
     return (await (tx ? prismaOf(tx).$queryRaw<unknown[]>(any) : this.database.read('system', any))).length > 0;
@@ -120,12 +94,16 @@ export class UsersStore {
   }
 }
 
-interface UserRow extends Omit<User, 'state'> {
+interface UserRow extends Omit<User, 'state' | 'secondFactor'> {
   state: string;
+  totpConfirmedAt: Date | null;
 }
 
-type AccountRow = UserRow & Pick<Account, 'passwordHash' | 'lockedUntil'>;
+function userOf({ id, institutionId, email, displayName, role, state, createdAt, updatedAt, lastSignInAt, totpConfirmedAt }: UserRow): User {
+  return { id, institutionId, email, displayName, role, state: stateOf(state), createdAt, updatedAt, lastSignInAt, secondFactor: totpConfirmedAt !== null };
+}
 
-function userOf({ id, institutionId, email, displayName, role, state, createdAt, updatedAt, lastSignInAt }: UserRow): User {
-  return { id, institutionId, email, displayName, role, state: state === 'active' ? 'active' : 'disabled', createdAt, updatedAt, lastSignInAt };
+/** What this version does not know lets nobody in. */
+function stateOf(text: string): UserState {
+  return text === 'active' || text === 'invited' ? text : 'disabled';
 }

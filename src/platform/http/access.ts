@@ -18,6 +18,8 @@ export interface Principal {
   breakGlass?: { id: string; reason: string; permissions: ReadonlySet<string> };
   /** The sign-in that the request belongs to. */
   sessionId?: string;
+  /** Their institution asks for a second factor and they have none yet: nothing answers them but what sets one up. */
+  lacksSecondFactor?: true;
   /** Set when a platform administrator works in an institution that is not theirs: their own one, and why. */
   crossing?: { fromInstitutionId: string; reason: string };
 }
@@ -37,6 +39,16 @@ export const AUTHENTICATED_KEY = 'healthvision:authenticated';
 
 /** Any signed-in principal may call the route, whatever its permissions: only what concerns the caller alone. */
 export const Authenticated = (): ClassDecorator & MethodDecorator => declared(AUTHENTICATED_KEY, true, 'authenticated');
+
+export const BEFORE_SECOND_FACTOR_KEY = 'healthvision:before-second-factor';
+
+/** The route answers people, too, who have yet to set up the second factor that their institution asks for. */
+export const BeforeSecondFactor = (): ClassDecorator & MethodDecorator => SetMetadata(BEFORE_SECOND_FACTOR_KEY, true);
+
+/** Where a person is at home, wherever a crossing has taken them. */
+export function homeOf({ institutionId, crossing }: Pick<Principal, 'institutionId' | 'crossing'>): { institutionId: string } {
+  return { institutionId: crossing?.fromInstitutionId ?? institutionId };
+}
 
 /** For the guard, and as `x-access` for readers of the API document: a permission, `authenticated` or `public`. */
 function declared(key: string, value: string | true, access: string): ClassDecorator & MethodDecorator {

@@ -1,3 +1,4 @@
+import cookie from '@fastify/cookie';
 import multipart from '@fastify/multipart';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -63,6 +64,7 @@ export async function createHttpApp(module: DynamicModule, config: Config, logge
   const app = await NestFactory.create<NestFastifyApplication>({ module: HttpApplication, imports: [module, AuditModule] }, adapter, { logger: new NestLogger(logger), abortOnError: false, bodyParser: true, forceCloseConnections: true });
   const fastify: FastifyInstance = app.getHttpAdapter().getInstance();
   await fastify.register(multipart, { limits: { fileSize: config.MAX_UPLOAD_BYTES, files: 100_000, fields: 1_000, fieldSize: 64 * 1024, headerPairs: 200 }, throwFileSizeLimit: true });
+  await fastify.register(cookie);
   await sendSafeHeaders(fastify, config);
   useStrictParsers(app);
   // STOW-RS bodies are streamed by their controller.

@@ -136,9 +136,11 @@ export function createDocument(app: NestFastifyApplication, version: string): Op
     .addOAuth2({ type: 'oauth2', description: 'People sign in with e-mail address and password, systems with their client', flows: { password: { tokenUrl: '/oauth2/token', refreshUrl: '/oauth2/token', scopes: {} }, clientCredentials: { tokenUrl: '/oauth2/token', scopes: {} } } }, 'oauth2')
     .addBearerAuth({ type: 'http', scheme: 'bearer', bearerFormat: 'JWT' }, 'bearer')
     .addApiKey({ type: 'apiKey', in: 'header', name: 'X-API-Key' }, 'apiKey')
+    .addCookieAuth('hv_session', { type: 'apiKey', in: 'cookie', name: 'hv_session', description: 'Of pages; every call that changes something also needs `X-CSRF-Token`, whose value is that of the cookie `hv_csrf`' }, 'cookie')
     .addSecurityRequirements('oauth2')
     .addSecurityRequirements('bearer')
-    .addSecurityRequirements('apiKey');
+    .addSecurityRequirements('apiKey')
+    .addSecurityRequirements('cookie');
   for (const [name, text] of TAGS) config.addTag(name, text);
   const document = SwaggerModule.createDocument(app, config.build(), {
     autoTagControllers: false,

@@ -24,6 +24,7 @@ export class Metrics {
   readonly activeRuns = new Gauge({ name: 'healthvision_analysis_active_runs', help: 'Analyses that this process computes now', registers: [this.registry] });
   readonly providerFallbacks = new Counter({ name: 'healthvision_provider_fallbacks_total', help: 'Sessions that fell back to a later execution provider', labelNames: ['wanted', 'used'], registers: [this.registry] });
   readonly signIns = new Counter({ name: 'healthvision_sign_ins_total', help: 'Token requests by outcome', labelNames: ['grant', 'outcome'], registers: [this.registry] });
+  readonly mails = new Counter({ name: 'healthvision_mails_total', help: 'E-mails by kind and outcome', labelNames: ['kind', 'outcome'], registers: [this.registry] });
   readonly crossings = new Counter({ name: 'healthvision_institution_crossings_total', help: 'Requests of platform administrators in another institution, and attempts at it, by outcome', labelNames: ['outcome'], registers: [this.registry] });
   readonly auditEvents = new Counter({ name: 'healthvision_audit_events_total', help: 'Audit events that this process wrote', labelNames: ['outcome'], registers: [this.registry] });
   readonly auditFailures = new Counter({ name: 'healthvision_audit_write_failures_total', help: 'Audit events that could not be written at once', registers: [this.registry] });

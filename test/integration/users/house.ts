@@ -5,6 +5,7 @@ import { rmSync } from 'node:fs';
 import { AppError } from '../../../src/kernel/errors.js';
 import { BootstrapService, type FirstAdministrator } from '../../../src/modules/users/bootstrap.service.js';
 import { UsersModule } from '../../../src/modules/users/users.module.js';
+import { usersJobs, UsersWorkerModule } from '../../../src/modules/users/users.worker.js';
 import { parseConfig, type Config } from '../../../src/platform/config.js';
 import { DatabaseModule } from '../../../src/platform/database/database.module.js';
 import { openDatabase, type OpenedDatabase } from '../../../src/platform/database/open-database.js';
@@ -82,10 +83,16 @@ export interface House {
 /** Tests come from one address, and are wrong about passwords more often than people. */
 const SIGN_IN_AT_WILL = { RATE_LIMIT_SIGN_IN: '0', RATE_LIMIT_SIGN_IN_FAILURES: '0' };
 
+export interface HouseOptions {
+  variables?: Record<string, string>;
+  /** Also runs the module's jobs: e-mails are sent. */
+  jobs?: boolean;
+}
+
 /** The users module behind the product's own HTTP application, on the embedded database, with the probe's routes beside. */
-export async function openHouse(): Promise<House> {
+export async function openHouse({ variables: more = {}, jobs = false }: HouseOptions = {}): Promise<House> {
   const directory = temporaryDirectory();
-  const variables = { DATA_DIR: directory, BOOTSTRAP_ADMIN_EMAIL: ADMIN.email, BOOTSTRAP_ADMIN_PASSWORD: ADMIN.password, LOG_LEVEL: 'silent', ...SIGN_IN_AT_WILL };
+  const variables = { DATA_DIR: directory, BOOTSTRAP_ADMIN_EMAIL: ADMIN.email, BOOTSTRAP_ADMIN_PASSWORD: ADMIN.password, LOG_LEVEL: 'silent', ...SIGN_IN_AT_WILL, ...more };
   const config = parseConfig(variables);
   const logger = createLogger('silent');
   const database = await openDatabase(config, logger);
@@ -93,7 +100,7 @@ export async function openHouse(): Promise<House> {
   const open = async (changed: Record<string, string> = {}, prepare?: (app: NestFastifyApplication, config: Config) => void): Promise<{ url: string; app: NestFastifyApplication; config: Config }> => {
     const own = parseConfig({ ...variables, ...changed });
     class Product {}
-    const app = await createHttpApp({ module: Product, imports: [OpsModule.forRoot(own, logger), DatabaseModule.forUrls(database), StorageModule, QueueModule.forProducers(), UsersModule, ProbeModule] }, own, logger);
+    const app = await createHttpApp({ module: Product, imports: [OpsModule.forRoot(own, logger), DatabaseModule.forUrls(database), StorageModule, jobs ? QueueModule.forWorkers(own, usersJobs) : QueueModule.forProducers(), ...(jobs ? [UsersWorkerModule] : []), UsersModule, ProbeModule] }, own, logger);
     apps.push(app);
     prepare?.(app, own);
     await app.listen(0, '127.0.0.1');

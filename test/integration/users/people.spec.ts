@@ -87,7 +87,8 @@ describe('people', () => {
   it.each([
     [draft({ email: 'no address' }), '/email'],
     [draft({ role: 'king' }), '/role'],
-    [draft({ password: 'short' }), '/password'],
+    [draft({ password: '' }), '/password'],
+    [draft({ password: 'x'.repeat(1_025) }), '/password'],
     [draft({ displayName: 'nul\0' }), '/displayName'],
     [draft({ institutionId: uuidv7() }), '/institutionId'],
     [draft({ passwordHash: 'x' }), '/passwordHash'],
@@ -141,16 +142,17 @@ describe('roles', () => {
 });
 
 describe('the wall', () => {
-  it('hides another institution and its people, for the platform administrator too', async () => {
+  it('hides another institution from its neighbours, and its people from the platform administrator too', async () => {
+    const { tokens } = await person(house, token, 'admin');
     for (const [method, body] of [['GET', undefined], ['PATCH', { displayName: 'Mine' }], ['DELETE', undefined]] as const) {
       expect(await call(token, method, `${usersUrl}/${foreign.userId}`, body)).toMatchObject({ status: 404, body: { code: 'user-not-found' } });
     }
     for (const [method, body] of [['GET', undefined], ['PATCH', { name: 'Mine' }]] as const) {
-      expect(await call(token, method, `${house.url}/api/v1/institutions/${foreign.institutionId}`, body)).toMatchObject({ status: 404, body: { code: 'institution-not-found' } });
+      expect(await call(tokens.access_token, method, `${house.url}/api/v1/institutions/${foreign.institutionId}`, body)).toMatchObject({ status: 404, body: { code: 'institution-not-found' } });
     }
     const { rows } = await sql.query('SELECT i.name, u.display_name, u.state FROM institutions i JOIN users u ON u.institution_id = i.id WHERE i.id = $1', [foreign.institutionId]);
     expect(rows).toEqual([{ name: 'Another hospital', display_name: 'A Stranger', state: 'active' }]);
-    expect((await call<{ items: { id: string }[] }>(token, 'GET', `${house.url}/api/v1/institutions`)).body).toMatchObject({ items: [{ id: house.administrator.institutionId }], nextCursor: null });
+    expect((await call<{ items: { id: string }[] }>(tokens.access_token, 'GET', `${house.url}/api/v1/institutions`)).body).toMatchObject({ items: [{ id: house.administrator.institutionId }], nextCursor: null });
   });
 
   it('lets the own institution be renamed, with its version', async () => {

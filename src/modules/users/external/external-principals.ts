@@ -64,7 +64,7 @@ export class ExternalPrincipals {
     if (user.institutionId !== institutionId) throw this.refusal(request, 'other-institution', 'This person belongs to another institution here.');
     if (user.isActive && (user.role !== role || (user.lastSignInAt?.getTime() ?? 0) < Date.now() - NOTED_MS)) {
       await this.users.update(user, role);
-      this.principals.forgetUser(user.id);
+      this.principals.forgetPeople();
     }
     return user;
   }
