@@ -1,8 +1,9 @@
-import { Body, Controller, Delete, Get, HttpCode, Post, Req, Res } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
 import { ApiConsumes, ApiExcludeEndpoint, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { AppError } from '../../../kernel/errors.js';
+import { CONFIG, type Config } from '../../../platform/config.js';
 import { noteForAudit } from '../../../platform/audit/audit-note.js';
 import { Authenticated, BeforeSecondFactor, CurrentPrincipal, homeOf, Public, type AuthenticatedRequest, type Principal } from '../../../platform/http/access.js';
 import { Operation } from '../../../platform/http/openapi.js';
@@ -57,6 +58,7 @@ export class SessionController {
     private readonly principals: PrincipalsService,
     private readonly users: UsersStore,
     private readonly cookies: PageCookies,
+    @Inject(CONFIG) private readonly config: Pick<Config, 'PUBLIC_URL'>,
   ) {}
 
   @Post()
@@ -74,7 +76,7 @@ export class SessionController {
     public: true,
   })
   async create(@Body({ schema: signInBody }) body: z.output<typeof signInBody>, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<CurrentSession | undefined> {
-    requireSameSite(request);
+    requireSameSite(request, this.config.PUBLIC_URL);
     const isForm = request.headers['content-type']?.startsWith(FORM) === true;
     const result = await this.signIns.signIn(body, 'cookie');
     void reply.header('Cache-Control', 'no-store');
