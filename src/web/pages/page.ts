@@ -1,0 +1,54 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Language } from '../../kernel/errors.js';
+import { languageOf } from '../../platform/http/problem.js';
+import { speaks } from '../../platform/http/representation.js';
+import { html, json, type Html } from './html.js';
+import { TEXTS, type Texts } from './texts.js';
+
+/** Only what we serve runs and is loaded; nothing frames us, and forms go nowhere else. Pictures of QR codes come with the answer. */
+const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+export interface PageContent {
+  title: (texts: Texts) => string;
+  body: (texts: Texts) => Html;
+  /** Of `web/assets`, without its extension. */
+  script: string;
+  wide?: boolean;
+}
+
+/** Answers with a page in the language of the reader. */
+export function answerPage(request: FastifyRequest, reply: FastifyReply, content: PageContent, status = 200): void {
+  const language = languageOf(request.headers['accept-language']);
+  speaks(reply, language);
+  void reply.status(status).headers({
+    'Content-Security-Policy': POLICY,
+    'Cache-Control': 'no-store',
+    // With `no-referrer` the browser would not say in `Origin` that a form is ours.
+    'Referrer-Policy': 'same-origin',
+  }).type('text/html; charset=utf-8').send(documentOf(language, content));
+}
+
+function documentOf(language: Language, { title, body, script, wide }: PageContent): string {
+  const texts = TEXTS[language];
+  return html`<!doctype html>
+<html lang="${language}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
+<title>${title(texts)} · HealthVision</title>
+<link rel="stylesheet" href="/assets/pages.css">
+<link rel="icon" href="/assets/icon.svg" type="image/svg+xml">
+<script type="module" src="/assets/${script}.mjs"></script>
+</head>
+<body>
+<header class="top"><img src="/assets/icon.svg" alt="" width="28" height="28"><span>HealthVision</span></header>
+<main class="${wide ? 'wide' : 'narrow'}">
+${body(texts)}
+<noscript><p class="message error">${texts.needsScript}</p></noscript>
+</main>
+<script type="application/json" id="texts">${json(texts.script)}</script>
+</body>
+</html>
+`.text;
+}
