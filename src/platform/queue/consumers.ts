@@ -29,11 +29,14 @@ export class ConsumerLifecycle implements OnApplicationBootstrap, BeforeApplicat
     this.hosts.add(host);
   }
 
+  /** Begins with the jobs: not before everything that a handler needs is set up, which a worker that starts with its module would not wait for. */
   onApplicationBootstrap(): void {
     for (const { worker } of this.hosts) {
       worker.on('error', (err) => { this.logger.debug({ err, queue: worker.name }, 'queue connection'); });
       worker.on('failed', (job, err) => { this.logger.error({ err, queue: worker.name, jobId: job?.id, attempt: job?.attemptsMade }, 'job failed'); });
       worker.on('stalled', (jobId) => { this.logger.warn({ queue: worker.name, jobId }, 'job lost its worker and is taken up again'); });
+      // Ends with the worker; its troubles come as events.
+      worker.run().catch((err: unknown) => { this.logger.debug({ err, queue: worker.name }, 'queue consumer ended'); });
     }
   }
 
@@ -49,7 +52,7 @@ export class ConsumerLifecycle implements OnApplicationBootstrap, BeforeApplicat
 export function consumerOf(definition: JobDefinition, config: Config): Type<WorkerHost> {
   const concurrency = definition.concurrency === 'configured' ? config.WORKER_CONCURRENCY : definition.concurrency;
 
-  @Processor({ name: definition.queue }, { concurrency, lockDuration: LOCK_MS, stalledInterval: STALLED_CHECK_MS, maxStalledCount: 10 })
+  @Processor({ name: definition.queue }, { concurrency, lockDuration: LOCK_MS, stalledInterval: STALLED_CHECK_MS, maxStalledCount: 10, autorun: false })
   class Consumer extends WorkerHost {
     constructor(
       @Inject(ModuleRef) private readonly moduleRef: ModuleRef,

@@ -293,7 +293,7 @@ describe('an upload that nobody goes on with', () => {
   it('is not removed while it waits to be stored, and fails after a day of trying', async () => {
     const path = await create(5);
     const id = row(path);
-    await house.owner.upload.update({ where: { id }, data: { state: 'storing', offsetBytes: 5, segments: [{ blobKey: 'no/where', sizeBytes: 5 }], outcome: { kind: 'reminders', count: 144 } } });
+    await house.owner.upload.update({ where: { id }, data: { state: 'storing', offsetBytes: 5, segments: [{ blobKey: `${house.institutionId}/nowhere`, sizeBytes: 5 }], outcome: { kind: 'reminders', count: 144 } } });
     expect(await codeOf(await house.fetch(path, { method: 'DELETE', headers: TUS }))).toEqual([409, 'conflict']);
     expect((await house.json<UploadJson>(path)).expiresAt).toBeNull();
     await expire(path);
@@ -304,7 +304,7 @@ describe('an upload that nobody goes on with', () => {
   it('fails at once when its bytes are not what was written', async () => {
     const path = await create(5);
     const id = row(path);
-    await house.owner.upload.update({ where: { id }, data: { state: 'storing', offsetBytes: 5, segments: [{ blobKey: 'no/where', sizeBytes: 5 }] } });
+    await house.owner.upload.update({ where: { id }, data: { state: 'storing', offsetBytes: 5, segments: [{ blobKey: `${house.institutionId}/nowhere`, sizeBytes: 5 }] } });
     await house.app.get(StoreUploadJob).handle({ institutionId: house.institutionId, uploadId: id }, CONTEXT);
     expect(await house.json<UploadJson>(path)).toMatchObject({ state: 'failed', problem: { code: 'blob-missing' } });
   });
