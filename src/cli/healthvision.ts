@@ -4,6 +4,7 @@ import { parseConfig } from '../platform/config.js';
 import { VERSION } from '../platform/version.js';
 import { adminCommand } from './commands/admin.js';
 import { analyzeCommand } from './commands/analyze.js';
+import { auditCommand } from './commands/audit.js';
 import { demoCommand } from './commands/demo.js';
 import { evaluateCommand } from './commands/evaluate.js';
 import { ingestCommand } from './commands/ingest.js';
@@ -21,7 +22,7 @@ async function main(): Promise<void> {
     .version(VERSION)
     .showSuggestionAfterError(true)
     .addHelpText('after', '\nEvery command has --help and --json. Settings come from the environment; see README.md.');
-  for (const make of [startCommand, demoCommand, migrateCommand, adminCommand, keysCommand, modelsCommand, ingestCommand, analyzeCommand, evaluateCommand, openapiCommand]) program.addCommand(make());
+  for (const make of [startCommand, demoCommand, migrateCommand, adminCommand, auditCommand, keysCommand, modelsCommand, ingestCommand, analyzeCommand, evaluateCommand, openapiCommand]) program.addCommand(make());
   prepare(program);
   try {
     await program.parseAsync();

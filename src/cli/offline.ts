@@ -2,11 +2,11 @@ import { Global, Module, type INestApplicationContext, type Type } from '@nestjs
 import { NestFactory } from '@nestjs/core';
 import { CONFIG, parseConfig } from '../platform/config.js';
 import { DatabaseModule } from '../platform/database/database.module.js';
-import { openDatabase } from '../platform/database/open-database.js';
+import { openDatabase, type OpenedDatabase } from '../platform/database/open-database.js';
 import { createLogger, LOGGER, NestLogger } from '../platform/ops/logger.js';
 
 /** Runs `work` with some modules on the database of the environment, whether the product runs or not. */
-export async function offline<T>(modules: Type[], work: (app: INestApplicationContext) => Promise<T>): Promise<T> {
+export async function offline<T>(modules: Type[], work: (app: INestApplicationContext, database: OpenedDatabase) => Promise<T>): Promise<T> {
   const config = parseConfig();
   const logger = createLogger('warn', {}, 2);
   const database = await openDatabase(config, logger);
@@ -16,11 +16,11 @@ export async function offline<T>(modules: Type[], work: (app: INestApplicationCo
     class Settings {}
     class Wiring {}
     const app = await NestFactory.createApplicationContext(
-      { module: Wiring, imports: [Settings, DatabaseModule.forUrl(database.url), ...modules] },
+      { module: Wiring, imports: [Settings, DatabaseModule.forUrls(database), ...modules] },
       { logger: new NestLogger(logger), abortOnError: false },
     );
     try {
-      return await work(app);
+      return await work(app, database);
     } finally {
       await app.close();
     }

@@ -18,9 +18,10 @@ export async function openApiDocument(): Promise<OpenAPIObject> {
   try {
     const config = parseConfig({ DATA_DIR: scratch, LOG_LEVEL: 'silent' });
     const logger = createLogger('silent');
+    const nowhere = 'postgresql://nobody@127.0.0.1:1/nowhere';
     class Wiring {}
     const app = await createHttpApp(
-      { module: Wiring, imports: [OpsModule.forRoot(config, logger), DatabaseModule.forUrl('postgresql://nobody@127.0.0.1:1/nowhere'), StorageModule, apiRole()] },
+      { module: Wiring, imports: [OpsModule.forRoot(config, logger), DatabaseModule.forUrls({ appUrl: nowhere, systemUrl: nowhere }), StorageModule, apiRole()] },
       config, logger,
     );
     const document = createDocument(app, VERSION);

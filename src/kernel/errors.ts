@@ -109,6 +109,8 @@ export const ERROR_CODES = {
   'patient-not-found': { status: 404, en: 'No such patient', zh: '患者不存在' },
   'break-glass-not-found': { status: 404, en: 'No such emergency access', zh: '紧急访问不存在' },
   'url-not-allowed': { status: 422, en: 'The URL is not allowed', zh: '不允许使用该网址' },
+  'audit-event-not-found': { status: 404, en: 'No such audit event', zh: '审计事件不存在' },
+  'remote-unavailable': { status: 502, en: 'Another server did not answer as it should', zh: '其他服务器未正常响应' },
   'audit-unavailable': { status: 503, en: 'The access cannot be recorded', zh: '无法记录访问' },
   'issuer-unavailable': { status: 503, en: 'The identity provider does not answer', zh: '身份提供方无响应' },
   'notification-not-found': { status: 404, en: 'No such notification', zh: '通知不存在' },

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { oidcIssuers } from './oidc-issuers.js';
+import { isAllowedHost } from './http/public-address.js';
 
 const QUEUE_NAME = /^[a-z][a-z-]*$/;
 
@@ -80,6 +81,7 @@ const environment = z.object({
   RATE_LIMIT_ADDRESS: rate.default(120_000),
   RATE_LIMIT_ANONYMOUS: rate.default(1_200),
   RATE_LIMIT_SIGN_IN: rate.default(120),
+  RATE_LIMIT_SIGN_IN_FAILURES: rate.default(30),
   REQUEST_TIMEOUT_SECONDS: z.coerce.number().min(1).max(3600).default(60),
   ALLOWED_PRIVATE_HOSTS: list.optional(),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
@@ -139,6 +141,7 @@ function contradictions(values: z.output<typeof environment>): string[] {
   if ((values.TLS_CERT_FILE === undefined) !== (values.TLS_KEY_FILE === undefined)) lines.push('TLS_CERT_FILE, TLS_KEY_FILE: give both or neither');
   if (values.TLS_CLIENT_CA_FILE !== undefined && values.TLS_CERT_FILE === undefined) lines.push('TLS_CLIENT_CA_FILE: needs TLS_CERT_FILE and TLS_KEY_FILE');
   if (values.OIDC_ISSUERS?.some(({ issuer }) => issuer.replace(/\/+$/, '') === values.PUBLIC_URL?.replace(/\/+$/, ''))) lines.push('OIDC_ISSUERS: names this installation itself (PUBLIC_URL)');
+  for (const entry of values.ALLOWED_PRIVATE_HOSTS ?? []) if (!isAllowedHost(entry)) lines.push(`ALLOWED_PRIVATE_HOSTS: "${entry}" is neither a host name nor an address nor a network such as 10.1.0.0/16`);
   if (values.DATABASE_MIGRATION_URL !== undefined && values.DATABASE_URL === undefined) lines.push('DATABASE_MIGRATION_URL: needs DATABASE_URL');
   if (values.NODE_ENV === 'production' && !values.MASTER_KEY) lines.push('MASTER_KEY: is required when NODE_ENV=production (openssl rand -base64 32)');
   return lines;

@@ -5,6 +5,7 @@ import { DimseServer } from '../modules/images/dimse/dimse-server.js';
 import { BootstrapService, type FirstAdministrator } from '../modules/users/bootstrap.service.js';
 import { AppError } from '../kernel/errors.js';
 import type { Config } from '../platform/config.js';
+import type { DatabaseUrls } from '../platform/database/connection.js';
 import { DatabaseModule } from '../platform/database/database.module.js';
 import { openDatabase } from '../platform/database/open-database.js';
 import { createHttpApp } from '../platform/http/http-app.js';
@@ -42,7 +43,7 @@ export async function runRole(config: Config, { logger, report = () => undefined
   const database = await openDatabase(config, logger, report);
   let app: NestFastifyApplication | undefined;
   try {
-    app = await createHttpApp(await composition(config, logger, database.url), config, logger);
+    app = await createHttpApp(await composition(config, logger, database), config, logger);
     const servesApi = config.APP_ROLE !== 'worker';
     if (servesApi) serveDocs(app, config);
     await app.get(KeyVault).assertMasterKey();
@@ -93,18 +94,18 @@ function errorCode(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
 }
 
-async function composition(config: Config, logger: Logger, databaseUrl: string): Promise<DynamicModule> {
+async function composition(config: Config, logger: Logger, urls: DatabaseUrls): Promise<DynamicModule> {
   // Loaded here, so that a process of role `api` never even reads the files of the others.
   const role = config.APP_ROLE === 'api' ? (await import('./api.js')).apiRole()
     : config.APP_ROLE === 'worker' ? (await import('./worker.js')).workerRole(config)
     : (await import('./all.js')).allRole(config);
   class Product {}
-  return { module: Product, imports: [OpsModule.forRoot(config, logger), DatabaseModule.forUrl(databaseUrl), VaultModule, StorageModule, role] };
+  return { module: Product, imports: [OpsModule.forRoot(config, logger), DatabaseModule.forUrls(urls), VaultModule, StorageModule, role] };
 }
 
 function urlOf(app: NestFastifyApplication, config: Config): string {
   const address = app.getHttpServer().address();
   const port = typeof address === 'object' && address !== null ? address.port : config.PORT;
   const host = ['0.0.0.0', '::'].includes(config.HOST) ? '127.0.0.1' : config.HOST;
-  return `http://${host}:${String(port)}`;
+  return `${config.TLS_CERT_FILE === undefined ? 'http' : 'https'}://${host}:${String(port)}`;
 }

@@ -7,14 +7,15 @@ import { Authenticator } from '../platform/http/access.js';
 import { createDocument } from '../platform/http/openapi.js';
 import { VERSION } from '../platform/version.js';
 
-const DOCS_PATH = /^\/(docs|openapi\.(json|yaml))([/?#-]|$)/;
+/** By the route: `/%64ocs` leads to `/docs` too. */
+const DOCS_ROUTE = /^\/(docs|openapi\.(json|yaml))([/*-]|$)/;
 
 /** Serves Swagger UI at `/docs` and its document at `/openapi.json`; only to those who are known, when `DOCS_PUBLIC=false`. */
 export function serveDocs(app: NestFastifyApplication, config: Pick<Config, 'DOCS_PUBLIC'>): OpenAPIObject {
   if (!config.DOCS_PUBLIC) {
     const fastify: FastifyInstance = app.getHttpAdapter().getInstance();
     fastify.addHook('onRequest', async (request, reply) => {
-      if (!DOCS_PATH.test(request.url)) return;
+      if (!DOCS_ROUTE.test(request.routeOptions.url ?? '')) return;
       try {
         await app.get(Authenticator).authenticate(request, reply);
       } catch (error) {

@@ -15,9 +15,9 @@ export function redisIsInstalled(): boolean {
   return there;
 }
 
-/** A Redis of the test's own on a free port, without persistence. */
-export async function startRedis(): Promise<RedisServer> {
-  const port = await freePort();
+/** A Redis of the test's own, without persistence. @param given  where the one before was; a free port by default */
+export async function startRedis(given?: number): Promise<RedisServer> {
+  const port = given ?? (await freePort());
   const child = spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--maxmemory-policy', 'noeviction'], { stdio: 'ignore' });
   for (let attempt = 0; !(await answers(port)); attempt++) {
     if (attempt > 100) throw new Error('redis-server did not start');

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import type { Config } from '../../platform/config.js';
 import { writeJson, writeLine } from '../terminal.js';
 
 /** `healthvision keys rotate`: wraps the keys of institutions and studies anew; no blob is written again. */
@@ -13,13 +14,19 @@ export function keysCommand(): Command {
         'goes on where it stood when it was cut off.',
       ].join('\n'))
       .action(async ({ json }: { json?: boolean }) => {
-        const [{ offline }, { VaultModule }, { KeyRotationService }] = await Promise.all([
+        const [{ offline }, { VaultModule }, { KeyRotationService }, { retireOtherLogins }, { CONFIG }, { tlsOf }] = await Promise.all([
           import('../offline.js'), import('../../platform/crypto/vault.module.js'), import('../../platform/crypto/key-rotation.service.js'),
+          import('../../platform/database/logins.js'), import('../../platform/config.js'), import('../../platform/database/connection.js'),
         ]);
         const isShown = !json && process.stderr.isTTY;
-        const progress = await offline([VaultModule], (app) => app.get(KeyRotationService).rotate(({ institutionKeys, studyKeys }) => {
-          if (isShown) process.stderr.write(`\r${String(institutionKeys)} institution keys, ${String(studyKeys)} data keys …`);
-        }));
+        const progress = await offline([VaultModule], async (app, database) => {
+          const rotated = await app.get(KeyRotationService).rotate(({ institutionKeys, studyKeys }) => {
+            if (isShown) process.stderr.write(`\r${String(institutionKeys)} institution keys, ${String(studyKeys)} data keys …`);
+          });
+          // Their passwords follow from a key that may be known to others.
+          await retireOtherLogins(database, tlsOf(app.get<Config>(CONFIG)));
+          return rotated;
+        });
         if (isShown) process.stderr.write('\n');
         if (json) writeJson(progress);
         else writeLine(`Wrapped anew: ${String(progress.institutionKeys)} institution keys under MASTER_KEY, ${String(progress.studyKeys)} data keys under new institution keys.`);

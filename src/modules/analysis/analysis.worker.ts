@@ -4,9 +4,11 @@ import type { JobDefinition } from '../../platform/queue/job.js';
 import { ImagesCoreModule } from '../images/images-core.module.js';
 import { STUDY_COMPLETED, STUDY_DELETED } from '../images/images.contract.js';
 import { ResultsCoreModule } from '../results/results-core.module.js';
+import { RESULT_REMOVED } from '../results/results.contract.js';
 import { AnalysisCoreModule } from './analysis-core.module.js';
 import { ANALYSIS_REQUESTED } from './analysis.contract.js';
 import { ClaimsStore } from './claims.store.js';
+import { ForgetResultJob } from './forget-result.job.js';
 import { ForgetStudyJob } from './forget-study.job.js';
 import { ModelChecks } from './model-checks.service.js';
 import { PlanJob } from './plan.job.js';
@@ -21,10 +23,11 @@ export const analysisJobs: readonly JobDefinition[] = [
   { queue: 'run', handler: RunJob, topics: [ANALYSIS_REQUESTED], concurrency: 'configured', attempts: RUN_JOB_ATTEMPTS },
   { queue: 'recover', handler: RecoverJob, everyMs: 5_000, concurrency: 1 },
   { queue: 'forget-study', handler: ForgetStudyJob, topics: [STUDY_DELETED], concurrency: 2 },
+  { queue: 'forget-result', handler: ForgetResultJob, topics: [RESULT_REMOVED], concurrency: 2 },
 ];
 
 @Module({
   imports: [ImagesCoreModule, ResultsCoreModule, AnalysisCoreModule],
-  providers: [ComputePool, ModelChecks, ClaimsStore, RunExecution, RunEnding, RunNotices, RunJob, PlanJob, RecoverJob, ForgetStudyJob],
+  providers: [ComputePool, ModelChecks, ClaimsStore, RunExecution, RunEnding, RunNotices, RunJob, PlanJob, RecoverJob, ForgetStudyJob, ForgetResultJob],
 })
 export class AnalysisWorkerModule {}

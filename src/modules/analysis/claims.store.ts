@@ -1,13 +1,15 @@
 import { Injectable } from '@nestjs/common';
+import { Prisma } from '../../generated/prisma/client.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { Database, prismaOf } from '../../platform/database/database.js';
-import type { Ending, RunRow } from './runs.store.js';
+import { RUN_COLUMNS, type Ending, type RunRow } from './runs.store.js';
 
 /** A claim whose worker was silent for this long is free. */
 export const STALE_SECONDS = 15;
 
 /** A run that one worker holds; a newer fence takes it away. */
 export interface Claim {
+  institutionId: string;
   id: string;
   fence: number;
 }
@@ -19,27 +21,26 @@ export class ClaimsStore {
 
   /** Takes a run that waits, or whose worker fell silent; null when it is done, gone, or another's. */
   async claim(institutionId: string, id: string, workerId: string): Promise<RunRow | null> {
-    const client = this.database.client;
-    const rows = await client.$queryRaw<{ id: string }[]>`
+    const { rows } = await this.database.write<RunRow>({ institutionId }, Prisma.sql`
       UPDATE analysis_runs SET fence = fence + 1, status = 'running', stage = 'read', progress = 0, worker_id = ${workerId}, heartbeat_at = now(),
         attempts = attempts + 1, started_at = coalesce(started_at, now()), updated_at = now()
       WHERE id = ${id}::uuid AND institution_id = ${institutionId}::uuid
         AND (status = 'queued' OR (status = 'running' AND heartbeat_at < now() - make_interval(secs => ${STALE_SECONDS}::double precision)))
-      RETURNING id`;
-    return rows.length === 0 ? null : client.analysisRun.findUnique({ where: { id } });
+      RETURNING ${RUN_COLUMNS}`);
+    return rows[0] ?? null;
   }
 
   /** false when the claim is lost. `cancel` is true when somebody asked for the end. */
-  async heartbeat({ id, fence }: Claim): Promise<{ held: boolean; cancel: boolean }> {
-    const rows = await this.database.client.$queryRaw<{ cancel: boolean }[]>`
+  async heartbeat({ institutionId, id, fence }: Claim): Promise<{ held: boolean; cancel: boolean }> {
+    const { rows } = await this.database.write<{ cancel: boolean }>({ institutionId }, Prisma.sql`
       UPDATE analysis_runs SET heartbeat_at = now() WHERE id = ${id}::uuid AND fence = ${fence} AND status = 'running'
-      RETURNING cancel_requested_at IS NOT NULL AS cancel`;
+      RETURNING cancel_requested_at IS NOT NULL AS cancel`);
     return { held: rows.length > 0, cancel: rows[0]?.cancel ?? false };
   }
 
-  async progress({ id, fence }: Claim, stage: string, progress: number): Promise<void> {
-    await this.database.client.$executeRaw`
-      UPDATE analysis_runs SET stage = ${stage}, progress = ${progress}, updated_at = now() WHERE id = ${id}::uuid AND fence = ${fence} AND status = 'running'`;
+  async progress({ institutionId, id, fence }: Claim, stage: string, progress: number): Promise<void> {
+    await this.database.write({ institutionId }, Prisma.sql`
+      UPDATE analysis_runs SET stage = ${stage}, progress = ${progress}, updated_at = now() WHERE id = ${id}::uuid AND fence = ${fence} AND status = 'running'`);
   }
 
   /** Ends a run; false when the claim is lost, or when a success comes after the request to cancel. */
@@ -55,12 +56,12 @@ export class ClaimsStore {
   }
 
   /** Gives a run back to the queue. @param counted  whether the try counts against the run */
-  async requeue({ id, fence }: Claim, counted: boolean): Promise<boolean> {
-    const changed = await this.database.client.$executeRaw`
+  async requeue({ institutionId, id, fence }: Claim, counted: boolean): Promise<boolean> {
+    const { count } = await this.database.write({ institutionId }, Prisma.sql`
       UPDATE analysis_runs SET status = 'queued', stage = 'queued', progress = 0, worker_id = NULL, heartbeat_at = NULL,
         attempts = attempts - ${counted ? 0 : 1}::int, updated_at = now()
-      WHERE id = ${id}::uuid AND fence = ${fence} AND status = 'running'`;
-    return changed > 0;
+      WHERE id = ${id}::uuid AND fence = ${fence} AND status = 'running'`);
+    return count > 0;
   }
 
   /** Runs whose worker fell silent, locked; rows that another process looks at are passed over. */

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Prisma, type Model } from '../../generated/prisma/client.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { uuidv7 } from '../../kernel/uid.js';
+import { columnsOf } from '../../platform/database/columns.js';
 import { Database, prismaOf } from '../../platform/database/database.js';
 import type { RejectionReason } from './model-folder.js';
 
@@ -20,6 +21,8 @@ export interface ModelRecord {
   /** Set when the pack itself is broken. */
   reason: RejectionReason | null;
 }
+
+const COLUMNS = columnsOf(Prisma.ModelScalarFieldEnum);
 
 @Injectable()
 export class ModelsStore {
@@ -57,29 +60,37 @@ export class ModelsStore {
   }
 
   async find(name: string, version: string): Promise<ModelRow | null> {
-    return this.database.client.model.findUnique({ where: { name_version: { name, version } } });
+    return (await this.select(Prisma.sql`WHERE name = ${name} AND version = ${version}`))[0] ?? null;
   }
 
   async findByDigest(digest: string): Promise<ModelRow | null> {
-    return this.database.client.model.findUnique({ where: { digest } });
+    return (await this.select(Prisma.sql`WHERE digest = ${digest}`))[0] ?? null;
   }
 
   /** Every version of one model. */
   async versions(name: string): Promise<ModelRow[]> {
-    return this.database.client.model.findMany({ where: { name } });
+    return this.select(Prisma.sql`WHERE name = ${name}`);
   }
 
   /** Oldest first. */
   async active(analysis: string): Promise<ModelRow[]> {
-    return this.database.client.model.findMany({ where: { analysis, state: 'active' }, orderBy: { id: 'asc' } });
+    return this.select(Prisma.sql`WHERE analysis = ${analysis} AND state = 'active' ORDER BY id`);
   }
 
   /** Newest first. */
   async list(filter: { analysis?: string | undefined; state?: string | undefined }, page: { limit: number; cursor?: string | undefined }): Promise<ModelRow[]> {
-    return this.database.client.model.findMany({
-      where: { ...(filter.analysis !== undefined && { analysis: filter.analysis }), ...(filter.state !== undefined && { state: filter.state }), ...(page.cursor !== undefined && { id: { lt: page.cursor } }) },
-      orderBy: { id: 'desc' }, take: page.limit + 1,
-    });
+    const conditions = [
+      Prisma.sql`true`,
+      ...(filter.analysis === undefined ? [] : [Prisma.sql`analysis = ${filter.analysis}`]),
+      ...(filter.state === undefined ? [] : [Prisma.sql`state = ${filter.state}`]),
+      ...(page.cursor === undefined ? [] : [Prisma.sql`id < ${page.cursor}::uuid`]),
+    ];
+    return this.select(Prisma.sql`WHERE ${Prisma.join(conditions, ' AND ')} ORDER BY id DESC LIMIT ${page.limit + 1}::int`);
+  }
+
+  /** Models are of the installation. */
+  private select(rest: Prisma.Sql): Promise<ModelRow[]> {
+    return this.database.read<ModelRow>('system', Prisma.sql`SELECT ${COLUMNS} FROM models ${rest}`);
   }
 
   private async isTaken(client: Prisma.TransactionClient, row: ModelRow, domain: unknown): Promise<boolean> {

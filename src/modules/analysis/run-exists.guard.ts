@@ -1,6 +1,7 @@
 import { Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import { AppError } from '../../kernel/errors.js';
 import { isUuid } from '../../kernel/uid.js';
+import { noteForAudit } from '../../platform/audit/audit-note.js';
 import type { AuthenticatedRequest } from '../../platform/http/access.js';
 import { RunsStore } from './runs.store.js';
 
@@ -14,10 +15,13 @@ export class RunExistsGuard implements CanActivate {
 
   /** @throws AppError `not-found`, `analysis-not-found` */
   async canActivate(context: ExecutionContext): Promise<boolean> {
-    const { params, principal } = context.switchToHttp().getRequest<AuthenticatedRequest & { params: { id?: string } }>();
+    const request = context.switchToHttp().getRequest<AuthenticatedRequest & { params: { id?: string } }>();
+    const { params, principal } = request;
     if (!principal) throw new AppError('unauthenticated');
     if (!isUuid(params.id)) throw new AppError('not-found');
-    if (!(await this.runs.find(principal.institutionId, params.id))) throw new AppError('analysis-not-found');
+    const run = await this.runs.find(principal.institutionId, params.id);
+    if (!run) throw new AppError('analysis-not-found');
+    noteForAudit(request, { studyInstanceUids: [run.studyInstanceUid] });
     return true;
   }
 }

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { AppError, type ErrorCode } from '../../kernel/errors.js';
 import { isDatabaseAway } from '../../platform/database/database.js';
+import { AuditWriter } from '../../platform/audit/audit-writer.js';
 import { LiveChannel } from '../../platform/database/live-channel.js';
 import { LOGGER, type Logger } from '../../platform/ops/logger.js';
 import { Metrics } from '../../platform/ops/metrics.js';
@@ -20,7 +21,7 @@ export const MAX_ATTEMPTS = 3;
 export const RUN_JOB_ATTEMPTS = 8;
 
 /** Faults of the surroundings: waiting helps, and the run is not to blame. */
-const SURROUNDINGS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['database-unavailable', 'queue-unavailable', 'storage-unavailable', 'storage-full']);
+const SURROUNDINGS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['database-unavailable', 'audit-unavailable', 'queue-unavailable', 'storage-unavailable', 'storage-full']);
 /** Faults of a thread: tried again, but counted. */
 const THREAD_FAULTS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['thread-lost', 'out-of-memory', 'overloaded']);
 
@@ -34,6 +35,7 @@ export class RunJob extends JobHandler<AnalysisRequested> {
     private readonly execution: RunExecution,
     private readonly ending: RunEnding,
     private readonly live: LiveChannel,
+    private readonly audit: AuditWriter,
     private readonly metrics: Metrics,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
@@ -61,7 +63,14 @@ export class RunJob extends JobHandler<AnalysisRequested> {
   }
 
   private async compute(run: RunRow, lease: RunLease): Promise<void> {
-    const outcome = await this.execution.execute(run, lease);
+    const about = { institutionId: run.institutionId, actorKind: 'job', source: WORKER_ID, action: 'runAnalysis', object: run.id, studyInstanceUids: [run.studyInstanceUid], purpose: run.purpose, details: { analysis: run.analysis } } as const;
+    await this.audit.write({ ...about, outcome: 'attempted' });
+    const outcome = await this.execution.execute(run, lease).catch(async (error: unknown) => {
+      // What went wrong goes first, whatever becomes of its record.
+      await this.audit.write({ ...about, outcome: 'failed', code: error instanceof AppError ? error.code : 'internal' }).catch(() => undefined);
+      throw error;
+    });
+    await this.audit.write({ ...about, outcome: 'succeeded' });
     lease.signal.throwIfAborted();
     if (outcome.kind === 'not-analysable') {
       await this.ending.end(run, { status: 'not-analysable', reason: { code: outcome.code, detail: outcome.detail }, timings: outcome.timings });

@@ -34,6 +34,7 @@ export const analysisSchema = z
     finishedAt: z.string().optional().meta({ format: 'date-time' }),
     timings: z.record(z.string(), z.number()).meta({ description: 'Milliseconds per stage' }),
     resultId: z.uuid().optional(),
+    resultRemovedAt: z.string().optional().meta({ format: 'date-time', description: 'When the institution’s retention took the result' }),
     reason: z.object({ code: z.string(), detail: z.string() }).optional().meta({ description: 'Why it is not analysable, failed or was cancelled' }),
   })
   .meta({ id: 'Analysis', description: 'One run of an analysis over a study' });
@@ -60,6 +61,7 @@ export function analysisJson(row: RunRow): AnalysisJson {
     ...(row.finishedAt && { finishedAt: row.finishedAt.toISOString() }),
     timings: z.record(z.string(), z.number()).catch({}).parse(row.timings),
     ...(row.resultId !== null && { resultId: row.resultId }),
+    ...(row.resultRemovedAt && { resultRemovedAt: row.resultRemovedAt.toISOString() }),
     ...(row.reasonCode !== null && { reason: { code: row.reasonCode, detail: row.reasonDetail ?? '' } }),
   };
 }

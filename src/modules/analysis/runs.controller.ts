@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Observable } from 'rxjs';
 import { z } from 'zod';
 import { AppError } from '../../kernel/errors.js';
+import { noteForAudit } from '../../platform/audit/audit-note.js';
 import { CurrentPrincipal, RequirePermission, type Principal } from '../../platform/http/access.js';
 import { Idempotent } from '../../platform/http/idempotency.interceptor.js';
 import { Operation, serverSentEvent } from '../../platform/http/openapi.js';
@@ -39,9 +40,11 @@ export class RunsController {
     },
     problems: ['invalid-body', 'study-not-found', 'series-not-found', 'model-not-found', 'no-active-model', 'model-rejected', 'model-mismatch', 'conflict', 'idempotency-key-reused'],
   })
-  async create(@Body({ schema: newAnalysisSchema }) body: NewAnalysis, @CurrentPrincipal() { institutionId, userId }: Principal, @Res({ passthrough: true }) reply: FastifyReply): Promise<AnalysisJson> {
+  async create(@Body({ schema: newAnalysisSchema }) body: NewAnalysis, @CurrentPrincipal() { institutionId, userId }: Principal, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<AnalysisJson> {
+    noteForAudit(request, { studyInstanceUids: [body.studyInstanceUid] });
     const { run, created } = await this.runs.request(institutionId, userId, body);
     void reply.status(created ? 202 : 200).header('Location', `/api/v1/analyses/${run.id}`);
+    noteForAudit(request, { object: run.id });
     return tagged(run, reply);
   }
 
@@ -52,9 +55,11 @@ export class RunsController {
     answers: { 200: { description: 'A page of runs', schema: analysisPageSchema, example: { items: [analysisExample], nextCursor: null } } },
     problems: ['invalid-query'],
   })
-  async list(@Query({ schema: analysisQuery }) query: AnalysisQuery, @CurrentPrincipal() { institutionId }: Principal): Promise<Page<AnalysisJson>> {
+  async list(@Query({ schema: analysisQuery }) query: AnalysisQuery, @CurrentPrincipal() { institutionId }: Principal, @Req() request: FastifyRequest): Promise<Page<AnalysisJson>> {
     const { limit, cursor, ...filter } = query;
-    return pageOf(await this.store.list(institutionId, filter, { limit, cursor }), limit, analysisJson);
+    const runs = await this.store.list(institutionId, filter, { limit, cursor });
+    noteForAudit(request, { studyInstanceUids: runs.slice(0, limit).map(({ studyInstanceUid }) => studyInstanceUid) });
+    return pageOf(runs, limit, analysisJson);
   }
 
   @Get(':id')
@@ -67,6 +72,7 @@ export class RunsController {
   async get(@Param('id', { schema: id }) runId: string, @CurrentPrincipal() { institutionId }: Principal, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<AnalysisJson | undefined> {
     const run = await this.store.find(institutionId, runId);
     if (!run) throw new AppError('analysis-not-found');
+    noteForAudit(request, { studyInstanceUids: [run.studyInstanceUid] });
     const json = analysisJson(run);
     return isNotModified(request, reply, etagOf(JSON.stringify(json))) ? undefined : json;
   }
@@ -91,8 +97,8 @@ export class RunsController {
     answers: { 200: { description: 'The run', schema: analysisSchema, example: { ...analysisExample, status: 'cancelled' }, headers: ETAG } },
     problems: ['analysis-not-found', 'analysis-not-cancellable'],
   })
-  async cancel(@Param('id', { schema: id }) runId: string, @CurrentPrincipal() { institutionId }: Principal, @Res({ passthrough: true }) reply: FastifyReply): Promise<AnalysisJson> {
-    return tagged(await this.runs.cancel(institutionId, runId), reply);
+  async cancel(@Param('id', { schema: id }) runId: string, @CurrentPrincipal() { institutionId }: Principal, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<AnalysisJson> {
+    return tagged(noted(request, await this.runs.cancel(institutionId, runId)), reply);
   }
 
   @Post(':id/retry')
@@ -102,9 +108,14 @@ export class RunsController {
     answers: { 202: { description: 'The run is queued again', schema: analysisSchema, example: { ...analysisExample, status: 'queued' }, headers: ETAG } },
     problems: ['analysis-not-found', 'analysis-not-retryable', 'study-deleted'],
   })
-  async retry(@Param('id', { schema: id }) runId: string, @CurrentPrincipal() { institutionId }: Principal, @Res({ passthrough: true }) reply: FastifyReply): Promise<AnalysisJson> {
-    return tagged(await this.runs.retry(institutionId, runId), reply);
+  async retry(@Param('id', { schema: id }) runId: string, @CurrentPrincipal() { institutionId }: Principal, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<AnalysisJson> {
+    return tagged(noted(request, await this.runs.retry(institutionId, runId)), reply);
   }
+}
+
+function noted(request: FastifyRequest, run: RunRow): RunRow {
+  noteForAudit(request, { studyInstanceUids: [run.studyInstanceUid] });
+  return run;
 }
 
 function tagged(run: RunRow, reply: FastifyReply): AnalysisJson {

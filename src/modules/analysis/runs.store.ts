@@ -1,9 +1,12 @@
 import { Injectable } from '@nestjs/common';
-import type { AnalysisRun, Prisma } from '../../generated/prisma/client.js';
+import { Prisma, type AnalysisRun } from '../../generated/prisma/client.js';
 import type { Transaction } from '../../kernel/transaction.js';
+import { columnsOf } from '../../platform/database/columns.js';
 import { Database, prismaOf } from '../../platform/database/database.js';
 
 export type RunRow = AnalysisRun;
+
+export const RUN_COLUMNS = columnsOf(Prisma.AnalysisRunScalarFieldEnum);
 
 export const RUN_STATUSES = ['queued', 'running', 'succeeded', 'not-analysable', 'failed', 'cancelled'] as const;
 export type RunStatus = (typeof RUN_STATUSES)[number];
@@ -50,7 +53,8 @@ export class RunsStore {
   }
 
   async find(institutionId: string, id: string): Promise<RunRow | null> {
-    return this.database.client.analysisRun.findFirst({ where: { id, institutionId } });
+    const [row] = await this.database.read<RunRow>({ institutionId }, Prisma.sql`SELECT ${RUN_COLUMNS} FROM analysis_runs WHERE id = ${id}::uuid AND institution_id = ${institutionId}::uuid`);
+    return row ?? null;
   }
 
   /** Holds the row until the transaction ends. */
@@ -62,14 +66,14 @@ export class RunsStore {
 
   /** Newest first. */
   async list(institutionId: string, filter: { studyInstanceUid?: string | undefined; analysis?: string | undefined; status?: RunStatus | undefined }, page: { limit: number; cursor?: string | undefined }): Promise<RunRow[]> {
-    const where: Prisma.AnalysisRunWhereInput = {
-      institutionId,
-      ...(filter.studyInstanceUid !== undefined && { studyInstanceUid: filter.studyInstanceUid }),
-      ...(filter.analysis !== undefined && { analysis: filter.analysis }),
-      ...(filter.status !== undefined && { status: filter.status }),
-      ...(page.cursor !== undefined && { id: { lt: page.cursor } }),
-    };
-    return this.database.client.analysisRun.findMany({ where, orderBy: { id: 'desc' }, take: page.limit + 1 });
+    const conditions = [
+      Prisma.sql`institution_id = ${institutionId}::uuid`,
+      ...(filter.studyInstanceUid === undefined ? [] : [Prisma.sql`study_instance_uid = ${filter.studyInstanceUid}`]),
+      ...(filter.analysis === undefined ? [] : [Prisma.sql`analysis = ${filter.analysis}`]),
+      ...(filter.status === undefined ? [] : [Prisma.sql`status = ${filter.status}`]),
+      ...(page.cursor === undefined ? [] : [Prisma.sql`id < ${page.cursor}::uuid`]),
+    ];
+    return this.database.read<RunRow>({ institutionId }, Prisma.sql`SELECT ${RUN_COLUMNS} FROM analysis_runs WHERE ${Prisma.join(conditions, ' AND ')} ORDER BY id DESC LIMIT ${page.limit + 1}::int`);
   }
 
   /** Ends a run that nobody computes. */
@@ -91,6 +95,18 @@ export class RunsStore {
         timings: {}, resultId: null, startedAt: null, finishedAt: null,
       },
     });
+  }
+
+  /** The result that a run had is gone. */
+  async loseResult(tx: Transaction, institutionId: string, id: string, resultId: string): Promise<void> {
+    await prismaOf(tx).analysisRun.updateMany({ where: { id, institutionId, resultId }, data: { resultId: null, resultRemovedAt: new Date() } });
+  }
+
+  /** Nothing is left of the runs of these studies; whoever computes one loses its claim. @returns how many, and the ids of those that were not over */
+  async removeOfStudies(tx: Transaction, institutionId: string, studyIds: readonly string[]): Promise<{ removed: number; stopped: string[] }> {
+    const rows = await prismaOf(tx).$queryRaw<{ id: string; status: string }[]>`
+      DELETE FROM analysis_runs WHERE institution_id = ${institutionId}::uuid AND study_id = ANY (${[...studyIds]}::uuid[]) RETURNING id, status`;
+    return { removed: rows.length, stopped: rows.filter(({ status }) => !FINAL_STATUSES.includes(status)).map(({ id }) => id) };
   }
 
   /** Ends every run of a study that is not over; whoever computes one loses its claim. */

@@ -1,9 +1,6 @@
 import { createHmac } from 'node:crypto';
-import { Readable } from 'node:stream';
-import { addAbortSignal, type PassThrough } from 'node:stream';
-import { finished } from 'node:stream/promises';
+import type { Readable } from 'node:stream';
 import { Inject, Injectable } from '@nestjs/common';
-import { ZipFile } from 'yazl';
 import { methodCodes } from '../../imaging/dicom/deidentify/deidentification-marks.js';
 import { deidentify, emptyTally, type Tally } from '../../imaging/dicom/deidentify/deidentify.js';
 import { filePlanOf } from '../../imaging/dicom/deidentify/file-plan.js';
@@ -12,6 +9,7 @@ import { Refusal } from '../../imaging/dicom/deidentify/refusal.js';
 import type { DeidentificationOptions } from '../../imaging/dicom/deidentify/treatment.js';
 import { AppError, errorTitle } from '../../kernel/errors.js';
 import { KeyVault } from '../../platform/crypto/key-vault.js';
+import { StreamedZip } from '../../platform/http/streamed-zip.js';
 import { LOGGER, type Logger } from '../../platform/ops/logger.js';
 import { BlobStore, type BlobReader } from '../../platform/storage/blob-store.js';
 import { ImagingThreads } from '../../platform/threads/imaging-threads.service.js';
@@ -65,7 +63,7 @@ export class DeidentifiedExportsService {
       project, options, methods: methodCodes(options), studyInstanceUid: pseudonyms.uid(studyInstanceUid),
       instances: { exported: 0, refused: 0 }, pixelData: { copied: 0, blackedOut: 0 }, elements: emptyTally(), refused: [],
     };
-    const archive = new Archive();
+    const archive = new StreamedZip();
     this.fill(archive, this.store.instancesOf(institutionId, studyId), pseudonyms, report).catch((error: unknown) => {
       if (!archive.isAbandoned) this.logger.error({ err: error }, 'a de-identified export broke off');
       archive.destroy(error);
@@ -73,7 +71,7 @@ export class DeidentifiedExportsService {
     return archive.output;
   }
 
-  private async fill(archive: Archive, instances: AsyncIterable<ExportableInstance>, pseudonyms: Pseudonyms, report: ExportReport): Promise<void> {
+  private async fill(archive: StreamedZip, instances: AsyncIterable<ExportableInstance>, pseudonyms: Pseudonyms, report: ExportReport): Promise<void> {
     for await (const instance of instances) {
       if (archive.isAbandoned) return;
       let reader: BlobReader | undefined;
@@ -93,7 +91,7 @@ export class DeidentifiedExportsService {
     archive.end('report.json', Buffer.from(`${JSON.stringify(report, undefined, 2)}\n`));
   }
 
-  private async add(archive: Archive, reader: BlobReader, pseudonyms: Pseudonyms, report: ExportReport): Promise<void> {
+  private async add(archive: StreamedZip, reader: BlobReader, pseudonyms: Pseudonyms, report: ExportReport): Promise<void> {
     const parsed = await readHeader(reader);
     const instance = deidentify(parsed, report.options, pseudonyms);
     const original = { reader, parsed };
@@ -115,53 +113,4 @@ function reasonOf(error: unknown): { code: string; detail: string } | undefined 
   if (error instanceof Refusal) return { code: error.code, detail: error.message };
   if (!(error instanceof AppError) || (error.status >= 500 && !OF_ONE_OBJECT.has(error.code))) return undefined;
   return { code: error.code, detail: errorTitle(error.code) };
-}
-
-/** A ZIP that is read while it is written, one entry after the other. */
-class Archive {
-  private readonly zip = new ZipFile();
-  private readonly abandoned = new AbortController();
-  private broken = false;
-
-  constructor() {
-    this.zip.on('error', (error: unknown) => { this.destroy(error); });
-    // The client has all of it, or has gone.
-    this.output.once('close', () => { this.abandoned.abort(); });
-  }
-
-  get output(): PassThrough {
-    // yazl makes one, and declares less.
-    return this.zip.outputStream as PassThrough;
-  }
-
-  get isAbandoned(): boolean {
-    return this.abandoned.signal.aborted;
-  }
-
-  /** An entry was begun and not finished. */
-  get isBroken(): boolean {
-    return this.broken;
-  }
-
-  /**
-   * Adds an entry and waits until it has been read. Not compressed: pixels mostly are.
-   *
-   * @param size  of the content in bytes; decides on ZIP64
-   */
-  async add(name: string, size: number, content: AsyncGenerator<Uint8Array>): Promise<void> {
-    const source = addAbortSignal(this.abandoned.signal, Readable.from(content, { objectMode: false }));
-    this.broken = true;
-    this.zip.addReadStream(source, name, { size, compress: false });
-    await finished(source);
-    this.broken = false;
-  }
-
-  end(name: string, content: Buffer): void {
-    this.zip.addBuffer(content, name);
-    this.zip.end();
-  }
-
-  destroy(error: unknown): void {
-    this.output.destroy(error instanceof Error ? error : undefined);
-  }
 }

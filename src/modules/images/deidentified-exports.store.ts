@@ -7,6 +7,8 @@ export interface ExportableInstance {
   seriesInstanceUid: string;
   sopInstanceUid: string;
   blobKey: string;
+  /** Of the bytes as they were sent, hex. */
+  sha256: string;
 }
 
 /** Enough that the database is asked rarely, little enough to hold. */
@@ -28,7 +30,7 @@ export class DeidentifiedExportsStore {
     let after = '00000000-0000-0000-0000-000000000000';
     for (;;) {
       const page = await this.database.read<ExportableInstance>({ institutionId }, Prisma.sql`
-        SELECT i.id, s.series_instance_uid AS "seriesInstanceUid", i.sop_instance_uid AS "sopInstanceUid", i.blob_key AS "blobKey"
+        SELECT i.id, s.series_instance_uid AS "seriesInstanceUid", i.sop_instance_uid AS "sopInstanceUid", i.blob_key AS "blobKey", i.sha256
         FROM instances i JOIN series s ON s.id = i.series_id
         WHERE i.institution_id = ${institutionId}::uuid AND i.study_id = ${studyId}::uuid AND i.id > ${after}::uuid
         ORDER BY i.id LIMIT ${PAGE_SIZE}::int`);

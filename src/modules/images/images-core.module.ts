@@ -1,5 +1,8 @@
 import { Module } from '@nestjs/common';
-import { StudyReader } from './images.contract.js';
+import { DeidentifiedExportsStore } from './deidentified-exports.store.js';
+import { PatientRecords, StudyReader } from './images.contract.js';
+import { StoredPatientRecords } from './patients/patient-records.js';
+import { PatientsStore } from './patients/patients.store.js';
 import { DatabaseStudyReader } from './study-reader.js';
 import { StudiesService } from './studies.service.js';
 import { StudiesStore } from './studies.store.js';
@@ -8,7 +11,7 @@ import { TombstonesStore } from './tombstones.store.js';
 
 /** What both roles need of this module. */
 @Module({
-  providers: [StudiesStore, TombstonesStore, StudiesService, StudyAttributes, { provide: StudyReader, useClass: DatabaseStudyReader }],
-  exports: [StudiesStore, TombstonesStore, StudiesService, StudyAttributes, StudyReader],
+  providers: [DeidentifiedExportsStore, PatientsStore, StudiesStore, TombstonesStore, StudiesService, StudyAttributes, { provide: StudyReader, useClass: DatabaseStudyReader }, { provide: PatientRecords, useClass: StoredPatientRecords }],
+  exports: [DeidentifiedExportsStore, PatientsStore, StudiesStore, TombstonesStore, StudiesService, StudyAttributes, StudyReader, PatientRecords],
 })
 export class ImagesCoreModule {}

@@ -7,8 +7,8 @@ export const STUDY_DELETED = 'study.deleted';
 
 /** Payload of `study.completed`. Several may follow for one study; the revision tells them apart. */
 export type StudyCompleted = { institutionId: string; studyId: string; studyInstanceUid: string; revision: number };
-/** Payload of `study.deleted`; written in the transaction that removes the rows. */
-export type StudyDeleted = { institutionId: string; studyId: string; studyInstanceUid: string };
+/** Payload of `study.deleted`; written in the transaction that removes the rows. `erased`: the patient was, and nothing that names the study is to stay. */
+export type StudyDeleted = { institutionId: string; studyId: string; studyInstanceUid: string; erased: boolean };
 
 /** A stored instance as an analysis sees it. */
 export interface StoredInstance {
@@ -52,4 +52,55 @@ export abstract class StudyReader {
   abstract lock(tx: Transaction, institutionId: string, studyId: string): Promise<boolean>;
   /** The whole Part 10 object. @throws AppError `blob-missing`, `blob-corrupt`, `key-destroyed` */
   abstract readInstance(blobKey: string): Promise<Uint8Array>;
+}
+
+/** A patient as `GET /patients/{id}` tells of them. Holds PHI. */
+export interface PatientRecord {
+  id: string;
+  description: object;
+  studyInstanceUids: string[];
+}
+
+/** A study as `GET /studies/{uid}` tells of it; without its attributes when they cannot be read any more. Holds PHI. */
+export interface PatientStudyRecord {
+  id: string;
+  studyInstanceUid: string;
+  description: object;
+}
+
+/** Where the Part 10 object of an instance lies. */
+export interface InstanceObject {
+  seriesInstanceUid: string;
+  sopInstanceUid: string;
+  blobKey: string;
+  /** Of the bytes as they were sent, hex. */
+  sha256: string;
+}
+
+/** What went with a patient. */
+export interface ErasedPatient {
+  studies: readonly { id: string; studyInstanceUid: string; keyId: string }[];
+  series: number;
+  instances: number;
+  /** Bytes of instances that others had replaced. */
+  earlierInstanceVersions: number;
+}
+
+/** All that `images` keeps of one patient, for those who show or erase it. */
+export abstract class PatientRecords {
+  /** null when the institution has no such patient. */
+  abstract find(institutionId: string, patientId: string): Promise<PatientRecord | null>;
+  /** Read page by page, newest first. */
+  abstract studiesOf(institutionId: string, patientId: string): AsyncGenerator<PatientStudyRecord>;
+  /** Of one study, those made by us too; read page by page. */
+  abstract instancesOf(institutionId: string, studyId: string): AsyncGenerator<InstanceObject>;
+  /**
+   * Removes every study with its rows, and destroys the keys; `study.deleted` tells of each. Nobody adds to the patient meanwhile.
+   * Call `forget` after the commit.
+   *
+   * @param ifMatch  the ETag that the caller has read
+   * @throws AppError `patient-not-found`, `precondition-failed`, `study-on-hold`
+   */
+  abstract erase(tx: Transaction, institutionId: string, patientId: string, ifMatch: string | undefined): Promise<ErasedPatient>;
+  abstract forget(erased: ErasedPatient): void;
 }

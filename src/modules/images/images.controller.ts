@@ -2,6 +2,7 @@ import { Controller, Inject, Post, Req, Res } from '@nestjs/common';
 import { ApiBody, ApiConsumes, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { noteForAudit } from '../../platform/audit/audit-note.js';
 import { CONFIG, type Config } from '../../platform/config.js';
 import { CurrentPrincipal, RequirePermission, type Principal } from '../../platform/http/access.js';
 import { Idempotent } from '../../platform/http/idempotency.interceptor.js';
@@ -63,6 +64,7 @@ export class ImagesController {
   async upload(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @CurrentPrincipal() { institutionId }: Principal): Promise<z.infer<typeof uploadAnswer>> {
     try {
       const items = await this.uploads.receive(uploadParts(request, this.config.MAX_UPLOAD_BYTES), institutionId);
+      noteForAudit(request, { studyInstanceUids: items.flatMap(({ studyInstanceUid }) => studyInstanceUid ?? []), details: { files: items.length, stored: items.filter(({ status }) => status === 'stored').length } });
       void reply.status(statusOf(items));
       return { items };
     } catch (error) {

@@ -7,6 +7,7 @@ import { Database, isUnstorable } from '../../platform/database/database.js';
 import { BlobStore, type BlobDraft } from '../../platform/storage/blob-store.js';
 import { haveSameDataSet } from './data-set-equality.js';
 import { outcomeOf, type Failure, type Fate, type InstanceIdentity } from './fate.js';
+import { ImagePolicyStore } from './image-policy.store.js';
 import type { InstanceRecord } from './instance-record.js';
 import { InstancesStore, type KnownInstance } from './instances.store.js';
 import { TombstonesStore } from './tombstones.store.js';
@@ -44,6 +45,7 @@ export class InstanceCommitter {
     private readonly tombstones: TombstonesStore,
     private readonly vault: KeyVault,
     private readonly blobs: BlobStore,
+    private readonly imagePolicies: ImagePolicyStore,
   ) {}
 
   /**
@@ -77,7 +79,7 @@ export class InstanceCommitter {
       else outcomes.set(one, await this.meet(one, there).catch((error: unknown) => outcomeOf(error, one.identity)));
     }
     if (fresh.length === 0) return;
-    const lost = await this.withBlobs(fresh, outcomes, (durable) => this.insertAll(durable, outcomes));
+    const lost = await this.withBlobs(institutionId, fresh, outcomes, (durable) => this.insertAll(durable, outcomes));
     if (lost.length === 0) return;
     // Another request stored these first.
     const winners = await this.instances.find(institutionId, lost.map(({ record }) => record.sopInstanceUid));
@@ -96,7 +98,7 @@ export class InstanceCommitter {
     const { institutionId, key, blobKey } = one.record;
     const index = await this.vault.blindIndex(institutionId);
     const outcomes: Outcomes = new Map();
-    await this.withBlobs([one], outcomes, async ([durable]) => {
+    await this.withBlobs(institutionId, [one], outcomes, async ([durable]) => {
       if (!durable) return;
       const replaced = await this.database.transaction({ institutionId }, async (tx) => {
         if (!(await this.instances.replace(tx, known, one.record, index))) return false;
@@ -170,11 +172,11 @@ export class InstanceCommitter {
    * Makes the bytes durable before `work`, which gets those for which that succeeded. What no row claimed afterwards is left to the
    * next sweep.
    */
-  private async withBlobs<T>(candidates: readonly Candidate[], outcomes: Outcomes, work: (durable: readonly Candidate[]) => Promise<T>): Promise<T> {
+  private async withBlobs<T>(institutionId: string, candidates: readonly Candidate[], outcomes: Outcomes, work: (durable: readonly Candidate[]) => Promise<T>): Promise<T> {
     const keyOf = ({ record }: Candidate): string => record.blobKey;
     const blobKeys = candidates.map(keyOf);
-    await this.tombstones.reserve(blobKeys);
-    const renewal = setInterval(() => { this.tombstones.extend(blobKeys).catch(() => undefined); }, RENEWAL_MS);
+    await this.tombstones.reserve(institutionId, blobKeys);
+    const renewal = setInterval(() => { this.tombstones.extend(institutionId, blobKeys).catch(() => undefined); }, RENEWAL_MS);
     // To their ends, all of them: what is still being written when its tombstone goes would stay for ever.
     const commits = await Promise.allSettled(candidates.map(({ draft, record }) => draft.commit(record.blobKey, record.key)));
     clearInterval(renewal);
@@ -189,14 +191,13 @@ export class InstanceCommitter {
     } finally {
       // Whether a failed commit reached the database is not known; the tombstone is, so the sweep decides, not we.
       const unclaimed = candidates.filter((one) => outcomes.get(one)?.status !== 'stored').map(keyOf);
-      if (unclaimed.length > 0) await this.tombstones.release(unclaimed).catch(() => undefined);
+      if (unclaimed.length > 0) await this.tombstones.release(institutionId, unclaimed).catch(() => undefined);
     }
   }
 
   private async policyOf(institutionId: string): Promise<'reject' | 'replace'> {
     const policy = await this.policies.get(institutionId, async () => {
-      const row = await this.database.client.imagePolicy.findUnique({ where: { institutionId } });
-      return row?.onConflict === 'replace' ? 'replace' : 'reject';
+      return (await this.imagePolicies.find(institutionId)).onConflict;
     });
     return policy ?? 'reject';
   }

@@ -2,17 +2,17 @@ import { Injectable } from '@nestjs/common';
 import { Prisma } from '../../generated/prisma/client.js';
 import { text } from '../../imaging/dicom/attributes.js';
 import type { DicomJson } from '../../imaging/dicom/dicom-json.js';
-import { AppError } from '../../kernel/errors.js';
 import { groupBy } from '../../kernel/group-by.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { uuidv7 } from '../../kernel/uid.js';
 import type { BlindIndex, DataKey } from '../../platform/crypto/key-vault.js';
 import { Database, prismaOf, type PrismaTransaction } from '../../platform/database/database.js';
-import { filledIn } from './attribute-levels.js';
 import type { InstanceRecord } from './instance-record.js';
+import { PatientsStore } from './patients/patients.store.js';
 import { studyTokens } from './qido/search-tokens.js';
 import { openJson, sealContext, sealJson } from './sealed-json.js';
 import { storableJson, storableWord } from './storable-json.js';
+import { attributesOf, described, filledUp, type Description, type Records, type StudyRow } from './study-description.js';
 
 /** What is stored under a SOP Instance UID. */
 export interface KnownInstance {
@@ -22,13 +22,6 @@ export interface KnownInstance {
   seriesInstanceUid: string;
   sha256: string;
   blobKey: string;
-}
-
-interface StudyRow {
-  id: string;
-  study_instance_uid: string;
-  key_id: string;
-  sealed: Uint8Array;
 }
 
 interface LockedStudy extends StudyRow {
@@ -47,13 +40,13 @@ interface StudyGroup {
 /** Of a study: those of its series, in their order. Searches go by the series, too. */
 const MODALITIES = Prisma.raw('ARRAY(SELECT modality FROM series WHERE study_id = studies.id AND modality IS NOT NULL GROUP BY modality ORDER BY min(id::text))');
 
-/** Of one study, unless said otherwise. */
-type Records = readonly [InstanceRecord, ...InstanceRecord[]];
-
 /** Rows of instances and of the studies and series that they build up. */
 @Injectable()
 export class InstancesStore {
-  constructor(private readonly database: Database) {}
+  constructor(
+    private readonly database: Database,
+    private readonly patients: PatientsStore,
+  ) {}
 
   /** Which of these are stored already. */
   async find(institutionId: string, sopInstanceUids: readonly string[]): Promise<Map<string, KnownInstance>> {
@@ -74,71 +67,76 @@ export class InstancesStore {
    */
   async insert(tx: Transaction, records: Records, index: BlindIndex): Promise<ReadonlySet<string>> {
     const client = prismaOf(tx);
-    const groups = await this.lockStudies(client, records, index);
+    const groups = await this.lockStudies(tx, records, index);
     await this.addSeries(client, groups);
     const inserted = await this.insertInstances(client, groups);
     if (inserted.size > 0) await this.count(client, groups, inserted);
-    if (inserted.size < records.length) await this.dropEmpty(client, groups);
+    if (inserted.size < records.length) await this.dropEmpty(tx, groups);
     return inserted;
   }
 
-  /** Locks the studies' rows, always in the order of their UIDs; makes those that are missing, and fills in what earlier instances did not say. */
-  private async lockStudies(client: PrismaTransaction, all: Records, index: BlindIndex): Promise<StudyGroup[]> {
+  /**
+   * Locks the studies' rows, always in the order of their UIDs, then those of their patients; makes those that are missing, and fills
+   * in what earlier instances did not say.
+   */
+  private async lockStudies(tx: Transaction, all: Records, index: BlindIndex): Promise<StudyGroup[]> {
     const [{ institutionId }] = all;
+    const client = prismaOf(tx);
     const byUid = groupBy(all, ({ study }) => study.studyInstanceUid);
     const uids = [...byUid.keys()].sort();
     const rows = await client.$queryRaw<LockedStudy[]>`
-      SELECT id, study_instance_uid, key_id, sealed,
+      SELECT id, study_instance_uid, key_id, sealed, patient_id,
         (SELECT jsonb_object_agg(series_instance_uid, series.id) FROM series WHERE study_id = studies.id AND series_instance_uid = ANY (${[...new Set(all.map(({ series }) => series.seriesInstanceUid))]}::text[])) AS series
       FROM studies WHERE institution_id = ${institutionId}::uuid AND study_instance_uid = ANY (${uids}::text[]) ORDER BY study_instance_uid FOR UPDATE`;
     const there = new Map(rows.map((row) => [row.study_instance_uid, row]));
-    const made = await this.makeStudies(client, uids.filter((uid) => !there.has(uid)).flatMap((uid) => { const records = byUid.get(uid); return records ? [records] : []; }), index);
-    const groups: StudyGroup[] = [];
-    for (const [uid, records] of byUid) {
-      const row = there.get(uid) ?? made.known.get(uid);
-      if (row) await this.fillIn(client, row, records, index);
-      groups.push({ id: onlyRow([row?.id ?? made.fresh.get(uid)]), records, series: new Map(Object.entries(there.get(uid)?.series ?? {})) });
+    const missing = uids.filter((uid) => !there.has(uid)).flatMap((uid) => { const records = byUid.get(uid); return records ? [{ records, ...described(records, index) }] : []; });
+    const filled = rows.flatMap((row) => filledUp(row, byUid.get(row.study_instance_uid), index));
+    const patients = await this.patients.ensure(tx, institutionId, [...missing, ...filled].map(({ tokens }) => tokens.patientIdToken));
+    for (const { row, key, ...description } of filled) await this.describeStudy(tx, row, key, description, patients);
+    const made = await this.makeStudies(client, missing, patients);
+    for (const row of made.known.values()) {
+      for (const { key, ...description } of filledUp(row, byUid.get(row.study_instance_uid), index)) await this.describeStudy(tx, row, key, description, patients);
     }
-    return groups;
+    // Who was made for a study that another transaction made meanwhile may have none.
+    if (made.known.size > 0) await this.patients.dropEmpty(tx, [...patients.values()]);
+    return [...byUid].map(([uid, records]) => {
+      const row = there.get(uid) ?? made.known.get(uid);
+      return { id: onlyRow([row?.id ?? made.fresh.get(uid)]), records, series: new Map(Object.entries(there.get(uid)?.series ?? {})) };
+    });
   }
 
   /** @returns ids of those that were made, and rows of those that another transaction made meanwhile, by UID */
-  private async makeStudies(client: PrismaTransaction, groups: readonly Records[], index: BlindIndex): Promise<{ fresh: Map<string, string>; known: Map<string, StudyRow> }> {
+  private async makeStudies(client: PrismaTransaction, groups: readonly ({ records: Records } & Description)[], patients: ReadonlyMap<bigint, string>): Promise<{ fresh: Map<string, string>; known: Map<string, StudyRow> }> {
     if (groups.length === 0) return { fresh: new Map(), known: new Map() };
-    const values = groups.map((records) => {
+    const values = groups.map(({ records, attributes, tokens }) => {
       const [{ institutionId, key, study }] = records;
-      const attributes = records.reduce<DicomJson>((known, { study: { attributes: more } }) => filledIn(known, more) ?? known, study.attributes);
       const id = uuidv7();
-      const tokens = studyTokens(index, attributes);
       return Prisma.sql`(${id}::uuid, ${institutionId}::uuid, ${study.studyInstanceUid}, ${key.id}::uuid, ${sealJson(key, storableJson(attributes), sealContext.study(id))},
-        ${tokens.patientIdToken}::bigint, ${tokens.accessionToken}::bigint, ${tokens.searchTokens}::bigint[], ${study.studyDate}, ${study.studyTime}, '{}', '{}', now(), now())`;
+        ${tokens.patientIdToken === null ? null : patients.get(tokens.patientIdToken)}::uuid, ${tokens.patientIdToken}::bigint, ${tokens.accessionToken}::bigint, ${tokens.searchTokens}::bigint[],
+        ${study.studyDate}, ${study.studyTime}, '{}', '{}', now(), now())`;
     });
     const rows = await client.$queryRaw<(StudyRow & { is_new: boolean })[]>`
-      INSERT INTO studies (id, institution_id, study_instance_uid, key_id, sealed, patient_id_token, accession_token, search_tokens, study_date, study_time,
+      INSERT INTO studies (id, institution_id, study_instance_uid, key_id, sealed, patient_id, patient_id_token, accession_token, search_tokens, study_date, study_time,
         modalities, sop_classes, last_instance_at, updated_at)
       VALUES ${Prisma.join(values)}
       ON CONFLICT (institution_id, study_instance_uid) DO UPDATE SET study_instance_uid = excluded.study_instance_uid
-      RETURNING id, study_instance_uid, key_id, sealed, (xmax = 0) AS is_new`;
+      RETURNING id, study_instance_uid, key_id, sealed, patient_id, (xmax = 0) AS is_new`;
     return {
       fresh: new Map(rows.filter(({ is_new }) => is_new).map(({ id, study_instance_uid }) => [study_instance_uid, id])),
       known: new Map(rows.filter(({ is_new }) => !is_new).map((row) => [row.study_instance_uid, row])),
     };
   }
 
-  private async fillIn(client: PrismaTransaction, study: StudyRow, records: Records, index: BlindIndex): Promise<void> {
-    const [record] = records;
-    const before = attributesOf(study, record.key);
-    const filled = records.reduce<DicomJson>((known, { study: { attributes } }) => filledIn(known, attributes) ?? known, before);
-    if (filled !== before) await this.describeStudy(client, study.id, filled, record, index);
-  }
-
-  private async describeStudy(client: PrismaTransaction, studyId: string, attributes: DicomJson, { key }: InstanceRecord, index: BlindIndex): Promise<void> {
-    const { patientIdToken, accessionToken, searchTokens } = studyTokens(index, attributes);
+  /** Writes what the study's row says of patient and study. Who has no study any more thereby goes. */
+  private async describeStudy(tx: Transaction, { id, patient_id: before }: StudyRow, key: DataKey, { attributes, tokens }: Description, patients: ReadonlyMap<bigint, string>): Promise<void> {
+    const { patientIdToken, accessionToken, searchTokens } = tokens;
     const word = (keyword: string): string | null => storableWord(text(attributes, keyword));
-    await client.$executeRaw`
-      UPDATE studies SET sealed = ${sealJson(key, storableJson(attributes), sealContext.study(studyId))}, patient_id_token = ${patientIdToken}::bigint,
+    const patientId = patientIdToken === null ? null : onlyRow([patients.get(patientIdToken) ?? before ?? undefined]);
+    await prismaOf(tx).$executeRaw`
+      UPDATE studies SET sealed = ${sealJson(key, storableJson(attributes), sealContext.study(id))}, patient_id = ${patientId}::uuid, patient_id_token = ${patientIdToken}::bigint,
         accession_token = ${accessionToken}::bigint, search_tokens = ${searchTokens}::bigint[], study_date = ${word('StudyDate')}, study_time = ${word('StudyTime')}
-      WHERE id = ${studyId}::uuid`;
+      WHERE id = ${id}::uuid`;
+    if (before !== patientId) await this.patients.dropEmpty(tx, [before]);
   }
 
   /** Makes the series that are missing. */
@@ -212,10 +210,12 @@ export class InstancesStore {
   }
 
   /** Studies or series that were made for an instance whose UID is taken elsewhere. */
-  private async dropEmpty(client: PrismaTransaction, groups: readonly StudyGroup[]): Promise<void> {
+  private async dropEmpty(tx: Transaction, groups: readonly StudyGroup[]): Promise<void> {
+    const client = prismaOf(tx);
     const ids = groups.map(({ id }) => id);
     await client.$executeRaw`DELETE FROM series WHERE study_id = ANY (${ids}::uuid[]) AND instance_count = 0`;
-    await client.$executeRaw`DELETE FROM studies WHERE id = ANY (${ids}::uuid[]) AND instance_count = 0`;
+    const gone = await client.$queryRaw<{ patient_id: string | null }[]>`DELETE FROM studies WHERE id = ANY (${ids}::uuid[]) AND instance_count = 0 RETURNING patient_id`;
+    await this.patients.dropEmpty(tx, gone.map(({ patient_id }) => patient_id));
   }
 
   /**
@@ -227,7 +227,7 @@ export class InstancesStore {
     const client = prismaOf(tx);
     // First of all, as every writer does: the study's row orders them.
     const [study] = await client.$queryRaw<StudyRow[]>`
-      SELECT id, study_instance_uid, key_id, sealed FROM studies WHERE institution_id = ${record.institutionId}::uuid AND study_instance_uid = ${record.study.studyInstanceUid} FOR UPDATE`;
+      SELECT id, study_instance_uid, key_id, sealed, patient_id FROM studies WHERE institution_id = ${record.institutionId}::uuid AND study_instance_uid = ${record.study.studyInstanceUid} FOR UPDATE`;
     if (!study) return false;
     const kept = await client.$executeRaw`
       WITH present AS (SELECT * FROM instances WHERE id = ${known.id}::uuid AND sha256 = ${known.sha256} FOR UPDATE)
@@ -242,7 +242,9 @@ export class InstancesStore {
         derived = ${record.derived}::boolean, created_at = now()
       WHERE id = ${known.id}::uuid`;
     // Whoever sends an instance again corrects what it says of the patient, the study and the series.
-    await this.describeStudy(client, study.id, { ...attributesOf(study, record.key), ...record.study.attributes }, record, index);
+    const attributes = { ...attributesOf(study, record.key), ...record.study.attributes };
+    const tokens = studyTokens(index, attributes);
+    await this.describeStudy(tx, study, record.key, { attributes, tokens }, await this.patients.ensure(tx, record.institutionId, [tokens.patientIdToken]));
     await this.describeSeries(client, study.id, record);
     await client.$executeRaw`
       UPDATE studies SET size_bytes = (SELECT sum(size_bytes) FROM instances WHERE study_id = studies.id),
@@ -265,12 +267,6 @@ export class InstancesStore {
         view_position = ${series.viewPosition}, series_number = ${series.seriesNumber}::int, performed_date = ${series.performedDate}, performed_time = ${series.performedTime}
       WHERE id = ${id}::uuid`;
   }
-}
-
-/** Sealed by us out of a DicomJson. @throws AppError `study-deleted` when the study was deleted and made anew since its key was asked for */
-function attributesOf({ id, key_id, sealed }: StudyRow, key: DataKey): DicomJson {
-  if (key_id !== key.id) throw new AppError('study-deleted', { detail: 'The study was deleted while this instance arrived.' });
-  return JSON.parse(openJson(key, sealed, sealContext.study(id))) as DicomJson;
 }
 
 /** Columns of an instance that are no bytes and not of its study. */

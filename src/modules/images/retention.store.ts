@@ -7,6 +7,7 @@ import { Database, prismaOf } from '../../platform/database/database.js';
 export interface ExpiredStudy {
   id: string;
   institutionId: string;
+  patientId: string | null;
   studyInstanceUid: string;
   keyId: string;
   retentionDays: number;
@@ -27,7 +28,7 @@ export class RetentionStore {
   /** Up to `limit` studies that are older than their institution keeps them and not on hold, locked; studies that others hold are passed over. */
   async claimExpired(tx: Transaction, limit: number): Promise<ExpiredStudy[]> {
     return prismaOf(tx).$queryRaw<ExpiredStudy[]>`
-      SELECT s.id, s.institution_id AS "institutionId", s.study_instance_uid AS "studyInstanceUid", s.key_id AS "keyId", p.retention_days AS "retentionDays"
+      SELECT s.id, s.institution_id AS "institutionId", s.patient_id AS "patientId", s.study_instance_uid AS "studyInstanceUid", s.key_id AS "keyId", p.retention_days AS "retentionDays"
       FROM image_policies p JOIN studies s ON s.institution_id = p.institution_id
       WHERE s.last_instance_at < now() - make_interval(days => p.retention_days) AND NOT s.legal_hold
       ORDER BY s.last_instance_at LIMIT ${limit}::int FOR UPDATE OF s SKIP LOCKED`;

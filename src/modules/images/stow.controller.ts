@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { DicomJson } from '../../imaging/dicom/dicom-json.js';
 import { AppError, type ErrorCode } from '../../kernel/errors.js';
+import { noteForAudit } from '../../platform/audit/audit-note.js';
 import { CONFIG, type Config } from '../../platform/config.js';
 import { CurrentPrincipal, RequirePermission, type Principal } from '../../platform/http/access.js';
 import { Operation, type OperationDescription } from '../../platform/http/openapi.js';
@@ -70,6 +71,7 @@ export class StowController {
       const meter = new UploadMeter(this.config.MAX_UPLOAD_BYTES);
       meter.announce(request.headers['content-length']);
       const fates = await this.stow.store(request.headers['content-type'], () => meter.measure(waitingFor(request.raw.socket, clientBody(request))), target);
+      noteForAudit(request, { studyInstanceUids: fates.flatMap(({ studyInstanceUid }) => studyInstanceUid ?? []), details: { parts: fates.length, stored: fates.filter((fate) => fate.status === 'stored').length } });
       const { status, body: response } = stowResponse(fates, studiesUrlOf({ publicUrl: this.config.PUBLIC_URL, protocol: request.protocol, host: request.host }));
       void reply.status(status).header('Content-Type', 'application/dicom+json; charset=utf-8');
       return response;

@@ -13,6 +13,7 @@ const dicomDate = (description: string): z.ZodOptional<z.ZodPipe<z.ZodISODate, z
 
 export const studyQuery = z.strictObject({
   ...pageQuery.shape,
+  patientResourceId: z.uuid().optional().meta({ description: 'Studies of this patient', example: '0198c0de-0000-7000-8000-00000000000a' }),
   patientId: z.string().max(64).optional().meta({ description: 'Exactly this Patient ID', example: 'P-1024' }),
   accessionNumber: z.string().max(64).optional().meta({ description: 'Exactly this Accession Number', example: 'A-77' }),
   modality: z.string().max(16).optional().meta({ description: 'Studies that have a series of this modality', example: 'CT' }),
@@ -47,6 +48,7 @@ const receiptSchema = z
 const studyFields = {
   id: z.uuid(),
   studyInstanceUid: z.string(),
+  patientResourceId: z.uuid().nullable().meta({ description: 'Id of the patient under `/patients`; null for a study without Patient ID' }),
   patientId: z.string().nullable(),
   patientName: z.string().nullable(),
   patientBirthDate: z.string().nullable().meta({ description: 'YYYY-MM-DD; as it came when it is no date' }),
@@ -97,7 +99,7 @@ export const updateStudy = z.strictObject({ legalHold: z.boolean().meta({ descri
 export type UpdateStudy = z.output<typeof updateStudy>;
 
 export const studyExample: StudyJson = {
-  id: '0198c0de-0000-7000-8000-000000000001', studyInstanceUid: '1.2.840.113619.2.55.1', patientId: 'P-1024', patientName: 'Example^Eve', patientBirthDate: '1972-03-04', patientSex: 'F',
+  id: '0198c0de-0000-7000-8000-000000000001', studyInstanceUid: '1.2.840.113619.2.55.1', patientResourceId: '0198c0de-0000-7000-8000-00000000000a', patientId: 'P-1024', patientName: 'Example^Eve', patientBirthDate: '1972-03-04', patientSex: 'F',
   studyDate: '2026-11-21', studyTime: '101500', accessionNumber: 'A-77', studyDescription: 'Chest PA', modalities: ['DX'], seriesCount: 1, instanceCount: 1, sizeBytes: 8_400_000, state: 'complete', revision: 1,
   completion: { reason: 'timer', at: '2026-11-21T10:16:00.000Z', revision: 1, instances: 1, series: [{ seriesInstanceUid: '1.2.840.113619.2.55.1.1', instances: 1 }] },
   lateInstances: 0, legalHold: false, lastInstanceAt: '2026-11-21T10:15:30.000Z', completedAt: '2026-11-21T10:16:00.000Z', createdAt: '2026-11-21T10:15:30.000Z',
@@ -112,7 +114,7 @@ export const studyDetailExample: StudyDetailJson = {
 export function studyJson(row: ListedStudyRow, attributes: DicomJson = {}): StudyJson {
   const { id, studyInstanceUid, studyTime, modalities, seriesCount, instanceCount, revision, lateInstances, legalHold } = row;
   return {
-    id, studyInstanceUid,
+    id, studyInstanceUid, patientResourceId: row.patientId,
     patientId: word(attributes, 'PatientID'), patientName: word(attributes, 'PatientName'), patientBirthDate: isoDate(word(attributes, 'PatientBirthDate')), patientSex: word(attributes, 'PatientSex'),
     studyDate: isoDate(row.studyDate), studyTime, accessionNumber: word(attributes, 'AccessionNumber'), studyDescription: word(attributes, 'StudyDescription'),
     modalities, seriesCount, instanceCount,
@@ -145,11 +147,11 @@ export function studyETag({ revision, updatedAt }: StudyRow): string {
   return `"${String(revision)}-${updatedAt.getTime().toString(36)}"`;
 }
 
-function word(attributes: DicomJson, keyword: string): string | null {
+export function word(attributes: DicomJson, keyword: string): string | null {
   const value = text(attributes, keyword);
   return value === undefined || value === '' ? null : value;
 }
 
-function isoDate(date: string | null): string | null {
+export function isoDate(date: string | null): string | null {
   return date !== null && /^\d{8}$/.test(date) ? `${date.slice(0, 4)}-${date.slice(4, 6)}-${date.slice(6)}` : date;
 }

@@ -1,7 +1,8 @@
-import { Body, Controller, Delete, Get, Headers, Param, Patch, Post, Query, Res } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Headers, Param, Patch, Post, Query, Req, Res } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppError } from '../../kernel/errors.js';
+import { noteForAudit } from '../../platform/audit/audit-note.js';
 import { KeyVault } from '../../platform/crypto/key-vault.js';
 import { CurrentPrincipal, RequirePermission, type Principal } from '../../platform/http/access.js';
 import { requireMatch, TakesIfMatch } from '../../platform/http/if-match.js';
@@ -35,9 +36,10 @@ export class StudiesController {
     answers: { 200: { description: 'A page of studies', schema: studyPageSchema, example: { items: [studyExample], nextCursor: null } } },
     problems: ['invalid-query'],
   })
-  async list(@Query({ schema: studyQuery }) query: StudyQuery, @CurrentPrincipal() { institutionId }: Principal): Promise<Page<StudyJson>> {
+  async list(@Query({ schema: studyQuery }) query: StudyQuery, @CurrentPrincipal() { institutionId }: Principal, @Req() request: FastifyRequest): Promise<Page<StudyJson>> {
     const { limit, cursor, ...wanted } = query;
     const rows = await this.store.list(institutionId, await this.filterOf(institutionId, wanted), { limit, cursor });
+    noteForAudit(request, { studyInstanceUids: rows.slice(0, limit).map(({ studyInstanceUid }) => studyInstanceUid) });
     const opened = await this.attributes.openAll(rows.slice(0, limit));
     return pageOf(rows, limit, (row) => studyJson(row, opened.get(row.id)));
   }

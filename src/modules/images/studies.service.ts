@@ -6,6 +6,7 @@ import { KeyVault } from '../../platform/crypto/key-vault.js';
 import { Database } from '../../platform/database/database.js';
 import { Outbox } from '../../platform/queue/outbox.js';
 import { STUDY_COMPLETED, STUDY_DELETED, type StudyCompleted, type StudyDeleted } from './images.contract.js';
+import { PatientsStore } from './patients/patients.store.js';
 import { completionReceipt, isAsAnnounced, type CompletionReceipt, type SeriesTally } from './settlement.js';
 import { StudiesStore, type StudyPlace, type StudyRow } from './studies.store.js';
 import { TombstonesStore } from './tombstones.store.js';
@@ -15,6 +16,9 @@ const SETTLED_AT_ONCE = 20;
 /** Refuses a write whose caller saw another state of the study (If-Match), by throwing. */
 export type Precondition = (study: StudyRow) => void;
 
+/** What must be known of a study to remove it. */
+export type RemovableStudy = Pick<StudyRow, 'institutionId' | 'id' | 'patientId' | 'studyInstanceUid' | 'keyId'>;
+
 /** When a study counts as complete, and when it goes. */
 @Injectable()
 export class StudiesService {
@@ -23,6 +27,7 @@ export class StudiesService {
     private readonly database: Database,
     private readonly studies: StudiesStore,
     private readonly tombstones: TombstonesStore,
+    private readonly patients: PatientsStore,
     private readonly vault: KeyVault,
     private readonly outbox: Outbox,
   ) {}
@@ -74,21 +79,26 @@ export class StudiesService {
     const { keyId } = await this.database.transaction({ institutionId }, async (tx) => {
       const study = await this.lockedStudy(tx, institutionId, studyInstanceUid, check);
       if (study.legalHold) throw new AppError('study-on-hold');
-      await this.remove(tx, study);
+      await this.remove(tx, [study]);
       return study;
     });
     this.vault.forget(keyId);
   }
 
   /**
-   * Removes the rows, destroys the key and tells of it. Without the key the bytes are noise, in backups too; they go with the next
-   * sweep. The study must be locked; forget its key after the commit.
+   * Removes the rows, destroys the keys and tells of it. Without its key a study's bytes are noise, in backups too; they go with the
+   * next sweep. A patient goes with the last study. The studies must be locked; forget their keys after the commit.
+   *
+   * @param erased  nothing that names them is to stay anywhere
    */
-  async remove(tx: Transaction, { institutionId, id: studyId, studyInstanceUid, keyId }: Pick<StudyRow, 'institutionId' | 'id' | 'studyInstanceUid' | 'keyId'>): Promise<void> {
-    await this.tombstones.buryStudy(tx, studyId);
-    await this.studies.remove(tx, studyId);
-    await this.vault.destroy(tx, [keyId]);
-    await this.outbox.append(tx, { institutionId, topic: STUDY_DELETED, payload: { institutionId, studyId, studyInstanceUid } satisfies StudyDeleted });
+  async remove(tx: Transaction, studies: readonly RemovableStudy[], { erased = false } = {}): Promise<void> {
+    for (const { institutionId, id: studyId, studyInstanceUid, keyId } of studies) {
+      await this.tombstones.buryStudy(tx, studyId);
+      await this.studies.remove(tx, studyId);
+      await this.vault.destroy(tx, [keyId]);
+      await this.outbox.append(tx, { institutionId, topic: STUDY_DELETED, payload: { institutionId, studyId, studyInstanceUid, erased } satisfies StudyDeleted });
+    }
+    await this.patients.dropEmpty(tx, studies.map(({ patientId }) => patientId));
   }
 
   private async lockedStudy(tx: Transaction, institutionId: string, studyInstanceUid: string, check: Precondition): Promise<StudyRow> {

@@ -6,6 +6,8 @@ import { Database, prismaOf } from '../../platform/database/database.js';
 import type { CompletionReceipt, SeriesTally } from './settlement.js';
 
 export interface StudyFilter {
+  /** Id of a patient's row. */
+  patientResourceId?: string | undefined;
   /** Blind indexes. */
   patientIdToken?: bigint | undefined;
   accessionToken?: bigint | undefined;
@@ -48,10 +50,11 @@ export class StudiesStore {
   constructor(private readonly database: Database) {}
 
   /** Newest first; one row more than `limit` when there are more. */
-  async list(institutionId: string, { patientIdToken, accessionToken, modality, state, studyDateFrom, studyDateTo }: StudyFilter, page: { limit: number; cursor?: string | undefined }): Promise<ListedStudyRow[]> {
+  async list(institutionId: string, { patientResourceId, patientIdToken, accessionToken, modality, state, studyDateFrom, studyDateTo }: StudyFilter, page: { limit: number; cursor?: string | undefined }): Promise<ListedStudyRow[]> {
     const conditions = [
       Prisma.sql`institution_id = ${institutionId}::uuid`,
       page.cursor !== undefined && Prisma.sql`id < ${page.cursor}::uuid`,
+      patientResourceId !== undefined && Prisma.sql`patient_id = ${patientResourceId}::uuid`,
       patientIdToken !== undefined && Prisma.sql`patient_id_token = ${patientIdToken}::bigint`,
       accessionToken !== undefined && Prisma.sql`accession_token = ${accessionToken}::bigint`,
       modality !== undefined && Prisma.sql`modalities @> ARRAY[${modality}]`,

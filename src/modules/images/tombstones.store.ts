@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { Prisma } from '../../generated/prisma/client.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { Database, prismaOf } from '../../platform/database/database.js';
 
@@ -14,15 +15,15 @@ export class TombstonesStore {
   constructor(private readonly database: Database) {}
 
   /** Before the bytes of these blobs are made durable. */
-  async reserve(blobKeys: readonly string[]): Promise<void> {
-    await this.database.client.$executeRaw`
-      INSERT INTO blob_tombstones (blob_key, due_at) SELECT key, now() + make_interval(mins => ${RESERVATION_MINUTES}::int) FROM unnest(${[...blobKeys]}::text[]) AS key`;
+  async reserve(institutionId: string, blobKeys: readonly string[]): Promise<void> {
+    await this.database.write({ institutionId }, Prisma.sql`
+      INSERT INTO blob_tombstones (blob_key, due_at) SELECT key, now() + make_interval(mins => ${RESERVATION_MINUTES}::int) FROM unnest(${[...blobKeys]}::text[]) AS key`);
   }
 
   /** While making them durable takes its time. */
-  async extend(blobKeys: readonly string[]): Promise<void> {
-    await this.database.client.$executeRaw`
-      UPDATE blob_tombstones SET due_at = now() + make_interval(mins => ${RESERVATION_MINUTES}::int) WHERE blob_key = ANY (${[...blobKeys]}::text[])`;
+  async extend(institutionId: string, blobKeys: readonly string[]): Promise<void> {
+    await this.database.write({ institutionId }, Prisma.sql`
+      UPDATE blob_tombstones SET due_at = now() + make_interval(mins => ${RESERVATION_MINUTES}::int) WHERE blob_key = ANY (${[...blobKeys]}::text[])`);
   }
 
   /** Ties blobs to the rows of this transaction; false when the sweep has taken one of them. */
@@ -32,8 +33,8 @@ export class TombstonesStore {
   }
 
   /** Lets the sweep have blobs now. Does nothing for those that a row claimed. */
-  async release(blobKeys: readonly string[]): Promise<void> {
-    await this.database.client.$executeRaw`UPDATE blob_tombstones SET due_at = now() WHERE blob_key = ANY (${[...blobKeys]}::text[])`;
+  async release(institutionId: string, blobKeys: readonly string[]): Promise<void> {
+    await this.database.write({ institutionId }, Prisma.sql`UPDATE blob_tombstones SET due_at = now() WHERE blob_key = ANY (${[...blobKeys]}::text[])`);
   }
 
   /** Buries the bytes of a whole study, in the transaction that removes its rows. */

@@ -25,14 +25,17 @@ export class EventFeed implements BeforeApplicationShutdown {
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
-  /** @param lastEventId  what the client saw last; the stream begins after it */
-  watch(institutionId: string, lastEventId: string | undefined): Observable<MessageEvent> {
+  /**
+   * @param lastEventId  what the client saw last; the stream begins after it
+   * @param hidden  topics that the client is not told of
+   */
+  watch(institutionId: string, lastEventId: string | undefined, hidden: readonly string[] = []): Observable<MessageEvent> {
     const tail = new NotificationTail(this.store, institutionId, lastEventId);
     const signals = this.live.watch(NOTIFICATIONS_LIVE).pipe(filter((key) => key.startsWith(`${institutionId}/`)));
     const events = merge(of(undefined), merge(signals, interval(CATCH_UP_MS)).pipe(auditTime(GATHER_MS))).pipe(
       concatMap(() => this.look(tail)),
       // The comment behind the first look tells the client that from here on it misses nothing.
-      concatMap((records, look) => from([...records.map(eventOf), ...(look === 0 ? [{ comment: 'following' }] : [])])),
+      concatMap((records, look) => from([...records.filter(({ topic }) => !hidden.includes(topic)).map(eventOf), ...(look === 0 ? [{ comment: 'following' }] : [])])),
     );
     const heartbeat = interval(HEARTBEAT_MS).pipe(map((): MessageEvent => ({ comment: 'alive' })));
     return merge(events, heartbeat).pipe(takeUntil(merge(this.stopped, timer(LIFETIME_MS))));

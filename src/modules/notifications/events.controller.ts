@@ -6,6 +6,7 @@ import { CurrentPrincipal, RequirePermission, type Principal } from '../../platf
 import { Operation, serverSentEvent } from '../../platform/http/openapi.js';
 import { EventFeed } from './event-feed.service.js';
 import { subjectExample } from './notifications.controller.js';
+import { hiddenTopics } from './topics.js';
 
 @ApiTags('notifications')
 @RequirePermission('notifications:read')
@@ -20,7 +21,7 @@ export class EventsController {
     description: 'Server-sent events: the name is the topic, the id that of the notification, the data a NotificationSubject. With `Last-Event-ID` the stream begins after that notification, up to seven days back; an event may then come twice, with the same id. A comment comes every 15 seconds. The stream ends after 15 minutes: connect again.',
     answers: { 200: { description: 'The stream', mediaType: 'text/event-stream', schema: serverSentEvent, example: { event: 'result.ready', id: '0198c0de-4b00-7d2a-8c11-5e4f3a2b1c0d', data: JSON.stringify(subjectExample) } } },
   })
-  watch(@CurrentPrincipal() { institutionId }: Principal, @Headers('last-event-id') lastEventId?: string): Observable<MessageEvent> {
-    return this.feed.watch(institutionId, isUuid(lastEventId) ? lastEventId : undefined);
+  watch(@CurrentPrincipal() { institutionId, permissions }: Principal, @Headers('last-event-id') lastEventId?: string): Observable<MessageEvent> {
+    return this.feed.watch(institutionId, isUuid(lastEventId) ? lastEventId : undefined, hiddenTopics(permissions));
   }
 }

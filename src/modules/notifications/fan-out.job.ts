@@ -1,29 +1,49 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { Database } from '../../platform/database/database.js';
 import { LiveChannel } from '../../platform/database/live-channel.js';
 import { LOGGER, type Logger } from '../../platform/ops/logger.js';
 import { JobHandler, type JobContext } from '../../platform/queue/job.js';
-import { RESULT_CRITICAL, type AnalysisEnded, type ResultReady } from '../analysis/analysis.contract.js';
-import { NotificationsStore } from './notifications.store.js';
-import { NOTIFICATIONS_LIVE } from './topics.js';
+import type { AnalysisEnded, ResultReady } from '../analysis/analysis.contract.js';
+import { StudyResults } from '../results/results.contract.js';
+import type { BreakGlassTaken } from '../users/users.contract.js';
+import { NotificationsStore, type NotificationSubject } from './notifications.store.js';
+import { CRITICAL_TOPICS, NOTIFICATIONS_LIVE } from './topics.js';
+
+type Told = AnalysisEnded | ResultReady | BreakGlassTaken;
 
 /**
  * Makes one notification of one event, and tells whoever watches. The notification has the event's own id, so that a job which
  * runs twice makes no second one.
  */
 @Injectable()
-export class FanOutJob extends JobHandler<AnalysisEnded | ResultReady> {
+export class FanOutJob extends JobHandler<Told> {
   constructor(
+    private readonly database: Database,
     private readonly store: NotificationsStore,
+    private readonly results: StudyResults,
     private readonly live: LiveChannel,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
     super();
   }
 
-  async handle({ institutionId, analysis, analysisId, resultId, studyInstanceUid }: AnalysisEnded | ResultReady, { jobId, topic }: JobContext): Promise<void> {
-    const made = await this.store.insert({ id: jobId, institutionId, topic, subject: { analysis, analysisId, resultId, studyInstanceUid }, critical: topic === RESULT_CRITICAL });
+  async handle(event: Told, { jobId, topic }: JobContext): Promise<void> {
+    const { institutionId } = event;
+    const subject = subjectOf(event);
+    const made = await this.database.transaction({ institutionId }, async (tx) => {
+      // A result that was erased meanwhile is not told of: nothing is to stay that names it.
+      if ('resultId' in subject && subject.resultId !== null && !(await this.results.lock(tx, institutionId, subject.resultId))) return 'gone';
+      return this.store.insert(tx, { id: jobId, institutionId, topic, subject, critical: CRITICAL_TOPICS.includes(topic) });
+    });
+    if (made === 'gone') return;
     if (!made) this.logger.debug({ notificationId: jobId }, 'notification was made before');
     // Told again too: the first try may have ended between the row and the signal.
     await this.live.publish({ topic: NOTIFICATIONS_LIVE, key: `${institutionId}/${jobId}` });
   }
+}
+
+function subjectOf(event: Told): NotificationSubject {
+  if ('breakGlassId' in event) return { breakGlassId: event.breakGlassId, userId: event.userId };
+  const { analysis, analysisId, resultId, studyInstanceUid } = event;
+  return { analysis, analysisId, resultId, studyInstanceUid };
 }

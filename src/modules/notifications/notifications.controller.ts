@@ -6,10 +6,13 @@ import { CurrentPrincipal, RequirePermission, type Principal } from '../../platf
 import { Operation } from '../../platform/http/openapi.js';
 import { pageOf, pageQuery, pageSchema, type Page } from '../../platform/http/page.js';
 import { NotificationsStore, type NotificationRecord } from './notifications.store.js';
-import { NOTIFIED_TOPICS } from './topics.js';
+import { hiddenTopics, NOTIFIED_TOPICS } from './topics.js';
 
 export const subjectSchema = z
-  .object({ analysis: z.string(), analysisId: z.uuid(), resultId: z.uuid().nullable(), studyInstanceUid: z.string() })
+  .union([
+    z.object({ analysis: z.string(), analysisId: z.uuid(), resultId: z.uuid().nullable(), studyInstanceUid: z.string() }).meta({ description: 'A run or its result' }),
+    z.object({ breakGlassId: z.uuid(), userId: z.uuid() }).meta({ description: 'Emergency access, of `access.break-glass`' }),
+  ])
   .meta({ id: 'NotificationSubject', description: 'What it is about: ids only' });
 
 const notificationSchema = z
@@ -54,11 +57,12 @@ export class NotificationsController {
   @Operation({
     id: 'listNotifications',
     summary: 'List notifications, newest first',
+    description: 'Emergency access (`access.break-glass`) is shown to those who may read the audit.',
     answers: { 200: { description: 'A page of notifications', schema: pageSchema(notificationSchema, 'NotificationPage'), example: { items: [example], nextCursor: null } } },
     problems: ['invalid-query'],
   })
-  async list(@Query({ schema: listQuery }) { limit, cursor, ...filter }: z.infer<typeof listQuery>, @CurrentPrincipal() { institutionId }: Principal): Promise<Page<NotificationJson>> {
-    return pageOf(await this.store.list(institutionId, filter, limit + 1, cursor), limit, notificationJson);
+  async list(@Query({ schema: listQuery }) { limit, cursor, ...filter }: z.infer<typeof listQuery>, @CurrentPrincipal() { institutionId, permissions }: Principal): Promise<Page<NotificationJson>> {
+    return pageOf(await this.store.list(institutionId, { ...filter, hidden: hiddenTopics(permissions) }, limit + 1, cursor), limit, notificationJson);
   }
 
   @Post(':id/acknowledge')
@@ -69,7 +73,8 @@ export class NotificationsController {
     answers: { 200: { description: 'The notification', schema: notificationSchema, example: { ...example, acknowledgedAt: '2026-11-21T10:02:00.000Z', acknowledgedBy: '0198c0de-0001-7000-8000-000000000001' } } },
     problems: ['notification-not-found'],
   })
-  async acknowledge(@Param('id', { schema: z.uuid() }) id: string, @CurrentPrincipal() { institutionId, userId }: Principal): Promise<NotificationJson> {
+  async acknowledge(@Param('id', { schema: z.uuid() }) id: string, @CurrentPrincipal() { institutionId, userId, permissions }: Principal): Promise<NotificationJson> {
+    if (hiddenTopics(permissions).includes((await this.store.find(institutionId, id))?.topic ?? '')) throw new AppError('notification-not-found');
     await this.store.acknowledge(institutionId, id, userId, new Date());
     const record = await this.store.find(institutionId, id);
     if (!record) throw new AppError('notification-not-found');

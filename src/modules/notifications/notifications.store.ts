@@ -1,14 +1,13 @@
 import { Injectable } from '@nestjs/common';
-import type { Notification } from '../../generated/prisma/client.js';
-import { Database } from '../../platform/database/database.js';
+import { Prisma, type Notification } from '../../generated/prisma/client.js';
+import type { Transaction } from '../../kernel/transaction.js';
+import { columnsOf } from '../../platform/database/columns.js';
+import { Database, prismaOf } from '../../platform/database/database.js';
 
 /** What a notification is about: ids only. */
-export interface NotificationSubject {
-  analysis: string;
-  analysisId: string;
-  resultId: string | null;
-  studyInstanceUid: string;
-}
+export type NotificationSubject =
+  | { analysis: string; analysisId: string; resultId: string | null; studyInstanceUid: string }
+  | { breakGlassId: string; userId: string };
 
 export interface NotificationRecord {
   id: string;
@@ -28,64 +27,73 @@ export interface Position {
   id: string;
 }
 
+const COLUMNS = columnsOf(Prisma.NotificationScalarFieldEnum);
+
 @Injectable()
 export class NotificationsStore {
   constructor(private readonly database: Database) {}
 
   /** Does nothing when there is one with this id; false then. */
-  async insert({ id, institutionId, topic, subject, critical }: NewNotification): Promise<boolean> {
-    const { count } = await this.database.client.notification.createMany({ data: [{ id, institutionId, topic, subject: { ...subject }, critical }], skipDuplicates: true });
+  async insert(tx: Transaction, { id, institutionId, topic, subject, critical }: NewNotification): Promise<boolean> {
+    const { count } = await prismaOf(tx).notification.createMany({ data: [{ id, institutionId, topic, subject: { ...subject }, critical }], skipDuplicates: true });
     return count > 0;
   }
 
   async find(institutionId: string, id: string): Promise<NotificationRecord | null> {
-    const row = await this.database.client.notification.findFirst({ where: { id, institutionId } });
-    return row && recordOf(row);
+    const [row] = await this.database.read<Notification>({ institutionId }, Prisma.sql`SELECT ${COLUMNS} FROM notifications WHERE id = ${id}::uuid AND institution_id = ${institutionId}::uuid`);
+    return row ? recordOf(row) : null;
   }
 
   /** Newest first; `cursor` is the last id of the page before. */
-  async list(institutionId: string, filter: { acknowledged?: boolean | undefined; topic?: string | undefined }, limit: number, cursor: string | undefined): Promise<NotificationRecord[]> {
-    const { acknowledged, topic } = filter;
-    const rows = await this.database.client.notification.findMany({
-      where: {
-        institutionId,
-        ...(cursor !== undefined && { id: { lt: cursor } }),
-        ...(acknowledged !== undefined && { acknowledgedAt: acknowledged ? { not: null } : null }),
-        ...(topic !== undefined && { topic }),
-      },
-      orderBy: { id: 'desc' },
-      take: limit,
-    });
+  async list(institutionId: string, filter: { acknowledged?: boolean | undefined; topic?: string | undefined; hidden?: readonly string[] }, limit: number, cursor: string | undefined): Promise<NotificationRecord[]> {
+    const { acknowledged, topic, hidden = [] } = filter;
+    const conditions = [
+      Prisma.sql`institution_id = ${institutionId}::uuid`,
+      ...(cursor === undefined ? [] : [Prisma.sql`id < ${cursor}::uuid`]),
+      ...(acknowledged === undefined ? [] : [acknowledged ? Prisma.sql`acknowledged_at IS NOT NULL` : Prisma.sql`acknowledged_at IS NULL`]),
+      ...(topic === undefined ? [] : [Prisma.sql`topic = ${topic}`]),
+      ...(hidden.length === 0 ? [] : [Prisma.sql`NOT topic = ANY (${[...hidden]}::text[])`]),
+    ];
+    const rows = await this.database.read<Notification>({ institutionId }, Prisma.sql`SELECT ${COLUMNS} FROM notifications WHERE ${Prisma.join(conditions, ' AND ')} ORDER BY id DESC LIMIT ${limit}::int`);
     return rows.map(recordOf);
   }
 
   async newest(institutionId: string): Promise<NotificationRecord | null> {
-    const row = await this.database.client.notification.findFirst({ where: { institutionId }, orderBy: [{ createdAt: 'desc' }, { id: 'desc' }] });
-    return row && recordOf(row);
+    const [row] = await this.database.read<Notification>({ institutionId }, Prisma.sql`
+      SELECT ${COLUMNS} FROM notifications WHERE institution_id = ${institutionId}::uuid ORDER BY created_at DESC, id DESC LIMIT 1`);
+    return row ? recordOf(row) : null;
   }
 
   /** In the order in which they came in, from `since` on. Ids follow the events, which may be told late, so they do not give that order. */
   async after(institutionId: string, since: Date, limit: number, position?: Position): Promise<NotificationRecord[]> {
-    const rows = await this.database.client.notification.findMany({
-      where: {
-        institutionId,
-        createdAt: { gte: since },
-        ...(position && { OR: [{ createdAt: { gt: position.createdAt } }, { createdAt: position.createdAt, id: { gt: position.id } }] }),
-      },
-      orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
-      take: limit,
-    });
+    const rows = await this.database.read<Notification>({ institutionId }, Prisma.sql`
+      SELECT ${COLUMNS} FROM notifications WHERE institution_id = ${institutionId}::uuid AND created_at >= ${since}::timestamptz
+        ${position ? Prisma.sql`AND (created_at, id) > (${position.createdAt}::timestamptz, ${position.id}::uuid)` : Prisma.empty}
+      ORDER BY created_at, id LIMIT ${limit}::int`);
     return rows.map(recordOf);
+  }
+
+  /** @param subject  members of what they are about */
+  async removeAbout(tx: Transaction, institutionId: string, subject: { studyInstanceUid: string } | { resultId: string }): Promise<void> {
+    await prismaOf(tx).$executeRaw`DELETE FROM notifications WHERE institution_id = ${institutionId}::uuid AND subject @> ${JSON.stringify(subject)}::jsonb`;
   }
 
   /** The first acknowledgement stays. */
   async acknowledge(institutionId: string, id: string, userId: string, at: Date): Promise<void> {
-    await this.database.client.notification.updateMany({ where: { id, institutionId, acknowledgedAt: null }, data: { acknowledgedAt: at, acknowledgedBy: userId } });
+    await this.database.write({ institutionId }, Prisma.sql`
+      UPDATE notifications SET acknowledged_at = ${at}::timestamptz, acknowledged_by = ${userId}::uuid WHERE id = ${id}::uuid AND institution_id = ${institutionId}::uuid AND acknowledged_at IS NULL`);
   }
 }
 
 function recordOf({ id, topic, subject, critical, createdAt, acknowledgedAt, acknowledgedBy }: Notification): NotificationRecord {
+  return { id, topic, subject: subjectOf(subject), critical, createdAt, acknowledgedAt, acknowledgedBy };
+}
+
+/** In the order of the documentation: PostgreSQL keeps JSON in its own. */
+function subjectOf(json: unknown): NotificationSubject {
   // `insert` above is the only writer of the column.
-  const { analysis, analysisId, resultId, studyInstanceUid } = subject as unknown as NotificationSubject;
-  return { id, topic, subject: { analysis, analysisId, resultId, studyInstanceUid }, critical, createdAt, acknowledgedAt, acknowledgedBy };
+  const subject = json as NotificationSubject;
+  if ('breakGlassId' in subject) return { breakGlassId: subject.breakGlassId, userId: subject.userId };
+  const { analysis, analysisId, resultId, studyInstanceUid } = subject;
+  return { analysis, analysisId, resultId, studyInstanceUid };
 }

@@ -1,9 +1,20 @@
 import { ANALYSIS_FAILED, RESULT_CRITICAL, RESULT_READY } from '../analysis/analysis.contract.js';
+import { ACCESS_BREAK_GLASS } from '../users/users.contract.js';
 
 /** What people are told of. */
-export const NOTIFIED_TOPICS = [RESULT_READY, RESULT_CRITICAL, ANALYSIS_FAILED] as const;
+export const NOTIFIED_TOPICS = [RESULT_READY, RESULT_CRITICAL, ANALYSIS_FAILED, ACCESS_BREAK_GLASS] as const;
 
 export type NotifiedTopic = (typeof NOTIFIED_TOPICS)[number];
+
+export const CRITICAL_TOPICS: readonly string[] = [RESULT_CRITICAL, ACCESS_BREAK_GLASS];
+
+/** Topics that only those with the permission are told of. */
+const FOR_FEW: readonly (readonly [topic: NotifiedTopic, permission: string])[] = [[ACCESS_BREAK_GLASS, 'audit:read']];
+
+/** Topics that somebody with these permissions is not told of. */
+export function hiddenTopics(permissions: ReadonlySet<string>): readonly string[] {
+  return FOR_FEW.filter(([, permission]) => !permissions.has(permission)).map(([topic]) => topic);
+}
 
 /** The live channel's topic; its keys are `<institution id>/<notification id>`. */
 export const NOTIFICATIONS_LIVE = 'notifications';

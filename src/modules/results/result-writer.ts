@@ -25,7 +25,7 @@ export class StoredResultWriter extends ResultWriter {
     const id = derivedUuidv7(result.analysisId, 'result');
     const attempt = randomUUID();
     const heatMapBlobKeys = result.heatMaps.map((_, index) => `${result.institutionId}/results/${id}/${attempt}-heatmap-${String(index)}`);
-    await this.store.reserveBlobs(heatMapBlobKeys);
+    await this.store.reserveBlobs(result.institutionId, heatMapBlobKeys);
     const dataKey = await this.vault.keyOfStudy(result.institutionId, result.studyInstanceUid);
     for (const [index, key] of heatMapBlobKeys.entries()) {
       const map = result.heatMaps[index];

@@ -1,11 +1,13 @@
 import { Module } from '@nestjs/common';
+import { ResultRetentionStore } from './result-retention.store.js';
 import { StoredResultWriter } from './result-writer.js';
-import { ResultWriter } from './results.contract.js';
+import { ResultWriter, StudyResults } from './results.contract.js';
 import { ResultsStore } from './results.store.js';
+import { StoredStudyResults } from './study-results.js';
 
 /** What both roles need of this module. */
 @Module({
-  providers: [ResultsStore, { provide: ResultWriter, useClass: StoredResultWriter }],
-  exports: [ResultsStore, ResultWriter],
+  providers: [ResultsStore, ResultRetentionStore, { provide: ResultWriter, useClass: StoredResultWriter }, { provide: StudyResults, useClass: StoredStudyResults }],
+  exports: [ResultsStore, ResultRetentionStore, ResultWriter, StudyResults],
 })
 export class ResultsCoreModule {}

@@ -1,5 +1,11 @@
 import type { Finding, Label, Provenance, Segment, Summary } from '../../imaging/report/finding.js';
+import type { Language } from '../../kernel/errors.js';
 import type { Transaction } from '../../kernel/transaction.js';
+
+/** Outbox topic: the institution's retention has taken a result. */
+export const RESULT_REMOVED = 'result.removed';
+/** Payload of `result.removed`; written in the transaction that removes the row. */
+export type ResultRemoved = { institutionId: string; resultId: string; analysisId: string };
 
 /** A heat map of one label; signed evidence, row-major `[height, width]`, laid evenly over the whole key image. */
 export interface HeatMap {
@@ -38,4 +44,14 @@ export interface PreparedResult {
   id: string;
   result: NewResult;
   heatMapBlobKeys: string[];
+}
+
+/** Results as other modules handle them: for those who tell of them, and who show or erase all that is kept of a patient. */
+export abstract class StudyResults {
+  /** As API.md, "Findings", tells of them; read page by page, newest first. */
+  abstract ofStudy(institutionId: string, studyInstanceUid: string, language: Language): AsyncGenerator<object>;
+  /** Keeps a result from being removed before the commit; false when it is gone. */
+  abstract lock(tx: Transaction, institutionId: string, resultId: string): Promise<boolean>;
+  /** With their heat maps, which the next sweep takes. @returns how many */
+  abstract removeOfStudies(tx: Transaction, institutionId: string, studyIds: readonly string[]): Promise<number>;
 }

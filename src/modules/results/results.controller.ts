@@ -3,6 +3,7 @@ import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { AppError } from '../../kernel/errors.js';
+import { noteForAudit } from '../../platform/audit/audit-note.js';
 import { CurrentPrincipal, RequirePermission, type Principal } from '../../platform/http/access.js';
 import { Operation } from '../../platform/http/openapi.js';
 import { pageOf, pageQuery, type Page } from '../../platform/http/page.js';
@@ -55,7 +56,9 @@ export class ResultsController {
   ): Promise<Page<ResultJson>> {
     const language = languageOf(request.headers['accept-language']);
     speaks(reply, language);
-    return pageOf(await this.store.list(institutionId, filter, limit + 1, cursor), limit, (record) => findingsJson(record, language));
+    const records = await this.store.list(institutionId, filter, limit + 1, cursor);
+    noteForAudit(request, { studyInstanceUids: records.slice(0, limit).map(({ studyInstanceUid }) => studyInstanceUid) });
+    return pageOf(records, limit, (record) => findingsJson(record, language));
   }
 
   @Get(':id')
@@ -72,7 +75,7 @@ export class ResultsController {
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<ResultJson | undefined> {
-    const record = await this.require(institutionId, id);
+    const record = await this.require(request, institutionId, id);
     const language = languageOf(request.headers['accept-language']);
     if (isNotModified(request, reply, etagOf(record.id, record.updatedAt.getTime(), language), language)) return undefined;
     return findingsJson(record, language);
@@ -96,7 +99,7 @@ export class ResultsController {
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Uint8Array | undefined> {
-    const record = await this.require(institutionId, id);
+    const record = await this.require(request, institutionId, id);
     const language = languageOf(request.headers['accept-language']);
     const preview = this.previews.of(record, wish, language);
     // Drawn before any header is set: a failure must not carry the picture's ETag.
@@ -106,9 +109,10 @@ export class ResultsController {
     return png;
   }
 
-  private async require(institutionId: string, id: string): Promise<ResultRecord> {
+  private async require(request: FastifyRequest, institutionId: string, id: string): Promise<ResultRecord> {
     const record = await this.store.find(institutionId, id);
     if (!record) throw new AppError('result-not-found');
+    noteForAudit(request, { studyInstanceUids: [record.studyInstanceUid] });
     return record;
   }
 }

@@ -2,9 +2,10 @@ import { Module } from '@nestjs/common';
 import { ThreadsModule } from '../../platform/threads/threads.module.js';
 import { ImagesCoreModule } from '../images/images-core.module.js';
 import { PreviewService } from './preview.service.js';
+import { ResultRetentionController } from './result-retention.controller.js';
 import { ResultsCoreModule } from './results-core.module.js';
 import { ResultsController } from './results.controller.js';
 
 /** HTTP. */
-@Module({ imports: [ResultsCoreModule, ImagesCoreModule, ThreadsModule], controllers: [ResultsController], providers: [PreviewService] })
+@Module({ imports: [ResultsCoreModule, ImagesCoreModule, ThreadsModule], controllers: [ResultsController, ResultRetentionController], providers: [PreviewService] })
 export class ResultsModule {}

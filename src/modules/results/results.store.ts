@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import type { Prisma, Result } from '../../generated/prisma/client.js';
+import { Prisma, type Result } from '../../generated/prisma/client.js';
 import type { Finding, Label, Provenance, Segment, Summary } from '../../imaging/report/finding.js';
 import { AppError } from '../../kernel/errors.js';
 import type { Transaction } from '../../kernel/transaction.js';
+import { columnsOf } from '../../platform/database/columns.js';
 import { Database, prismaOf } from '../../platform/database/database.js';
 import type { PreparedResult } from './results.contract.js';
 
@@ -44,6 +45,8 @@ export interface ResultFilter {
 /** Far longer than the moments between the bytes and their row. */
 const RESERVATION_MINUTES = 10;
 
+const COLUMNS = columnsOf(Prisma.ResultScalarFieldEnum);
+
 @Injectable()
 export class ResultsStore {
   constructor(private readonly database: Database) {}
@@ -52,11 +55,11 @@ export class ResultsStore {
    * Announces blobs before their bytes: a tombstone that falls due when no `insert` follows, so that a crash in between leaves
    * nothing that the sweep does not know of.
    */
-  async reserveBlobs(blobKeys: readonly string[]): Promise<void> {
+  async reserveBlobs(institutionId: string, blobKeys: readonly string[]): Promise<void> {
     if (blobKeys.length === 0) return;
-    await this.database.client.$executeRaw`
+    await this.database.write({ institutionId }, Prisma.sql`
       INSERT INTO blob_tombstones (blob_key, due_at) SELECT key, now() + make_interval(mins => ${RESERVATION_MINUTES}::int) FROM unnest(${[...blobKeys]}::text[]) AS key
-      ON CONFLICT (blob_key) DO UPDATE SET due_at = EXCLUDED.due_at`;
+      ON CONFLICT (blob_key) DO UPDATE SET due_at = EXCLUDED.due_at`);
   }
 
   /** @throws AppError `blob-missing` when the sweep has taken a heat map that was reserved too long ago */
@@ -77,27 +80,30 @@ export class ResultsStore {
   }
 
   async find(institutionId: string, id: string): Promise<ResultRecord | null> {
-    const row = await this.database.client.result.findFirst({ where: { id, institutionId } });
-    return row && recordOf(row);
+    const [row] = await this.database.read<Result>({ institutionId }, Prisma.sql`SELECT ${COLUMNS} FROM results WHERE id = ${id}::uuid AND institution_id = ${institutionId}::uuid`);
+    return row ? recordOf(row) : null;
   }
 
   /** Newest first; `cursor` is the last id of the page before. */
   async list(institutionId: string, filter: ResultFilter, limit: number, cursor: string | undefined): Promise<ResultRecord[]> {
     const { studyInstanceUid, analysis, status, critical, from, to } = filter;
-    const rows = await this.database.client.result.findMany({
-      where: {
-        institutionId,
-        ...(cursor !== undefined && { id: { lt: cursor } }),
-        ...(studyInstanceUid !== undefined && { studyInstanceUid }),
-        ...(analysis !== undefined && { analysis }),
-        ...(status !== undefined && { status }),
-        ...(critical !== undefined && { summary: { path: ['critical'], equals: critical } }),
-        ...((from ?? to) !== undefined && { createdAt: { ...(from && { gte: from }), ...(to && { lt: to }) } }),
-      },
-      orderBy: { id: 'desc' },
-      take: limit,
-    });
+    const conditions = [
+      Prisma.sql`institution_id = ${institutionId}::uuid`,
+      ...(cursor === undefined ? [] : [Prisma.sql`id < ${cursor}::uuid`]),
+      ...(studyInstanceUid === undefined ? [] : [Prisma.sql`study_instance_uid = ${studyInstanceUid}`]),
+      ...(analysis === undefined ? [] : [Prisma.sql`analysis = ${analysis}`]),
+      ...(status === undefined ? [] : [Prisma.sql`status = ${status}`]),
+      ...(critical === undefined ? [] : [Prisma.sql`summary->'critical' = to_jsonb(${critical}::boolean)`]),
+      ...(from === undefined ? [] : [Prisma.sql`created_at >= ${from}::timestamptz`]),
+      ...(to === undefined ? [] : [Prisma.sql`created_at < ${to}::timestamptz`]),
+    ];
+    const rows = await this.database.read<Result>({ institutionId }, Prisma.sql`SELECT ${COLUMNS} FROM results WHERE ${Prisma.join(conditions, ' AND ')} ORDER BY id DESC LIMIT ${limit}::int`);
     return rows.map(recordOf);
+  }
+
+  async lock(tx: Transaction, institutionId: string, id: string): Promise<boolean> {
+    const rows = await prismaOf(tx).$queryRaw<unknown[]>`SELECT 1 FROM results WHERE id = ${id}::uuid AND institution_id = ${institutionId}::uuid FOR KEY SHARE`;
+    return rows.length > 0;
   }
 
   /** Removes the results of a study that is gone, and leaves their heat maps to the sweep. Gives how many there were. */

@@ -2,11 +2,13 @@ import { Module } from '@nestjs/common';
 import type { JobDefinition } from '../../platform/queue/job.js';
 import { STUDY_DELETED } from '../images/images.contract.js';
 import { PurgeJob } from './purge.job.js';
+import { ResultRetentionJob } from './result-retention.job.js';
 import { ResultsCoreModule } from './results-core.module.js';
 
 export const resultsJobs: readonly JobDefinition[] = [
   { queue: 'purge-results', handler: PurgeJob, topics: [STUDY_DELETED], concurrency: 2 },
+  { queue: 'result-retention', handler: ResultRetentionJob, everyMs: 60_000, concurrency: 1 },
 ];
 
-@Module({ imports: [ResultsCoreModule], providers: [PurgeJob] })
+@Module({ imports: [ResultsCoreModule], providers: [PurgeJob, ResultRetentionJob] })
 export class ResultsWorkerModule {}

@@ -2,7 +2,9 @@ import { Inject, Injectable, type CanActivate, type ExecutionContext } from '@ne
 import { Reflector } from '@nestjs/core';
 import type { FastifyReply } from 'fastify';
 import { AppError } from '../../kernel/errors.js';
+import { noteForAudit } from '../../platform/audit/audit-note.js';
 import { AUTHENTICATED_KEY, BEFORE_SECOND_FACTOR_KEY, PERMISSION_KEY, PUBLIC_KEY, type AuthenticatedRequest, type Principal } from '../../platform/http/access.js';
+import { RequestLimits } from '../../platform/limits/request-limits.js';
 import { LOGGER, type Logger } from '../../platform/ops/logger.js';
 import { Metrics } from '../../platform/ops/metrics.js';
 import { AccessTokenStrategy } from './access-token.strategy.js';
@@ -28,20 +30,25 @@ export class AccessGuard implements CanActivate {
     private readonly external: ExternalPrincipals,
     private readonly crossings: Crossings,
     private readonly cookies: PageCookies,
+    private readonly limits: RequestLimits,
     private readonly metrics: Metrics,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
-  /** @throws AppError `unauthenticated`, `forbidden`, `institution-suspended`, `second-factor-required`, `csrf-token-invalid`, as `Crossings.enter`; `bad-request` when a token and a key come together */
+  /** @throws AppError `unauthenticated`, `forbidden`, `too-many-requests`, `institution-suspended`, `second-factor-required`, `csrf-token-invalid`, as `Crossings.enter`; `bad-request` when a token and a key come together */
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const access = this.accessOf(context);
-    if (access.kind === 'public') return true;
     const request = context.switchToHttp().getRequest<AuthenticatedRequest>();
     const reply = context.switchToHttp().getResponse<FastifyReply>();
+    if (access.kind === 'public') {
+      await this.limits.atPublicRoute(request, reply);
+      return true;
+    }
     try {
       const principal = await this.authenticate(request, reply);
       // Before it is decided, so that a refusal, too, is on record as theirs.
       request.principal = principal;
+      await this.limits.atPrincipal(request, reply);
       request.principal = await this.crossings.enter(request, principal);
       return this.decide(access, context, request.principal, reply);
     } catch (error) {
@@ -61,6 +68,10 @@ export class AccessGuard implements CanActivate {
       if (principal.kind !== 'api-key') void reply.header('WWW-Authenticate', `Bearer realm="healthvision", error="insufficient_scope", scope="${access.permission}"`);
       throw new AppError('forbidden', { detail: `This needs the permission ${access.permission}.` });
     }
+    const { breakGlass } = principal;
+    if (breakGlass && access.kind === 'permission' && breakGlass.permissions.has(access.permission)) {
+      noteForAudit(context.switchToHttp().getRequest<AuthenticatedRequest>(), { purpose: 'emergency', reason: breakGlass.reason, details: { breakGlassId: breakGlass.id } });
+    }
     return true;
   }
 
@@ -75,27 +86,31 @@ export class AccessGuard implements CanActivate {
     return { kind: 'undeclared' };
   }
 
-  /** @throws AppError `unauthenticated`, `csrf-token-invalid`; `bad-request` when a token and a key come together */
+  /** @throws AppError `unauthenticated`, `too-many-requests`, `csrf-token-invalid`; `bad-request` when a token and a key come together */
   async authenticate(request: AuthenticatedRequest, reply: FastifyReply): Promise<Principal> {
     const { authorization, 'x-api-key': apiKey } = request.headers;
     if (authorization !== undefined && apiKey !== undefined) throw new AppError('bad-request', { detail: 'Send either Authorization or X-API-Key.' });
-    if (authorization === undefined && apiKey === undefined && this.cookies.secretOf(request) !== undefined) return this.ofCookie(request);
+    if (authorization === undefined && apiKey === undefined && this.cookies.secretOf(request) !== undefined) return this.ofCookie(request, reply);
     const certificate = authorization === undefined && apiKey === undefined ? certificateOf(request) : undefined;
     if (authorization === undefined && apiKey === undefined && certificate === undefined) throw new AppError('unauthenticated');
     const principal = certificate !== undefined ? await this.clients.ofCertificate(certificate, request.ip)
       : typeof apiKey === 'string' ? await this.principals.ofApiKey(apiKey, request.ip)
       : await this.ofToken(request, reply);
     if (principal) return principal;
+    await this.limits.atRefusal(request, reply);
     // One answer for every fault: what exactly is wrong with a forged token helps only its forger. RFC 6750 §3.1.
     void reply.header('WWW-Authenticate', 'Bearer realm="healthvision", error="invalid_token"');
     throw new AppError('unauthenticated', { detail: `The ${certificate !== undefined ? 'client certificate' : apiKey === undefined ? 'access token' : 'API key'} is not valid (any more).` });
   }
 
   /** @throws AppError `unauthenticated`; `csrf-token-invalid` for a change that no page of ours has sent */
-  private async ofCookie(request: AuthenticatedRequest): Promise<Principal> {
+  private async ofCookie(request: AuthenticatedRequest, reply: FastifyReply): Promise<Principal> {
     const secret = this.cookies.secretOf(request);
     const principal = secret === undefined ? null : await this.principals.ofCookie(secret);
-    if (!principal || secret === undefined) throw new AppError('unauthenticated', { detail: 'You are signed out.' });
+    if (!principal || secret === undefined) {
+      await this.limits.atRefusal(request, reply);
+      throw new AppError('unauthenticated', { detail: 'You are signed out.' });
+    }
     if (!this.cookies.isOurs(request, secret)) throw new AppError('csrf-token-invalid');
     return principal;
   }
@@ -110,7 +125,7 @@ export class AccessGuard implements CanActivate {
   private count(error: unknown, { principal, headers }: AuthenticatedRequest): void {
     if (!(error instanceof AppError) || (error.status !== 401 && error.status !== 403)) return;
     const shown = headers['x-api-key'] !== undefined ? 'api-key' : headers.authorization !== undefined ? 'token' : 'nothing';
-    this.metrics.accessRefusals.inc({ status: String(error.status), kind: principal?.kind ?? shown });
+    this.metrics.accessRefusals.inc({ reason: error.status === 401 ? 'unauthenticated' : 'forbidden', kind: principal?.kind ?? shown });
   }
 
   private reportUndeclared(route: string): void {

@@ -96,7 +96,8 @@ export class ApiKeysController {
   async create(@CurrentPrincipal() principal: Principal, @Body({ schema: createApiKey }) draft: z.infer<typeof createApiKey>, @Res({ passthrough: true }) reply: FastifyReply): Promise<z.infer<typeof createdApiKey>> {
     // It would be no key anywhere: its owner is at home elsewhere.
     if (principal.crossing) throw new AppError('forbidden', { detail: 'Keys are made at home, not in an institution that was entered.' });
-    const missing = draft.scopes.filter((scope) => !principal.permissions.has(scope));
+    // What emergency access gives ends with it: no key carries it on.
+    const missing = draft.scopes.filter((scope) => !principal.permissions.has(scope) || principal.breakGlass?.permissions.has(scope) === true);
     if (missing.length > 0) throw new AppError('scope-not-held', { detail: `Not held: ${missing.join(', ')}.` });
     const key = newApiKey();
     const created = await this.keys.create({
@@ -147,7 +148,7 @@ export class ApiKeysController {
   @RequirePermission('api-keys:write')
   @Operation({ id: 'revokeApiKey', summary: 'Revoke a key', description: 'Takes effect at once here, and within 5 seconds in other processes.', answers: { 204: { description: 'Revoked' } }, problems: ['api-key-not-found'] })
   async revoke(@CurrentPrincipal() principal: Principal, @Param('id', { schema: z.uuid() }) id: string): Promise<void> {
-    await this.keys.revoke((await this.load(principal, id)).id);
+    await this.keys.revoke(await this.load(principal, id));
     this.principals.forgetKeys();
   }
 

@@ -1,6 +1,8 @@
 import { Injectable } from '@nestjs/common';
+import { Prisma } from '../../generated/prisma/client.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { uuidv7 } from '../../kernel/uid.js';
+import { columnsOf } from '../../platform/database/columns.js';
 import { Database, prismaOf } from '../../platform/database/database.js';
 import type { PageQuery } from '../../platform/http/page.js';
 
@@ -38,30 +40,31 @@ export interface ApiKeyOwner {
   userId?: string;
 }
 
+const COLUMNS = columnsOf(Prisma.ApiKeyScalarFieldEnum);
+
 @Injectable()
 export class ApiKeysStore {
   constructor(private readonly database: Database) {}
 
   async create(key: NewApiKey): Promise<ApiKey> {
-    return apiKeyOf(await this.database.client.apiKey.create({ data: { ...key, id: uuidv7() } }));
+    return this.database.transaction(key, async (tx) => apiKeyOf(await prismaOf(tx).apiKey.create({ data: { ...key, id: uuidv7() } })));
   }
 
   /** The page's rows and one more, oldest first; revoked ones too, with their date. */
   async list(owner: ApiKeyOwner, { limit, cursor }: PageQuery): Promise<ApiKey[]> {
-    const rows = await this.database.client.apiKey.findMany({
-      where: { ...owner, ...(cursor !== undefined && { id: { gt: cursor } }) }, orderBy: { id: 'asc' }, take: limit + 1,
-    });
+    const rows = await this.database.read<ApiKey>(owner, Prisma.sql`
+      SELECT ${COLUMNS} FROM api_keys WHERE ${ownedBy(owner)} ${cursor === undefined ? Prisma.empty : Prisma.sql`AND id > ${cursor}::uuid`} ORDER BY id LIMIT ${limit + 1}::int`);
     return rows.map(apiKeyOf);
   }
 
   async find(owner: ApiKeyOwner, id: string): Promise<ApiKey | undefined> {
-    const row = await this.database.client.apiKey.findFirst({ where: { ...owner, id } });
+    const [row] = await this.database.read<ApiKey>(owner, Prisma.sql`SELECT ${COLUMNS} FROM api_keys WHERE id = ${id}::uuid AND ${ownedBy(owner)}`);
     return row ? apiKeyOf(row) : undefined;
   }
 
   /** For the guard, who learns the institution from the row. */
   async findByHash(keyHash: string): Promise<ApiKey | undefined> {
-    const row = await this.database.client.apiKey.findUnique({ where: { keyHash } });
+    const [row] = await this.database.read<ApiKey>('system', Prisma.sql`SELECT ${COLUMNS} FROM api_keys WHERE key_hash = ${keyHash}`);
     return row ? apiKeyOf(row) : undefined;
   }
 
@@ -78,16 +81,19 @@ export class ApiKeysStore {
   }
 
   /** Keeps the first date when it was revoked before. */
-  async revoke(id: string): Promise<void> {
-    await this.database.client.apiKey.updateMany({ where: { id, revokedAt: null }, data: { revokedAt: new Date() } });
+  async revoke({ institutionId, id }: ApiKey): Promise<void> {
+    await this.database.write({ institutionId }, Prisma.sql`UPDATE api_keys SET revoked_at = now() WHERE id = ${id}::uuid AND revoked_at IS NULL`);
   }
 
   /** Writes at most once a minute, however many processes see the key used. */
-  async touch(id: string): Promise<void> {
-    const now = new Date();
-    const minuteAgo = new Date(now.getTime() - 60_000);
-    await this.database.client.apiKey.updateMany({ where: { id, OR: [{ lastUsedAt: null }, { lastUsedAt: { lt: minuteAgo } }] }, data: { lastUsedAt: now } });
+  async touch({ institutionId, id }: ApiKey): Promise<void> {
+    await this.database.write({ institutionId }, Prisma.sql`
+      UPDATE api_keys SET last_used_at = now() WHERE id = ${id}::uuid AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')`);
   }
+}
+
+function ownedBy({ institutionId, userId }: ApiKeyOwner): Prisma.Sql {
+  return Prisma.sql`institution_id = ${institutionId}::uuid ${userId === undefined ? Prisma.empty : Prisma.sql`AND user_id = ${userId}::uuid`}`;
 }
 
 function apiKeyOf({ id, institutionId, userId, name, prefix, scopes, addresses, createdAt, expiresAt, lastUsedAt, revokedAt }: ApiKey): ApiKey {

@@ -6,10 +6,10 @@ import type { AppError } from '../../kernel/errors.js';
 import { asAppError, type ErrorForm } from '../../platform/http/problem.filter.js';
 import { LOGGER, type Logger } from '../../platform/ops/logger.js';
 
-/** RFC 6749 §5.2 and RFC 7009 §2.2.1; the last two are RFC 6749 §4.1.2.1's words for our own trouble. */
+/** RFC 6749 §5.2, RFC 7009 §2.2.1 and, for too many requests, RFC 8628 §3.5; the last two are RFC 6749 §4.1.2.1's words for our own trouble. */
 const STATUS = {
   invalid_request: 400, invalid_client: 401, invalid_grant: 400, invalid_scope: 400, unsupported_grant_type: 400,
-  unsupported_token_type: 400, temporarily_unavailable: 503, server_error: 500,
+  unsupported_token_type: 400, slow_down: 429, temporarily_unavailable: 503, server_error: 500,
 } as const;
 
 export type OAuthErrorCode = keyof typeof STATUS;
@@ -26,14 +26,13 @@ export class OAuthError extends Error {
     readonly code: OAuthErrorCode,
     /** Printable ASCII without `"` and `\`. */
     readonly description: string,
-    /** A status of HTTP that OAuth has no word for; or that the second factor is missing. */
-    private readonly options: { status?: number; retryAfterSeconds?: number | undefined; mfaRequired?: true } = {},
+    private readonly options: { retryAfterSeconds?: number | undefined; mfaRequired?: true } = {},
   ) {
     super(description);
   }
 
   get status(): number {
-    return this.options.status ?? STATUS[this.code];
+    return STATUS[this.code];
   }
 
   get mfaRequired(): true | undefined {
@@ -70,8 +69,8 @@ function answerOAuthError(thrown: unknown, request: FastifyRequest, reply: Fasti
 export const NOT_STORED = { 'Cache-Control': 'no-store', 'Pragma': 'no-cache' };
 
 function fromProblem(problem: AppError): OAuthError {
-  if (problem.status === 429) return new OAuthError('temporarily_unavailable', 'Too many requests; try again later.', { status: 429, retryAfterSeconds: problem.retryAfterSeconds });
-  if (problem.status === 503) return new OAuthError('temporarily_unavailable', 'The server cannot answer now; try again soon.');
+  if (problem.status === 429) return new OAuthError('slow_down', 'Too many requests; Retry-After says when to come again.', { retryAfterSeconds: problem.retryAfterSeconds });
+  if (problem.status === 503) return new OAuthError('temporarily_unavailable', 'The server cannot answer now; try again soon.', { retryAfterSeconds: problem.retryAfterSeconds });
   if (problem.status >= 500) return new OAuthError('server_error', 'An unexpected error occurred.');
   const fields = (problem.errors ?? []).map(({ pointer }) => pointer.slice(1)).filter((name) => /^[a-z_]{1,40}$/.test(name));
   return new OAuthError('invalid_request', fields.length > 0 ? `Missing, repeated or malformed: ${fields.join(', ')}.` : 'The request is malformed.');

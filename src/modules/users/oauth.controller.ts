@@ -1,9 +1,13 @@
 import { applyDecorators, Body, Controller, Headers, Post, Req, Res, UseFilters } from '@nestjs/common';
 import { ApiConsumes, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { decodeJwt } from 'jose';
 import { z } from 'zod';
+import { noteForAudit } from '../../platform/audit/audit-note.js';
 import { Public } from '../../platform/http/access.js';
 import { jsonSchema, Operation } from '../../platform/http/openapi.js';
+import { SignInLimits } from '../../platform/limits/sign-in-limits.js';
+import { accessTokenClaims } from './access-token.js';
 import { ClientTokenService, type ClientTokenAnswer } from './clients/client-token.service.js';
 import { NOT_STORED, OAuthError, OAuthErrorAnswers, OAuthErrorFilter, oauthErrorSchema, type OAuthErrorCode } from './oauth-error.js';
 import { originOf } from './sessions/request-origin.js';
@@ -56,7 +60,7 @@ const tokenExample: TokenAnswer = { access_token: 'eyJhbGciOiJFUzI1NiIs…', tok
 /** Refusals have the form of RFC 6749, so they stand in for the problems that `Operation` documents. */
 function OAuthErrors(...codes: OAuthErrorCode[]): MethodDecorator {
   const byStatus = new Map<number, OAuthErrorCode[]>();
-  for (const code of [...codes, 'temporarily_unavailable', 'server_error'] as const) {
+  for (const code of [...codes, 'slow_down', 'temporarily_unavailable', 'server_error'] as const) {
     const { status } = new OAuthError(code, '');
     byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
   }
@@ -76,6 +80,7 @@ export class OAuthController {
   constructor(
     private readonly tokens: TokenService,
     private readonly clientTokens: ClientTokenService,
+    private readonly limits: SignInLimits,
   ) {}
 
   @Post('token')
@@ -97,8 +102,10 @@ export class OAuthController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<TokenAnswer | ClientTokenAnswer> {
     requireForm(contentType);
-    if (request.grant_type !== 'client_credentials') refuseClients(authorization, request);
-    const answer = request.grant_type === 'client_credentials' ? await this.clientTokens.forClient(http, request) : await this.grant(request, http);
+    const isClient = request.grant_type === 'client_credentials';
+    if (!isClient) refuseClients(authorization, request);
+    const answer = await this.limits.attempt(http, reply, request.grant_type === 'password' ? request.username : undefined, () => (isClient ? this.clientTokens.forClient(http, request) : this.grant(request, http)));
+    if (!isClient) noteSignIn(http, answer.access_token);
     void reply.headers(NOT_STORED);
     return answer;
   }
@@ -136,6 +143,12 @@ export class OAuthController {
       default: throw new OAuthError('unsupported_grant_type', 'The grant types are password, refresh_token and client_credentials.');
     }
   }
+}
+
+/** The audit event belongs to the institution of whom the token is for. */
+function noteSignIn(request: FastifyRequest, token: string): void {
+  const claims = accessTokenClaims.safeParse(decodeJwt(token));
+  if (claims.success) noteForAudit(request, { actor: { kind: 'user', id: claims.data.sub, role: claims.data.role, institutionId: claims.data.institution_id } });
 }
 
 function required(value: string | undefined, name: string): string {

@@ -5,6 +5,7 @@ import { ApiKeysStore, type ApiKey } from './api-keys.store.js';
 import { ExpiringCache } from '../../kernel/expiring-cache.js';
 import { isAllowed } from '../../platform/http/addresses.js';
 import { InstitutionStatesStore } from './institution-states.store.js';
+import { BreakGlassService } from './break-glass/break-glass.service.js';
 import { effectivePermissions, permissionsOf } from './roles.js';
 import { isApiKey, sha256Hex } from './secrets.js';
 import { SessionsStore } from './sessions/sessions.store.js';
@@ -26,20 +27,21 @@ export class PrincipalsService {
     private readonly sessions: SessionsStore,
     private readonly apiKeysStore: ApiKeysStore,
     private readonly institutions: InstitutionStatesStore,
+    private readonly breakGlass: BreakGlassService,
   ) {}
 
   /** @returns null when the user is gone or disabled, or the sign-in ended. @throws AppError `institution-suspended` */
   async ofToken({ sub, institution_id, scope, sid }: AccessTokenClaims): Promise<Principal | null> {
     const person = await this.active(await this.people.get(`${sub}/${sid ?? ''}`, () => this.load(() => this.signedIn.find(sub, sid ?? null))), institution_id);
     if (!person || (sid !== undefined && person.sessionLives !== true)) return null;
-    return principalOf(person, effectivePermissions(scope.split(' '), person.role));
+    return this.withEmergency(principalOf(person, effectivePermissions(scope.split(' '), person.role)));
   }
 
   /** @param secret  of a page's cookie. @returns null when its sign-in ended, or as `ofToken`. @throws AppError `institution-suspended` */
   async ofCookie(secret: string): Promise<Principal | null> {
     const secretHash = sha256Hex(secret);
     const person = await this.active(await this.people.get(`cookie/${secretHash}`, () => this.load(() => this.signedIn.findByCookie(secretHash))));
-    return person?.sessionLives === true ? principalOf(person, new Set(permissionsOf(person.role))) : null;
+    return person?.sessionLives === true ? this.withEmergency(principalOf(person, new Set(permissionsOf(person.role)))) : null;
   }
 
   /** @returns null when the key is unknown, revoked, expired, used from elsewhere, or its owner disabled. @throws AppError `institution-suspended` */
@@ -49,6 +51,13 @@ export class PrincipalsService {
     if (key?.revokedAt !== null || (key.expiresAt !== null && key.expiresAt.getTime() <= Date.now()) || !isAllowed(key.addresses, address)) return null;
     const owner = await this.activeUser(key.userId, key.institutionId);
     return owner && { id: key.id, kind: 'api-key', userId: owner.id, institutionId: key.institutionId, role: owner.role, permissions: effectivePermissions(key.scopes, owner.role) };
+  }
+
+  /** With what emergency access adds, for people alone. */
+  private async withEmergency(principal: Principal): Promise<Principal> {
+    if (principal.lacksSecondFactor) return principal;
+    const breakGlass = await this.breakGlass.beyond(principal.institutionId, principal.userId, principal.permissions);
+    return breakGlass ? { ...principal, permissions: new Set([...principal.permissions, ...breakGlass.permissions]), breakGlass } : principal;
   }
 
   /** After a change to a user, their sign-ins, or what their institution asks of them: people are remembered by sign-in. */
@@ -80,7 +89,7 @@ export class PrincipalsService {
 
   private async loadKey(keyHash: string): Promise<ApiKey | undefined> {
     const key = await this.apiKeysStore.findByHash(keyHash);
-    if (key?.revokedAt === null) await this.apiKeysStore.touch(key.id);
+    if (key?.revokedAt === null) await this.apiKeysStore.touch(key);
     return key;
   }
 }

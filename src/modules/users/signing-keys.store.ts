@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { Prisma } from '../../generated/prisma/client.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { Database, prismaOf } from '../../platform/database/database.js';
 
@@ -20,18 +21,27 @@ export interface StoredSigningKey {
   retiredAt: Date | null;
 }
 
+interface Row {
+  kid: string;
+  publicJwk: unknown;
+  privateJwk: unknown;
+  createdAt: Date;
+  retiredAt: Date | null;
+}
+
+const VERIFYING = Prisma.sql`SELECT kid, public_jwk AS "publicJwk", private_jwk AS "privateJwk", created_at AS "createdAt", retired_at AS "retiredAt" FROM signing_keys WHERE retired_at IS NULL OR retired_at > now() ORDER BY created_at DESC, kid`;
+
 @Injectable()
 export class SigningKeysStore {
   constructor(private readonly database: Database) {}
 
   /** Those that still verify, newest first. */
   async list(tx?: Transaction): Promise<StoredSigningKey[]> {
-    if (!tx) return this.database.transaction('system', (own) => this.list(own));
-    const rows = await prismaOf(tx).signingKey.findMany({ where: { OR: [{ retiredAt: null }, { retiredAt: { gt: new Date() } }] }, orderBy: [{ createdAt: 'desc' }, { kid: 'asc' }] });
+    const rows = await (tx ? prismaOf(tx).$queryRaw<Row[]>(VERIFYING) : this.database.read<Row>('system', VERIFYING));
     return rows.map(({ kid, publicJwk, privateJwk, createdAt, retiredAt }) => ({
       kid, createdAt, retiredAt,
       // Both columns are JSON that only `add` below writes.
-      publicJwk: publicJwk as unknown as PublicJwk,
+      publicJwk: publicJwk as PublicJwk,
       sealedPrivateJwk: (privateJwk as { sealed: string }).sealed,
     }));
   }

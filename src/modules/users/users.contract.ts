@@ -9,6 +9,11 @@ export const PERMISSIONS = [
 
 export type Permission = (typeof PERMISSIONS)[number];
 
+/** Outbox topic: somebody took permissions in an emergency. */
+export const ACCESS_BREAK_GLASS = 'access.break-glass';
+/** Payload of `access.break-glass`. */
+export type BreakGlassTaken = { institutionId: string; breakGlassId: string; userId: string };
+
 export const ROLES = ['platform-admin', 'admin', 'radiologist', 'technician', 'auditor', 'service'] as const;
 export type Role = (typeof ROLES)[number];
 
@@ -16,13 +21,16 @@ export type Role = (typeof ROLES)[number];
 const PLATFORM: ReadonlySet<Permission> = new Set<Permission>(['institutions:create']);
 const clinical = ['patients:read', 'images:read', 'analyses:read', 'models:read', 'results:read', 'notifications:read'] as const;
 
+/** What break-glass gives for a while: to see what is needed to treat somebody, and to change nothing. */
+export const EMERGENCY_PERMISSIONS = ['patients:read', 'images:read', 'analyses:read', 'results:read', 'notifications:read'] as const satisfies readonly Permission[];
+
 /** What each role may do. A key carries a subset of its owner's. */
 export const ROLE_PERMISSIONS: Readonly<Record<Role, readonly Permission[]>> = {
   'platform-admin': PERMISSIONS,
   'admin': PERMISSIONS.filter((permission) => !PLATFORM.has(permission)),
   'radiologist': [...clinical, 'images:write', 'analyses:create', 'analyses:cancel', 'results:review', 'api-keys:read', 'api-keys:write', 'break-glass:use'],
   'technician': [...clinical, 'images:write', 'analyses:create', 'analyses:cancel', 'break-glass:use'],
-  'auditor': ['audit:read', 'users:read', 'institutions:read', 'jobs:read'],
+  'auditor': ['audit:read', 'users:read', 'institutions:read', 'jobs:read', 'break-glass:use'],
   'service': [...clinical, 'images:write', 'images:export', 'analyses:create', 'analyses:cancel'],
 };
 

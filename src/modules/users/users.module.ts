@@ -3,12 +3,19 @@ import { APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
 import { Authenticator } from '../../platform/http/access.js';
 import { IdempotencyModule } from '../../platform/http/idempotency.module.js';
 import { CryptoModule } from '../../platform/crypto/crypto.module.js';
+import { LimitsModule } from '../../platform/limits/limits.module.js';
 import { AccessGuard } from './access.guard.js';
 import { AccessTokens } from './access-token.js';
 import { AccessTokenStrategy } from './access-token.strategy.js';
 import { AccountsStore } from './accounts.store.js';
 import { ApiKeysController } from './api-keys.controller.js';
 import { ApiKeysStore } from './api-keys.store.js';
+import { AccessReportController } from './audit/access-report.controller.js';
+import { AuditEventsController } from './audit/audit-events.controller.js';
+import { AuditLogStore } from './audit/audit-log.store.js';
+import { BreakGlassController } from './break-glass/break-glass.controller.js';
+import { BreakGlassService } from './break-glass/break-glass.service.js';
+import { BreakGlassStore } from './break-glass/break-glass.store.js';
 import { ClientAuthenticationService } from './clients/client-authentication.service.js';
 import { ClientDocuments } from './clients/client-documents.js';
 import { ClientPrincipals } from './clients/client-principals.js';
@@ -55,16 +62,18 @@ import { UsersService } from './users.service.js';
 
 /** Institutions, people, tokens and keys; and the guard in front of every route of the process. */
 @Module({
-  imports: [CryptoModule, UsersCoreModule, SigningKeysModule, IdempotencyModule],
-  controllers: [OAuthController, DiscoveryController, SmartConfigurationController, InstitutionsController, UsersController, ApiKeysController, OAuthClientsController,
+  imports: [CryptoModule, UsersCoreModule, SigningKeysModule, IdempotencyModule, LimitsModule],
+  controllers: [OAuthController, DiscoveryController, SmartConfigurationController, InstitutionsController, UsersController, ApiKeysController, OAuthClientsController, AuditEventsController, AccessReportController, BreakGlassController,
     SessionController, SessionsController, SecondFactorController, PasswordController, UserLinksController],
   providers: [
+    AuditLogStore,
     ApiKeysStore, RefreshTokensStore, InstitutionStatesStore, AccessTokens, AccessTokenStrategy,
     PrincipalsService, SignInService, TokenService, UsersService, NewUsersService, InstitutionsService,
     AccountsStore, CredentialChanges, PasswordChangeService, SessionsStore, SignedInStore, SessionsService, PageCookies,
     SecondFactorStore, CodeCheckService, SecondFactorService, UserLinksStore, UserLinksService,
     OAuthClientsStore, OAuthClientsService, ClientPrincipals, ClientDocuments, ClientAuthenticationService, ClientTokenService,
     ExternalTokens, ExternalUsersStore, ExternalPrincipals, Crossings,
+    BreakGlassStore, BreakGlassService,
     AccessGuard,
     { provide: APP_GUARD, useExisting: AccessGuard },
     { provide: APP_INTERCEPTOR, useClass: LiveAccessInterceptor },

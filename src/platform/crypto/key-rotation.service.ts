@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { AuditKeys } from '../audit/audit-keys.js';
 import { encrypt } from './data-key.js';
 import { KeyVault, studyContext } from './key-vault.js';
 import { KeyVaultStore, type StudyKeyRow } from './key-vault.store.js';
@@ -14,7 +15,7 @@ export interface RotationProgress {
 }
 
 /**
- * Wraps keys anew: institutions' keys under the present MASTER_KEY (MASTER_KEY_PREVIOUS opens them until then), data keys under
+ * Wraps keys anew: institutions' keys, and those of the audit trail, under the present MASTER_KEY (MASTER_KEY_PREVIOUS opens them until then), data keys under
  * a new key of their institution. What they encrypt stays as it is. Every step is committed by itself, so that a rotation that
  * was cut off goes on where it stood.
  */
@@ -24,6 +25,7 @@ export class KeyRotationService {
     private readonly store: KeyVaultStore,
     private readonly vault: KeyVault,
     private readonly masterKey: MasterKey,
+    private readonly auditKeys: AuditKeys,
   ) {}
 
   /**
@@ -32,6 +34,7 @@ export class KeyRotationService {
    */
   async rotate(report: (progress: RotationProgress) => void = () => undefined): Promise<RotationProgress> {
     const progress: RotationProgress = { institutionKeys: 0, studyKeys: 0 };
+    await this.auditKeys.sealAnew();
     for (;;) {
       const rows = await this.store.institutionKeysNotUnder(this.masterKey.id, BATCH);
       if (rows.length === 0) break;

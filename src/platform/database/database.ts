@@ -7,7 +7,7 @@ import { Prisma, PrismaClient } from '../../generated/prisma/client.js';
 import { AppError } from '../../kernel/errors.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { CONFIG, type Config } from '../config.js';
-import { DATABASE_URL, POOL_WAIT_MS, poolOptions } from './connection.js';
+import { DATABASE_URLS, POOL_WAIT_MS, poolOptions, type DatabaseUrls } from './connection.js';
 
 export type PrismaTransaction = Prisma.TransactionClient;
 
@@ -17,25 +17,35 @@ export type Scope = { institutionId: string } | 'system';
 /** Each connection keeps the plans it was given a name for; lists of changing length must not fill its memory. */
 const MOST_NAMED_STATEMENTS = 500;
 
+export interface Written<Row> {
+  /** Of RETURNING. */
+  rows: Row[];
+  /** How many rows were touched. */
+  count: number;
+}
+
+/** Work that serves all institutions holds a connection for as long as a batch takes; people wait behind it to sign in. */
+const MIN_SYSTEM_CONNECTIONS = 3;
+
 /** Columns come as Prisma gives them: 64-bit integers as bigint. */
 const READ_TYPES = new pg.TypeOverrides();
 READ_TYPES.setTypeParser(pg.types.builtins.INT8, BigInt);
 
-/** The one Prisma client of the process. Stores use it; services hold transactions without looking inside. */
+/**
+ * The way to the rows. What is asked for in the scope of an institution goes out under a login that sees this institution's rows and no others,
+ * whatever the statement says; the scope `system` has a login and connections of its own. Stores use it; services hold transactions
+ * without looking inside.
+ */
 @Injectable()
 export class Database implements OnApplicationShutdown {
-  private readonly pool: pg.Pool;
-  private readonly prisma: PrismaClient;
+  private readonly app: Side;
+  private readonly system: Side;
   private readonly statementNames = new Map<string, string>();
 
-  constructor(@Inject(CONFIG) config: Config, @Inject(DATABASE_URL) url: string) {
-    this.pool = new pg.Pool({ ...poolOptions(url, config), max: config.DATABASE_POOL_SIZE, pipeline: true });
-    // A connection that breaks ends its queries with an error; the event beside that would end the process.
-    this.pool.on('error', ignore);
-    this.pool.on('connect', (client) => { client.on('error', ignore); });
-    this.prisma = new PrismaClient({
-      adapter: new PrismaPg(this.pool, { onPoolError: () => undefined, onConnectionError: () => undefined, statementNameGenerator: ({ sql }) => this.statementName(sql) }),
-    });
+  constructor(@Inject(CONFIG) config: Config, @Inject(DATABASE_URLS) { appUrl, systemUrl }: DatabaseUrls) {
+    const name = (sql: string): string => this.statementName(sql);
+    this.app = new Side(appUrl, config, config.DATABASE_POOL_SIZE, name);
+    this.system = new Side(systemUrl, config, Math.max(MIN_SYSTEM_CONNECTIONS, Math.ceil(config.DATABASE_POOL_SIZE / 3)), name);
   }
 
   /**
@@ -44,19 +54,35 @@ export class Database implements OnApplicationShutdown {
    *
    * @throws AppError `database-unavailable` when PostgreSQL does not answer
    */
-  async read<Row extends pg.QueryResultRow>(scope: Scope, { text, values }: Prisma.Sql): Promise<Row[]> {
-    const client = await this.pool.connect().catch((error: unknown) => { throw translateDirect(error); });
-    const [begun, scoped, rows, ended] = await Promise.allSettled(inOneWrite(client, () => [
-      client.query('BEGIN READ ONLY'),
-      client.query({ name: 'scope', text: `SELECT set_config('app.institution_id', $1, true)`, values: [institutionOf(scope)] }),
-      client.query<Row>({ name: this.statementName(text), text, values, types: READ_TYPES }),
-      client.query('COMMIT'),
-    ] as const));
-    const failure = [begun, scoped, rows, ended].find((outcome) => outcome.status === 'rejected');
-    // A connection whose transaction did not end as asked is not used again.
-    client.release(failure !== undefined);
-    if (failure) throw translateDirect(failure.reason);
-    return rows.status === 'fulfilled' ? rows.value.rows : [];
+  async read<Row extends pg.QueryResultRow>(scope: Scope, sql: Prisma.Sql): Promise<Row[]> {
+    const [result] = await this.inOneTrip<Row>('BEGIN READ ONLY', scope, [sql]);
+    return result?.rows ?? [];
+  }
+
+  /**
+   * As `read`, for one INSERT, UPDATE or DELETE; serialisation failures and deadlocks are tried again.
+   *
+   * @throws AppError `database-unavailable` when PostgreSQL does not answer
+   */
+  async write<Row extends pg.QueryResultRow = never>(scope: Scope, sql: Prisma.Sql): Promise<Written<Row>> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const [result] = await this.inOneTrip<Row>('BEGIN', scope, [sql]);
+        return { rows: result?.rows ?? [], count: result?.rowCount ?? 0 };
+      } catch (error) {
+        if (attempt >= 3 || !isConflict(error)) throw error;
+      }
+    }
+  }
+
+  /**
+   * Statements of one transaction, none of which needs another's answer. They travel together, so that they cost one round trip and are durable after it.
+   *
+   * @returns the rows of each
+   * @throws AppError `database-unavailable` when PostgreSQL does not answer; whether anything was written is not known then
+   */
+  async writeAll(scope: Scope, statements: readonly Prisma.Sql[]): Promise<pg.QueryResultRow[][]> {
+    return (await this.inOneTrip('BEGIN', scope, statements)).map(({ rows }) => rows);
   }
 
   /**
@@ -66,12 +92,12 @@ export class Database implements OnApplicationShutdown {
    * @throws AppError `database-unavailable` when PostgreSQL does not answer
    */
   async transaction<T>(scope: Scope, work: (tx: Transaction) => Promise<T>): Promise<T> {
-    const institution = institutionOf(scope);
+    const [institution, name] = settingsOf(scope);
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.prisma.$transaction(
+        return await this.sideOf(scope).prisma.$transaction(
           async (client) => {
-            await client.$executeRaw`SELECT set_config('app.institution_id', ${institution}, true)`;
+            await client.$executeRaw`SELECT set_config('app.institution_id', ${institution}, true), set_config('app.scope', ${name}, true)`;
             // The brand exists only in the type system; a transaction is Prisma's client under an opaque name.
             return work(client as unknown as Transaction);
           },
@@ -84,23 +110,38 @@ export class Database implements OnApplicationShutdown {
     }
   }
 
-  /** Reads and single statements without a transaction of their own. */
-  get client(): PrismaClient {
-    return this.prisma;
+  /** Wakes whoever listens to a channel. Nothing is read or written, so it has no scope. @throws AppError `database-unavailable` */
+  async notify(channel: string, payload: string): Promise<void> {
+    await this.app.pool.query({ name: 'notify', text: 'SELECT pg_notify($1, $2)', values: [channel, payload] }).catch((error: unknown) => { throw translateDirect(error); });
   }
 
   /** @throws AppError `database-unavailable` */
   async ping(): Promise<void> {
-    try {
-      await this.prisma.$queryRaw`SELECT 1`;
-    } catch (error) {
-      throw translate(error);
-    }
+    await this.app.pool.query('SELECT 1').catch((error: unknown) => { throw translateDirect(error); });
   }
 
   async onApplicationShutdown(): Promise<void> {
-    await this.prisma.$disconnect();
-    await this.pool.end();
+    await Promise.all([this.app.close(), this.system.close()]);
+  }
+
+  private sideOf(scope: Scope): Side {
+    return scope === 'system' ? this.system : this.app;
+  }
+
+  private async inOneTrip<Row extends pg.QueryResultRow>(begin: string, scope: Scope, statements: readonly Prisma.Sql[]): Promise<pg.QueryResult<Row>[]> {
+    const client = await this.sideOf(scope).pool.connect().catch((error: unknown) => { throw translateDirect(error); });
+    const [around, results] = inOneWrite(client, () => {
+      const opening = [client.query(begin), client.query({ name: 'scope', text: `SELECT set_config('app.institution_id', $1, true), set_config('app.scope', $2, true)`, values: settingsOf(scope) })];
+      const work = statements.map(({ text, values }) => client.query<Row>({ name: this.statementName(text), text, values, types: READ_TYPES }));
+      return [Promise.allSettled([...opening, client.query('COMMIT')]), Promise.allSettled(work)] as const;
+    });
+    const framed = (await around).find(isRejected);
+    const outcomes = await results;
+    const failure = framed ?? outcomes.find(isRejected);
+    // A connection whose transaction did not end as asked is not used again.
+    client.release(framed !== undefined);
+    if (failure) throw translateDirect(failure.reason);
+    return outcomes.filter((outcome) => outcome.status === 'fulfilled').map(({ value }) => value);
   }
 
   /** Empty = not prepared. */
@@ -112,6 +153,35 @@ export class Database implements OnApplicationShutdown {
     this.statementNames.set(sql, name);
     return name;
   }
+}
+
+/** The connections of one login, and Prisma on top of them, each made when it is first needed. */
+class Side {
+  readonly pool: pg.Pool;
+  private client: PrismaClient | undefined;
+
+  constructor(url: string, config: Config, max: number, private readonly nameOf: (sql: string) => string) {
+    this.pool = new pg.Pool({ ...poolOptions(url, config), max, pipeline: true });
+    // A connection that breaks ends its queries with an error; the event beside that would end the process.
+    this.pool.on('error', ignore);
+    this.pool.on('connect', (client) => { client.on('error', ignore); });
+  }
+
+  get prisma(): PrismaClient {
+    this.client ??= new PrismaClient({
+      adapter: new PrismaPg(this.pool, { onPoolError: () => undefined, onConnectionError: () => undefined, statementNameGenerator: ({ sql }) => this.nameOf(sql) }),
+    });
+    return this.client;
+  }
+
+  async close(): Promise<void> {
+    await this.client?.$disconnect();
+    await this.pool.end();
+  }
+}
+
+function isRejected(outcome: PromiseSettledResult<unknown>): outcome is PromiseRejectedResult {
+  return outcome.status === 'rejected';
 }
 
 function ignore(): void {
@@ -130,8 +200,9 @@ function inOneWrite<T>(client: pg.PoolClient, send: () => T): T {
   }
 }
 
-function institutionOf(scope: Scope): string {
-  return scope === 'system' ? '' : scope.institutionId;
+/** The institution, and the name of the scope, which only the policies for a login that serves both scopes look at. */
+function settingsOf(scope: Scope): [institution: string, name: string] {
+  return scope === 'system' ? ['', 'system'] : [scope.institutionId, ''];
 }
 
 /** The Prisma client behind a transaction; for stores only. */
@@ -142,12 +213,12 @@ export function prismaOf(tx: Transaction): PrismaTransaction {
 
 /** True for a violated unique constraint. */
 export function isUniqueViolation(error: unknown): boolean {
-  return error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002';
+  return error instanceof Error && ((error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002') || originalCode(error) === '23505');
 }
 
 /** Serialisation failures and deadlocks; of raw statements Prisma gives the SQLSTATE alone. */
 function isConflict(error: unknown): boolean {
-  return error instanceof Prisma.PrismaClientKnownRequestError && (error.code === 'P2034' || ['40001', '40P01'].includes(originalCode(error) ?? ''));
+  return error instanceof Error && ((error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2034') || ['40001', '40P01'].includes(originalCode(error) ?? ''));
 }
 
 /** True when PostgreSQL would not take a value as it is: out of range, badly encoded, too large for an index. @see PostgreSQL, Appendix A, classes 22 and 54 */
@@ -162,8 +233,9 @@ const SOCKET_CODES = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOENT']);
 /** SQLSTATEs of a server that stops, starts, cuts connections or has none left. @see PostgreSQL, Appendix A */
 const AWAY_STATES = /^(57P0\d|08\d{3}|53300)$/;
 
-/** The SQLSTATE that Prisma keeps of a driver's error (P2010, P2039). */
+/** The SQLSTATE of a driver's error, or that Prisma keeps of it (P2010, P2039). */
 function originalCode(error: Error): string | undefined {
+  if (error instanceof pg.DatabaseError) return error.code;
   if (!(error instanceof Prisma.PrismaClientKnownRequestError)) return undefined;
   // Not typed by Prisma.
   const meta = error.meta as { code?: unknown; driverAdapterError?: { cause?: { originalCode?: unknown } } } | undefined;

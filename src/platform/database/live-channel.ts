@@ -3,7 +3,7 @@ import pg from 'pg';
 import { Observable } from 'rxjs';
 import { CONFIG, type Config } from '../config.js';
 import { LOGGER, type Logger } from '../ops/logger.js';
-import { DATABASE_URL, poolOptions } from './connection.js';
+import { DATABASE_URLS, poolOptions, type DatabaseUrls } from './connection.js';
 import { Database } from './database.js';
 
 /** A wake-up for whoever watches `topic`; `key` says which object changed. Never more than ids: it is a hint. */
@@ -27,13 +27,13 @@ export class LiveChannel implements OnApplicationShutdown {
 
   constructor(
     @Inject(CONFIG) private readonly config: Config,
-    @Inject(DATABASE_URL) private readonly url: string,
+    @Inject(DATABASE_URLS) private readonly urls: DatabaseUrls,
     @Inject(LOGGER) private readonly logger: Logger,
     private readonly database: Database,
   ) {}
 
   async publish(signal: LiveSignal): Promise<void> {
-    await this.database.client.$executeRaw`SELECT pg_notify(${LIVE_CHANNEL}, ${`${signal.topic} ${signal.key}`})`;
+    await this.database.notify(LIVE_CHANNEL, `${signal.topic} ${signal.key}`);
   }
 
   /** Signals of one topic from every process, this one included. */
@@ -54,7 +54,7 @@ export class LiveChannel implements OnApplicationShutdown {
   private async connect(): Promise<void> {
     if (this.connection || this.connecting || this.closed) return;
     this.connecting = true;
-    const client = new pg.Client(poolOptions(this.url, this.config));
+    const client = new pg.Client(poolOptions(this.urls.appUrl, this.config));
     client.on('notification', ({ payload }) => { this.dispatch(payload ?? ''); });
     client.on('error', () => { this.reconnectSoon(client); });
     client.on('end', () => { this.reconnectSoon(client); });

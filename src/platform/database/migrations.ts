@@ -19,18 +19,26 @@ export interface MigrationOptions {
   /** TLS settings of the connection, when the URL does not say enough. */
   ssl?: Exclude<ClientConfig['ssl'], undefined>;
   log?: Log;
+  /** Runs when the schema is the newest, on the same connection and before other processes get their turn. */
+  afterwards?: (client: pg.Client) => Promise<void>;
+}
+
+export interface MigrationOutcome {
+  /** Names of the migrations that were applied now. */
+  applied: string[];
+  /** How many had been applied before. */
+  alreadyApplied: number;
 }
 
 /**
  * Brings the database to the newest schema. Replicas that start together wait for each other and migrate once. When nothing
  * is to be done it costs one query; Prisma's engine is loaded only to apply something.
  *
- * @returns the names applied now, and how many had been applied before
  * @throws AppError `configuration-invalid` when a migration fails, was edited after it had been applied, or is unknown to this
  *   version; `database-unavailable` when PostgreSQL does not answer
  */
-export async function applyMigrations(databaseUrl: string, options: MigrationOptions = {}): Promise<{ applied: string[]; alreadyApplied: number }> {
-  const { log = () => undefined, migrationsDir = packagedMigrations() } = options;
+export async function applyMigrations(databaseUrl: string, options: MigrationOptions = {}): Promise<MigrationOutcome> {
+  const { log = () => undefined, migrationsDir = packagedMigrations(), afterwards = () => Promise.resolve() } = options;
   const migrations = await readMigrations(migrationsDir);
   const connection: ClientConfig = { connectionString: databaseUrl, ...(options.ssl !== undefined && { ssl: options.ssl }) };
   const client = new pg.Client({ ...connection, connectionTimeoutMillis: 10_000, keepAlive: true });
@@ -49,21 +57,25 @@ export async function applyMigrations(databaseUrl: string, options: MigrationOpt
       await client.query('SELECT pg_advisory_lock($1)', [ADVISORY_LOCK]);
     }
     const alreadyApplied = await compare(client, migrations, log);
-    if (alreadyApplied === migrations.length) return { applied: [], alreadyApplied };
-    const { SCRIPT_LOCK, runMigrations } = await import('./migration-engine.js');
-    // The migration of a process that was killed may still run in the server.
-    await client.query('SELECT pg_advisory_lock($1), pg_advisory_unlock($1)', [SCRIPT_LOCK]);
-    await forgetUnfinished(client);
-    const applied = await runMigrations(connection, migrationsDir, migrations).catch(async (error: unknown) => {
-      await forgetUnfinished(client).catch(() => undefined);
-      throw error instanceof AppError ? error : new AppError('configuration-invalid', { detail: `The database cannot be migrated: ${messageOf(error)}`, cause: error });
-    });
-    log('info', 'The database was migrated.', { applied });
+    const applied = alreadyApplied === migrations.length ? [] : await applyMissing(client, connection, migrationsDir, migrations);
+    if (applied.length > 0) log('info', 'The database was migrated.', { applied });
+    await afterwards(client);
     return { applied, alreadyApplied };
   } finally {
     // Ending the session gives the lock back.
     await client.end().catch(() => undefined);
   }
+}
+
+async function applyMissing(client: pg.Client, connection: ClientConfig, migrationsDir: string, migrations: readonly Migration[]): Promise<string[]> {
+  const { SCRIPT_LOCK, runMigrations } = await import('./migration-engine.js');
+  // The migration of a process that was killed may still run in the server.
+  await client.query('SELECT pg_advisory_lock($1), pg_advisory_unlock($1)', [SCRIPT_LOCK]);
+  await forgetUnfinished(client);
+  return runMigrations(connection, migrationsDir, migrations).catch(async (error: unknown) => {
+    await forgetUnfinished(client).catch(() => undefined);
+    throw error instanceof AppError ? error : new AppError('configuration-invalid', { detail: `The database cannot be migrated: ${messageOf(error)}`, cause: error });
+  });
 }
 
 /** The migrations of a folder in the order of their names. */
@@ -114,6 +126,9 @@ async function finishedRows(client: pg.Client): Promise<AppliedRow[]> {
   } catch (error) {
     // A new database.
     if (isUndefinedTable(error)) return [];
+    if (error instanceof pg.DatabaseError && error.code === '42501') {
+      throw new AppError('configuration-invalid', { detail: 'The role of the database URL neither owns the tables nor was let in by their owner: run `healthvision migrate` with the URL of the owner as DATABASE_MIGRATION_URL.', cause: error });
+    }
     throw error;
   }
 }

@@ -14,6 +14,8 @@ export interface Principal {
   institutionId: string;
   role: string;
   permissions: ReadonlySet<string>;
+  /** Set while emergency access gives a person more than they have anyway: which, why, and those of `permissions` that come from it. */
+  breakGlass?: { id: string; reason: string; permissions: ReadonlySet<string> };
   /** The sign-in that the request belongs to. */
   sessionId?: string;
   /** Their institution asks for a second factor and they have none yet: nothing answers them but what sets one up. */

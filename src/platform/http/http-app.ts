@@ -1,5 +1,4 @@
 import cookie from '@fastify/cookie';
-import helmet from '@fastify/helmet';
 import multipart from '@fastify/multipart';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -7,31 +6,50 @@ import type { DynamicModule } from '@nestjs/common';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { randomUUID } from 'node:crypto';
 import { STATUS_CODES, type IncomingMessage } from 'node:http';
+import { Server as HttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import { AppError } from '../../kernel/errors.js';
+import { addAuditHooks } from '../audit/audit-hooks.js';
+import { AuditModule } from '../audit/audit.module.js';
 import type { Config } from '../config.js';
 import { NestLogger, type Logger } from '../ops/logger.js';
 import { Metrics } from '../ops/metrics.js';
+import { sendSafeHeaders } from './answer-headers.js';
 import { asAppError, ProblemFilter } from './problem.filter.js';
 import { languageOf, problemOf } from './problem.js';
+import { JSON_LIMIT_BYTES, limitBodyTime, refuseStrangeRequests, useStrictParsers } from './strict-requests.js';
+import { tlsOptions, watchCertificate } from './tls.js';
 import { SchemaValidationPipe } from './validation.pipe.js';
 
 const REQUEST_ID_PATTERN = /^[A-Za-z0-9._-]{8,64}$/;
 /** What a page of another origin may read of an answer, tus clients in browsers included. */
 const EXPOSED_HEADERS = [
-  'X-Request-Id', 'ETag', 'Location', 'Idempotency-Replayed', 'Warning', 'Content-Range', 'Retry-After',
+  'X-Request-Id', 'ETag', 'Location', 'Idempotency-Replayed', 'Warning', 'Content-Range', 'Retry-After', 'RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset', 'RateLimit-Policy',
   'Upload-Offset', 'Upload-Length', 'Upload-Defer-Length', 'Upload-Expires', 'Upload-Metadata', 'Tus-Resumable', 'Tus-Version', 'Tus-Max-Size', 'Tus-Extension', 'Tus-Checksum-Algorithm',
 ];
-const JSON_LIMIT_BYTES = 1024 * 1024;
+/** For the head of a request, whatever it asks for. */
+const HEADERS_TIMEOUT_MS = 20_000;
+const HEADER_BYTES = 16 * 1024;
 
-/** Builds the HTTP application of a role; it listens only when the caller says so. */
+/** What every role has around its own modules. */
+class HttpApplication {}
+
+/**
+ * Builds the HTTP application of a role, over TLS when a certificate is given; it listens only when the caller says so.
+ *
+ * @throws ConfigurationError when the files of TLS cannot be used
+ */
 export async function createHttpApp(module: DynamicModule, config: Config, logger: Logger): Promise<NestFastifyApplication> {
+  const limitMs = config.REQUEST_TIMEOUT_SECONDS * 1000;
+  const server = { maxHeaderSize: HEADER_BYTES, headersTimeout: Math.min(HEADERS_TIMEOUT_MS, limitMs), connectionsCheckingInterval: 2_000, requireHostHeader: true };
+  const tls = tlsOptions(config);
   const adapter = new FastifyAdapter({
     genReqId: (request: IncomingMessage) => requestId(request),
     requestIdHeader: false,
     bodyLimit: JSON_LIMIT_BYTES,
     trustProxy: trustProxy(config.TRUST_PROXY),
-    // Uploads of gigabytes take their time; a client that stops sending does not.
+    ...(tls ? { https: { ...tls, ...server } } : { http: server }),
+    // Uploads of gigabytes take their time; a client that stops sending does not. Other bodies: limitBodyTime.
     requestTimeout: 0,
     connectionTimeout: 120_000,
     keepAliveTimeout: 75_000,
@@ -39,15 +57,16 @@ export async function createHttpApp(module: DynamicModule, config: Config, logge
     routerOptions: { maxParamLength: 256 },
     frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
       const problem = asAppError(error);
-      void reply.status(problem.status).header('Content-Type', 'application/problem+json; charset=utf-8').header('X-Request-Id', request.id)
+      void reply.status(problem.status).header('Content-Type', 'application/problem+json; charset=utf-8').header('X-Request-Id', request.id).header('X-Content-Type-Options', 'nosniff').header('Cache-Control', 'no-store')
         .send(JSON.stringify(problemOf(problem, request.id, languageOf(request.headers['accept-language']))));
     },
   });
-  const app = await NestFactory.create<NestFastifyApplication>(module, adapter, { logger: new NestLogger(logger), abortOnError: false, bodyParser: true, forceCloseConnections: true });
+  const app = await NestFactory.create<NestFastifyApplication>({ module: HttpApplication, imports: [module, AuditModule] }, adapter, { logger: new NestLogger(logger), abortOnError: false, bodyParser: true, forceCloseConnections: true });
   const fastify: FastifyInstance = app.getHttpAdapter().getInstance();
   await fastify.register(multipart, { limits: { fileSize: config.MAX_UPLOAD_BYTES, files: 100_000, fields: 1_000, fieldSize: 64 * 1024, headerPairs: 200 }, throwFileSizeLimit: true });
   await fastify.register(cookie);
-  await fastify.register(helmet, { contentSecurityPolicy: false, crossOriginEmbedderPolicy: false });
+  await sendSafeHeaders(fastify, config);
+  useStrictParsers(app);
   // STOW-RS bodies are streamed by their controller.
   for (const type of [/^multipart\/related/, 'application/dicom']) fastify.addContentTypeParser(type, (_request, payload, done) => { done(null, payload); });
   app.useGlobalFilters(new ProblemFilter(logger));
@@ -61,13 +80,19 @@ export async function createHttpApp(module: DynamicModule, config: Config, logge
     } });
   }
   addHooks(fastify, app.get(Metrics), logger);
+  addAuditHooks(app, fastify);
+  refuseStrangeRequests(fastify);
+  limitBodyTime(fastify, limitMs);
+  if (fastify.server instanceof HttpsServer) {
+    const stop = watchCertificate(fastify.server, config, logger);
+    fastify.addHook('onClose', (_instance, done) => { stop(); done(); });
+  }
   return app;
 }
 
 function addHooks(fastify: FastifyInstance, metrics: Metrics, logger: Logger): void {
   fastify.addHook('onRequest', async (request, reply) => {
     void reply.header('X-Request-Id', request.id);
-    if (request.url.includes('\0') || request.url.includes('%00')) throw new AppError('bad-request', { detail: 'The URL holds a null character.' });
   });
   fastify.addHook('onResponse', async (request, reply) => {
     // The template, never the URL: a path or query may name a patient's study.
@@ -80,7 +105,8 @@ function addHooks(fastify: FastifyInstance, metrics: Metrics, logger: Logger): v
 
 /** Answers what Node's HTTP parser refuses, before there is a request. */
 function answerUnreadable(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+  // What fails before TLS stands, such as plain HTTP, has nobody who could read an answer.
+  if (error.code === 'ECONNRESET' || error.code?.startsWith('ERR_SSL_') === true || error.code?.startsWith('ERR_TLS_') === true || !socket.writable) {
     socket.destroy();
     return;
   }

@@ -62,7 +62,7 @@ export class IdempotencyInterceptor implements NestInterceptor {
     if (text === undefined) return next.handle();
     if (typeof key !== 'string' || !KEY_PATTERN.test(key)) throw new AppError('bad-request', { detail: 'Idempotency-Key must be 1 to 255 printable ASCII characters.' });
     const reply = context.switchToHttp().getResponse<FastifyReply>();
-    const result = await this.store.claim(request.principal.id, key, text);
+    const result = await this.store.claim(request.principal, key, text);
     switch (result.outcome) {
       case 'other-request': throw new AppError('idempotency-key-reused');
       case 'in-progress': throw new AppError('conflict', { detail: 'The first request with this Idempotency-Key is still at work.', retryAfterSeconds: 1 });

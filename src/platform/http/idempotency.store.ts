@@ -1,7 +1,9 @@
 import { Injectable } from '@nestjs/common';
+import { Prisma } from '../../generated/prisma/client.js';
 import { AppError } from '../../kernel/errors.js';
 import { MasterKey } from '../crypto/master-key.js';
 import { Database } from '../database/database.js';
+import type { Principal } from './access.js';
 
 /** What was answered first, complete enough to be said again. */
 export type RememberedAnswer =
@@ -10,6 +12,7 @@ export type RememberedAnswer =
 
 /** Right to carry out the request; `claimedAt` shows later that nobody took it over. */
 export interface Claim {
+  institutionId: string;
   principalId: string;
   key: string;
   claimedAt: Date;
@@ -33,19 +36,22 @@ export class IdempotencyStore {
   ) {}
 
   /** @param request  the whole request as text; kept as a keyed fingerprint, because it may hold a password */
-  async claim(principalId: string, key: string, request: string): Promise<ClaimResult> {
+  async claim({ institutionId, id: principalId }: Pick<Principal, 'institutionId' | 'id'>, key: string, request: string): Promise<ClaimResult> {
     const requestHash = this.masterKey.fingerprint(request, 'idempotency').toString('hex');
-    const records = this.database.client.idempotencyRecord;
+    const scope = { institutionId };
     for (let attempt = 0; attempt < 3; attempt++) {
       const claimedAt = new Date();
-      const { count: inserted } = await records.createMany({ data: [{ principalId, key, requestHash, createdAt: claimedAt }], skipDuplicates: true });
-      if (inserted === 1) return { outcome: 'claimed', claim: { principalId, key, claimedAt } };
-      const found = await records.findUnique({ where: { principalId_key: { principalId, key } } });
+      const { count: inserted } = await this.database.write(scope, Prisma.sql`
+        INSERT INTO idempotency_records (institution_id, principal_id, key, request_hash, created_at)
+        VALUES (${institutionId}::uuid, ${principalId}::uuid, ${key}, ${requestHash}, ${claimedAt}::timestamptz) ON CONFLICT DO NOTHING`);
+      if (inserted === 1) return { outcome: 'claimed', claim: { institutionId, principalId, key, claimedAt } };
+      const [found] = await this.database.read<RecordRow>(scope, Prisma.sql`
+        SELECT request_hash AS "requestHash", status, body, created_at AS "createdAt" FROM idempotency_records WHERE ${isOf({ institutionId, principalId, key })}`);
       if (!found) continue;
       const ageMs = claimedAt.getTime() - found.createdAt.getTime();
       if (ageMs > REMEMBER_MS || (found.status === null && ageMs > ABANDONED_MS)) {
         // Of several that find it abandoned, the one whose delete counts goes on to insert, and the others meet the new row.
-        await records.deleteMany({ where: { principalId, key, createdAt: found.createdAt } });
+        await this.database.write(scope, Prisma.sql`DELETE FROM idempotency_records WHERE ${isOf({ institutionId, principalId, key })} AND created_at = ${found.createdAt}::timestamptz`);
         continue;
       }
       if (found.requestHash !== requestHash) return { outcome: 'other-request' };
@@ -58,23 +64,24 @@ export class IdempotencyStore {
   /** Shows that the work goes on. @returns the claim to go on with; the old one when somebody took it over */
   async renew(claim: Claim): Promise<Claim> {
     const claimedAt = new Date();
-    const { count } = await this.database.client.idempotencyRecord.updateMany({ where: rowOf(claim), data: { createdAt: claimedAt } });
+    const { count } = await this.database.write(claim, Prisma.sql`UPDATE idempotency_records SET created_at = ${claimedAt}::timestamptz WHERE ${isUnanswered(claim)}`);
     return count === 1 ? { ...claim, claimedAt } : claim;
   }
 
   async complete(claim: Claim, answer: RememberedAnswer): Promise<void> {
     const sealed = this.masterKey.seal(Buffer.from(JSON.stringify(answer)), contextOf(claim.principalId, claim.key)).toString('base64');
     const status = answer.kind === 'body' ? answer.status : 0;
-    await this.database.client.idempotencyRecord.updateMany({ where: rowOf(claim), data: { status, body: { sealed } } });
+    await this.database.write(claim, Prisma.sql`UPDATE idempotency_records SET status = ${status}::int, body = ${JSON.stringify({ sealed })}::jsonb WHERE ${isUnanswered(claim)}`);
   }
 
   /** Forgets a request that failed through our own fault, so that the same key may try again. */
   async release(claim: Claim): Promise<void> {
-    await this.database.client.idempotencyRecord.deleteMany({ where: rowOf(claim) });
+    await this.database.write(claim, Prisma.sql`DELETE FROM idempotency_records WHERE ${isUnanswered(claim)}`);
   }
 
+  /** Of all institutions, on a timer. */
   async prune(): Promise<void> {
-    await this.database.client.idempotencyRecord.deleteMany({ where: { createdAt: { lt: new Date(Date.now() - REMEMBER_MS) } } });
+    await this.database.write('system', Prisma.sql`DELETE FROM idempotency_records WHERE created_at < ${new Date(Date.now() - REMEMBER_MS)}::timestamptz`);
   }
 
   private open(principalId: string, key: string, body: unknown): RememberedAnswer {
@@ -84,8 +91,19 @@ export class IdempotencyStore {
   }
 }
 
-function rowOf({ principalId, key, claimedAt }: Claim): { principalId: string; key: string; createdAt: Date; status: null } {
-  return { principalId, key, createdAt: claimedAt, status: null };
+interface RecordRow {
+  requestHash: string;
+  status: number | null;
+  body: unknown;
+  createdAt: Date;
+}
+
+function isOf({ institutionId, principalId, key }: Omit<Claim, 'claimedAt'>): Prisma.Sql {
+  return Prisma.sql`institution_id = ${institutionId}::uuid AND principal_id = ${principalId}::uuid AND key = ${key}`;
+}
+
+function isUnanswered(claim: Claim): Prisma.Sql {
+  return Prisma.sql`${isOf(claim)} AND created_at = ${claim.claimedAt}::timestamptz AND status IS NULL`;
 }
 
 function contextOf(principalId: string, key: string): string {

@@ -1,8 +1,9 @@
-import { applyDecorators, HttpCode } from '@nestjs/common';
+import { applyDecorators, HttpCode, SetMetadata } from '@nestjs/common';
 import { ApiOperation, ApiResponse, DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { z } from 'zod';
 import { ERROR_CODES, errorTitle, type ErrorCode } from '../../kernel/errors.js';
+import { withRateLimitHeaders } from './openapi-limits.js';
 import { problemSchema, problemType } from './problem.js';
 
 /** One answer of an operation. `schema` documents JSON; anything else goes under its media type. */
@@ -12,6 +13,8 @@ export interface Answer {
   example?: unknown;
   /** Default `application/json`. */
   mediaType?: string;
+  /** Other media types that the same can be had in, as text. */
+  alsoAs?: readonly string[];
   /** Header name → description. */
   headers?: Record<string, string>;
 }
@@ -29,7 +32,10 @@ export interface OperationDescription {
   deprecated?: boolean;
 }
 
-const EVERYWHERE: readonly ErrorCode[] = ['bad-request', 'internal', 'database-unavailable'];
+/** Metadata of a handler: its operation's id. */
+export const OPERATION_KEY = 'healthvision:operation';
+
+const EVERYWHERE: readonly ErrorCode[] = ['bad-request', 'request-timeout', 'too-many-requests', 'internal', 'database-unavailable', 'audit-unavailable'];
 const AUTHENTICATED: readonly ErrorCode[] = ['unauthenticated', 'forbidden'];
 
 /**
@@ -42,6 +48,7 @@ export function Operation(description: OperationDescription): MethodDecorator {
   const first = statuses[0];
   return applyDecorators(
     ...(first === undefined ? [] : [HttpCode(first)]),
+    SetMetadata(OPERATION_KEY, description.id),
     ApiOperation({
       operationId: description.id,
       summary: description.summary,
@@ -76,7 +83,10 @@ function answerResponse(status: number, answer: Answer): Response {
   return {
     status,
     description: answer.description,
-    ...(mediaType !== undefined && { content: { [mediaType]: { schema: answer.schema ? jsonSchema(answer.schema, 'output') : { type: 'string', format: 'binary' }, ...(answer.example !== undefined && { example: answer.example }) } } }),
+    ...(mediaType !== undefined && { content: {
+      [mediaType]: { schema: answer.schema ? jsonSchema(answer.schema, 'output') : { type: 'string', format: 'binary' }, ...(answer.example !== undefined && { example: answer.example }) },
+      ...Object.fromEntries((answer.alsoAs ?? []).map((type) => [type, { schema: { type: 'string' } }])),
+    } }),
     ...(answer.headers && { headers: Object.fromEntries(Object.entries(answer.headers).map(([name, text]) => [name, { description: text, schema: { type: 'string' as const } }])) }),
   };
 }
@@ -136,7 +146,7 @@ export function createDocument(app: NestFastifyApplication, version: string): Op
     autoTagControllers: false,
     standardSchemaConverter: (schema, { schemaType }) => (schema instanceof z.ZodType ? { schema: jsonSchema(schema, schemaType) } : undefined),
   });
-  return withoutPrefilledFilters(liftDefinitions(document));
+  return withRateLimitHeaders(withoutPrefilledFilters(liftDefinitions(document)));
 }
 
 /** Swagger UI sends the examples of optional parameters with the first call: a list would come back filtered to nothing. */
@@ -155,10 +165,10 @@ function withoutPrefilledFilters(document: OpenAPIObject): OpenAPIObject {
 }
 
 const TAGS = [
-  ['sign-in', 'Tokens and keys'], ['institutions', 'Institutions'], ['users', 'People'], ['api-keys', 'Keys of systems'], ['oauth-clients', 'Systems that sign in by themselves'],
-  ['images', 'Upload of files'], ['studies', 'Studies and their completeness'], ['dicomweb', 'DICOMweb (PS3.18)'], ['dimse', 'Who may send by DIMSE'],
+  ['sign-in', 'Tokens and keys'], ['institutions', 'Institutions'], ['users', 'People'], ['api-keys', 'Keys of systems'], ['oauth-clients', 'Systems that sign in by themselves'], ['break-glass', 'Emergency access'],
+  ['images', 'Upload of files'], ['studies', 'Studies and their completeness'], ['patients', 'Patients, what is kept of them, and its end'], ['dicomweb', 'DICOMweb (PS3.18)'], ['dimse', 'Who may send by DIMSE'],
   ['analyses', 'Runs of an analysis'], ['models', 'Installed models'], ['results', 'Findings'],
-  ['notifications', 'What people should know'], ['operations', 'Health and metrics'],
+  ['notifications', 'What people should know'], ['audit', 'Who did and saw what'], ['operations', 'Health and metrics'],
 ] as const;
 
 /** Moves every `$defs` to `components.schemas` and points the references there. */

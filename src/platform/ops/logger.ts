@@ -6,6 +6,12 @@ export type Logger = PinoLogger;
 /** Dependency-injection token of the process's pino logger. */
 export const LOGGER = Symbol('Logger');
 
+/** Names of headers, fields and parameters whose values never stand in a log, wherever they come. */
+const SECRETS = [
+  'authorization', 'cookie', 'set-cookie', 'x-api-key', 'x-csrf-token', 'proxy-authorization', 'password', 'newPassword', 'currentPassword', 'passwordHash', 'otp', 'totp', 'recoveryCode', 'recoveryCodes',
+  'secret', 'clientSecret', 'client_secret', 'client_assertion', 'assertion', 'token', 'accessToken', 'access_token', 'refreshToken', 'refresh_token', 'id_token', 'key', 'apiKey', 'privateKey', 'private_key', 'csrfToken',
+];
+
 /** JSON lines on standard output (standard error for one-shot commands, or any other open file). Secrets are redacted; PHI must not get here at all. */
 export function createLogger(level: string, bindings: Record<string, unknown> = {}, destination = 1): Logger {
   return pino(
@@ -15,7 +21,7 @@ export function createLogger(level: string, bindings: Record<string, unknown> = 
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: safeError },
-      redact: ['password', 'token', 'secret', 'authorization', '*.password', '*.token', '*.secret', '*.authorization'],
+      redact: { paths: SECRETS.flatMap((name) => [`["${name}"]`, `*["${name}"]`, `*.*["${name}"]`]), censor: '[secret]' },
     },
     pino.destination({ fd: destination, sync: true }),
   );

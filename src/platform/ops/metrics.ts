@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { RecentlySeen } from './recently-seen.js';
 
 /** The process's Prometheus registry. Labels are bounded: route templates, codes, names of analyses; never ids or PHI. */
 @Injectable()
@@ -24,8 +25,16 @@ export class Metrics {
   readonly providerFallbacks = new Counter({ name: 'healthvision_provider_fallbacks_total', help: 'Sessions that fell back to a later execution provider', labelNames: ['wanted', 'used'], registers: [this.registry] });
   readonly signIns = new Counter({ name: 'healthvision_sign_ins_total', help: 'Token requests by outcome', labelNames: ['grant', 'outcome'], registers: [this.registry] });
   readonly mails = new Counter({ name: 'healthvision_mails_total', help: 'E-mails by kind and outcome', labelNames: ['kind', 'outcome'], registers: [this.registry] });
-  readonly accessRefusals = new Counter({ name: 'healthvision_access_refusals_total', help: 'Requests refused with 401 or 403, by what the caller is or showed', labelNames: ['status', 'kind'], registers: [this.registry] });
   readonly crossings = new Counter({ name: 'healthvision_institution_crossings_total', help: 'Requests of platform administrators in another institution, and attempts at it, by outcome', labelNames: ['outcome'], registers: [this.registry] });
+  readonly auditEvents = new Counter({ name: 'healthvision_audit_events_total', help: 'Audit events that this process wrote', labelNames: ['outcome'], registers: [this.registry] });
+  readonly auditFailures = new Counter({ name: 'healthvision_audit_write_failures_total', help: 'Audit events that could not be written at once', registers: [this.registry] });
+  readonly auditBacklog = new Gauge({ name: 'healthvision_audit_backlog_events', help: 'Audit events that wait for the database (AUDIT_FAILURE=queue)', registers: [this.registry] });
+  readonly auditFaults = new Counter({ name: 'healthvision_audit_chain_faults_total', help: 'Faults that sealing the audit trail met: forged events, broken chains', labelNames: ['fault'], registers: [this.registry] });
+  readonly accessRefusals = new Counter({ name: 'healthvision_access_refusals_total', help: 'Refused requests by reason (unauthenticated, forbidden, rate-limit) and what the caller is or showed', labelNames: ['reason', 'kind'], registers: [this.registry] });
+  readonly rateLimited = new Counter({ name: 'healthvision_rate_limited_total', help: 'Requests beyond a rate limit by the kind of limit', labelNames: ['limit'], registers: [this.registry] });
+  readonly rateLimitedPrincipals = new RecentlySeen('healthvision_rate_limited_principals', 'Principals that were beyond their rate limit in the last minute', 60_000, this.registry);
+  readonly rateLimitStoreAway = new Gauge({ name: 'healthvision_rate_limit_store_away', help: '1 while the shared store of the rate limits is away and every process counts on its own', registers: [this.registry] });
+  readonly activeUsers = new RecentlySeen('healthvision_active_users', 'Principals that made a request to this process in the last 15 minutes', 900_000, this.registry);
 
   constructor() {
     collectDefaultMetrics({ register: this.registry });

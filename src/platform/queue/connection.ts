@@ -2,10 +2,8 @@ import { createPostgresBackend, setDefaultBackendFactory, type QueueOptions } fr
 import { readFileSync } from 'node:fs';
 import pg from 'pg';
 import type { Config } from '../config.js';
-import { poolOptions } from '../database/connection.js';
-
-/** PostgreSQL schema of BullMQ's tables. */
-const QUEUE_SCHEMA = 'bullmq';
+import { poolOptions, type DatabaseUrls } from '../database/connection.js';
+import { QUEUE_SCHEMA } from './queue-schema.js';
 
 /** A connection that breaks while BullMQ holds it fails what BullMQ asked of it; the event beside that, which BullMQ does not take, would end the process. */
 class HeldClient extends pg.Client {
@@ -19,14 +17,14 @@ class HeldClient extends pg.Client {
  * Options for every queue and worker of this process; selects BullMQ's backend as a side effect, because @nestjs/bullmq
  * offers no way to hand a backend to a constructor.
  */
-export function queueOptions(config: Config, databaseUrl: string): QueueOptions {
+export function queueOptions(config: Config, { systemUrl }: DatabaseUrls): QueueOptions {
   if (config.QUEUE_BACKEND === 'redis') {
     setDefaultBackendFactory();
     const tls = config.REDIS_CA_FILE ? { tls: { ca: readFileSync(config.REDIS_CA_FILE, 'utf8') } } : {};
     return { connection: { url: config.REDIS_URL ?? '', maxRetriesPerRequest: null, ...tls }, prefix: 'healthvision' };
   }
   setDefaultBackendFactory(createPostgresBackend);
-  const connection = { ...poolOptions(databaseUrl, config), schema: QUEUE_SCHEMA, migrate: true, max: 4, Client: HeldClient };
+  const connection = { ...poolOptions(systemUrl, config), schema: QUEUE_SCHEMA, migrate: false, max: 4, Client: HeldClient };
   // QueueOptions is typed for Redis; the PostgreSQL backend reads the pool options that stand here.
   return { connection: connection };
 }

@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { Prisma } from '../../generated/prisma/client.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { uuidv7 } from '../../kernel/uid.js';
 import { Database, prismaOf } from '../database/database.js';
@@ -53,11 +54,12 @@ export class Outbox {
 
   /** Forgets events that were dispatched before `before`. */
   async prune(before: Date): Promise<void> {
-    await this.database.client.outboxEvent.deleteMany({ where: { dispatchedAt: { lt: before } } });
+    await this.database.write('system', Prisma.sql`DELETE FROM outbox WHERE dispatched_at < ${before}::timestamptz`);
   }
 
   async pending(): Promise<number> {
-    return this.database.client.outboxEvent.count({ where: { dispatchedAt: null } });
+    const [row] = await this.database.read<{ total: number }>('system', Prisma.sql`SELECT count(*)::int AS total FROM outbox WHERE dispatched_at IS NULL`);
+    return row?.total ?? 0;
   }
 }
 

@@ -1,7 +1,7 @@
 import { BullModule } from '@nestjs/bullmq';
 import { Module, type DynamicModule } from '@nestjs/common';
 import { CONFIG, ConfigurationError, type Config } from '../config.js';
-import { DATABASE_URL } from '../database/connection.js';
+import { DATABASE_URLS, type DatabaseUrls } from '../database/connection.js';
 import { queueOptions } from './connection.js';
 import { consumerOf, ConsumerLifecycle } from './consumers.js';
 import type { JobDefinition } from './job.js';
@@ -47,7 +47,7 @@ export class QueueModule {
 }
 
 function connection(): DynamicModule {
-  return BullModule.forRootAsync({ inject: [CONFIG, DATABASE_URL], useFactory: (config: Config, url: string) => queueOptions(config, url) });
+  return BullModule.forRootAsync({ inject: [CONFIG, DATABASE_URLS], useFactory: (config: Config, urls: DatabaseUrls) => queueOptions(config, urls) });
 }
 
 function selectJobs(config: Config, jobs: readonly JobDefinition[]): JobDefinition[] {

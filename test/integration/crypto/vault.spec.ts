@@ -7,7 +7,7 @@ import { CONFIG, parseConfig } from '../../../src/platform/config.js';
 import { KeyRotationService } from '../../../src/platform/crypto/key-rotation.service.js';
 import { KeyVault } from '../../../src/platform/crypto/key-vault.js';
 import { VaultModule } from '../../../src/platform/crypto/vault.module.js';
-import { Database } from '../../../src/platform/database/database.js';
+import { Database, prismaOf } from '../../../src/platform/database/database.js';
 import { DatabaseModule } from '../../../src/platform/database/database.module.js';
 import { openDatabase, type OpenedDatabase } from '../../../src/platform/database/open-database.js';
 import { createLogger, LOGGER } from '../../../src/platform/ops/logger.js';
@@ -34,7 +34,7 @@ async function start(keys: { MASTER_KEY: string; MASTER_KEY_PREVIOUS?: string })
   @Module({ providers: [{ provide: CONFIG, useValue: parseConfig({ DATA_DIR: dataDir, ...keys }) }, { provide: LOGGER, useValue: logger }], exports: [CONFIG, LOGGER] })
   class Settings {}
   class Wiring {}
-  const app = await NestFactory.createApplicationContext({ module: Wiring, imports: [Settings, DatabaseModule.forUrl(database.url), VaultModule] }, { logger: false, abortOnError: false });
+  const app = await NestFactory.createApplicationContext({ module: Wiring, imports: [Settings, DatabaseModule.forUrls(database), VaultModule] }, { logger: false, abortOnError: false });
   running.push(app);
   await app.get(KeyVault).assertMasterKey();
   return app;
@@ -94,7 +94,7 @@ describe('the key vault', () => {
     await running.get(KeyVault).keyOfStudy(institution, newDicomUid());
     await other.get(KeyRotationService).rotate();
     await running.get(KeyVault).keyOfStudy(institution, newDicomUid());
-    const keys = await running.get(Database).client.studyKey.findMany({ where: { institutionId: institution } });
+    const keys = await running.get(Database).transaction({ institutionId: institution }, (tx) => prismaOf(tx).studyKey.findMany());
     expect([keys.length, new Set(keys.map(({ wrappingKeyId }) => wrappingKeyId)).size]).toEqual([2, 1]);
   });
 });

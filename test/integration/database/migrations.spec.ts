@@ -6,12 +6,15 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseConfig } from '../../../src/platform/config.js';
 import { unprivilegedAccount } from '../../../src/platform/database/embedded-account.js';
 import { discardEmbeddedPostgres, openEmbeddedPostgres } from '../../../src/platform/database/embedded-postgres.js';
 import type { EmbeddedPostgres } from '../../../src/platform/database/embedded-postgres.js';
 import { freePort } from '../../../src/platform/database/embedded-server.js';
 import { SCRIPT_LOCK, diffMigrations } from '../../../src/platform/database/migration-engine.js';
 import { applyMigrations, readMigrations } from '../../../src/platform/database/migrations.js';
+import { openDatabase } from '../../../src/platform/database/open-database.js';
+import { createLogger } from '../../../src/platform/ops/logger.js';
 import { ROOT } from './compile.js';
 import { eventually, query } from './processes.js';
 
@@ -104,6 +107,8 @@ describe("the product's migrations", () => {
       expect(await applyMigrations(url)).toEqual({ applied: [], alreadyApplied: names.length });
       const tables = await query<{ name: string }>(url, `SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'public'`);
       expect(tables.map(({ name }) => name)).toContain('studies');
+      const opened = await openDatabase(parseConfig({ DATA_DIR: join(folder, 'data'), DATABASE_URL: url }), createLogger('silent'));
+      expect(await query(opened.appUrl, `SELECT current_user <> 'tester' AS other, has_table_privilege('studies', 'SELECT') AS reads, row_security_active('studies') AS bound`)).toEqual([{ other: true, reads: true, bound: true }]);
     } finally {
       server.kill('SIGINT');
       await ended;

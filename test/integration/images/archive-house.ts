@@ -1,5 +1,6 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { rmSync } from 'node:fs';
+import type { PrismaClient } from '../../../src/generated/prisma/client.js';
 import { uuidv7 } from '../../../src/kernel/uid.js';
 import { ImagesModule } from '../../../src/modules/images/images.module.js';
 import { imagesJobs, ImagesWorkerModule } from '../../../src/modules/images/images.worker.js';
@@ -16,6 +17,7 @@ import { createLogger } from '../../../src/platform/ops/logger.js';
 import { OpsModule } from '../../../src/platform/ops/ops.module.js';
 import { QueueModule } from '../../../src/platform/queue/queue.module.js';
 import { StorageModule } from '../../../src/platform/storage/storage.module.js';
+import { ownerOf } from '../../support/owner.js';
 import { ADMIN, temporaryDirectory } from '../../support/product.js';
 import { signIn } from '../users/house.js';
 
@@ -26,6 +28,8 @@ export interface ArchiveHouse {
   app: NestFastifyApplication;
   institutionId: string;
   database: Database;
+  /** Whom no wall stops. */
+  owner: PrismaClient;
   /** With the administrator's token, unless `init` has another. */
   fetch(path: string, init?: RequestInit): Promise<Response>;
   json<T>(path: string, init?: RequestInit): Promise<T>;
@@ -47,7 +51,7 @@ export async function openArchiveHouse(variables: Record<string, string> = {}): 
     const app = await createHttpApp({
       module: Product,
       imports: [
-        OpsModule.forRoot(config, logger), DatabaseModule.forUrl(opened.url), VaultModule, StorageModule, works ? QueueModule.forWorkers(config, imagesJobs) : QueueModule.forProducers(),
+        OpsModule.forRoot(config, logger), DatabaseModule.forUrls(opened), VaultModule, StorageModule, works ? QueueModule.forWorkers(config, imagesJobs) : QueueModule.forProducers(),
         UsersModule, ImagesModule, ...(works ? [ImagesWorkerModule] : []),
       ],
     }, config, logger);
@@ -60,10 +64,11 @@ export async function openArchiveHouse(variables: Record<string, string> = {}): 
   const url = await app.getUrl();
   const authorization = `Bearer ${(await signIn(url)).access_token}`;
   const database = app.get(Database);
-  const institution = await database.client.institution.findFirstOrThrow();
+  const owner = ownerOf(opened);
+  const institution = await owner.institution.findFirstOrThrow();
   const call = (path: string, init: RequestInit = {}): Promise<Response> => fetch(path.startsWith('http') ? path : `${url}${path}`, { ...init, headers: { authorization, ...(init.headers as Record<string, string> | undefined) } });
   return {
-    url, config, app, database, institutionId: institution.id, fetch: call,
+    url, config, app, database, owner, institutionId: institution.id, fetch: call,
     json: async <T>(path: string, init?: RequestInit) => {
       const response = await call(path, init);
       const text = await response.text();
@@ -73,13 +78,14 @@ export async function openArchiveHouse(variables: Record<string, string> = {}): 
     },
     neighbour: async () => (await open(false)).getUrl(),
     person: async (role, where) => {
-      const institutionId = where === 'here' ? institution.id : (await database.client.institution.create({ data: { id: uuidv7(), name: 'Elsewhere' } })).id;
+      const institutionId = where === 'here' ? institution.id : (await owner.institution.create({ data: { id: uuidv7(), name: 'Elsewhere' } })).id;
       const email = `${uuidv7()}@hospital.test`;
-      await database.client.user.create({ data: { id: uuidv7(), institutionId, email, displayName: role, role, passwordHash: await hashPassword(ADMIN.password) } });
+      await owner.user.create({ data: { id: uuidv7(), institutionId, email, displayName: role, role, passwordHash: await hashPassword(ADMIN.password) } });
       return { authorization: `Bearer ${(await signIn(url, email)).access_token}`, institutionId };
     },
     close: async () => {
       for (const one of apps) await one.close();
+      await owner.$disconnect();
       await opened.close();
       rmSync(directory, { recursive: true, force: true });
     },

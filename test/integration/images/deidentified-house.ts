@@ -22,6 +22,7 @@ import { OpsModule } from '../../../src/platform/ops/ops.module.js';
 import { QueueModule } from '../../../src/platform/queue/queue.module.js';
 import { StorageModule } from '../../../src/platform/storage/storage.module.js';
 import { ThreadsModule } from '../../../src/platform/threads/threads.module.js';
+import { ownerOf } from '../../support/owner.js';
 import { ADMIN, temporaryDirectory } from '../../support/product.js';
 import { signIn } from '../users/house.js';
 
@@ -50,13 +51,14 @@ export async function openExportHouse(): Promise<ExportHouse> {
   class Product {}
   const app = await createHttpApp({
     module: Product,
-    imports: [OpsModule.forRoot(config, logger), DatabaseModule.forUrl(opened.url), VaultModule, StorageModule, QueueModule.forProducers(), UsersModule, ExportsModule],
+    imports: [OpsModule.forRoot(config, logger), DatabaseModule.forUrls(opened), VaultModule, StorageModule, QueueModule.forProducers(), UsersModule, ExportsModule],
   }, config, logger);
   const { institutionId } = await app.get(BootstrapService).ensureFirstAdministrator();
   await app.listen(0, '127.0.0.1');
   const url = await app.getUrl();
   const authorization = `Bearer ${(await signIn(url)).access_token}`;
   const database = app.get(Database);
+  const owner = ownerOf(opened);
   return {
     url, directory, app, database, institutionId,
     ingest: async (bytes) => {
@@ -66,11 +68,12 @@ export async function openExportHouse(): Promise<ExportHouse> {
     export: (studyInstanceUid, body, as = authorization) => fetch(`${url}/api/v1/studies/${studyInstanceUid}/deidentified-exports`, { method: 'POST', headers: { 'authorization': as, 'content-type': 'application/json' }, body: JSON.stringify(body) }),
     person: async (role) => {
       const email = `${uuidv7()}@hospital.test`;
-      await database.client.user.create({ data: { id: uuidv7(), institutionId, email, displayName: role, role, passwordHash: await hashPassword(ADMIN.password) } });
+      await owner.user.create({ data: { id: uuidv7(), institutionId, email, displayName: role, role, passwordHash: await hashPassword(ADMIN.password) } });
       return `Bearer ${(await signIn(url, email)).access_token}`;
     },
     close: async () => {
       await app.close();
+      await owner.$disconnect();
       await opened.close();
       rmSync(directory, { recursive: true, force: true });
     },

@@ -10,6 +10,7 @@ import type { DimseCaller, DimseCallersStore } from '../../../src/modules/images
 import { DimseServer, MOST_ASSOCIATIONS, MOST_CONNECTIONS } from '../../../src/modules/images/dimse/dimse-server.js';
 import type { Fate } from '../../../src/modules/images/fate.js';
 import type { IngestService, IngestTarget } from '../../../src/modules/images/ingest.service.js';
+import { eventOf } from '../../../src/platform/audit/audit-event.js';
 import { parseConfig } from '../../../src/platform/config.js';
 import { createLogger } from '../../../src/platform/ops/logger.js';
 import { Metrics } from '../../../src/platform/ops/metrics.js';
@@ -43,7 +44,7 @@ class Bench {
     // The two members that the SCP calls.
     const callers = { findByAeTitle: (aeTitle: string) => this.findCaller(aeTitle) } as unknown as DimseCallersStore;
     const ingest = { ingest: (source: ByteSource, target: IngestTarget) => this.ingest(source, target).catch((error: unknown) => { this.broken.push(error); throw error; }) } as unknown as IngestService;
-    this.server = new DimseServer(parseConfig({ HOST: '127.0.0.1', DIMSE_PORT: '0', ...variables }), createLogger('silent'), this.metrics, callers, ingest);
+    this.server = new DimseServer(parseConfig({ HOST: '127.0.0.1', DIMSE_PORT: '0', ...variables }), createLogger('silent'), this.metrics, callers, ingest, { write: (draft) => Promise.resolve(eventOf(draft)) });
     this.server.limits = { requestMs: 1_000, idleMs: 1_500, patienceMs: 1_000, lingerMs: 500 };
   }
 

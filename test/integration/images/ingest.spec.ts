@@ -43,7 +43,7 @@ describe('what arrives at once', () => {
     expect([found?.['00201206']?.Value, found?.['00201208']?.Value]).toEqual([[9], [16]]);
     expect((await house.json<unknown[]>(`/dicom-web/studies/${study}/series/${series}/instances`)).length).toBe(8);
     for (const one of clients) expect(await retrieved(one)).toEqual([200, sha256(one.bytes)]);
-    expect(await house.database.client.blobTombstone.count({ where: { dueAt: { gt: new Date() } } })).toBe(0);
+    expect(await house.owner.blobTombstone.count({ where: { dueAt: { gt: new Date() } } })).toBe(0);
   });
 
   it('does not suffer from a value that no index takes', async () => {
@@ -65,7 +65,7 @@ describe('an instance that comes again with other bytes', () => {
     const first = testInstance({ modality: 'OT', fill: 1 });
     const second = testInstance({ ...first, modality: 'XC', fill: 2 });
     expect((await store(first)).status).toBe(200);
-    const { blobKey } = await house.database.client.instance.findFirstOrThrow({ where: { sopInstanceUid: first.sopInstanceUid } });
+    const { blobKey } = await house.owner.instance.findFirstOrThrow({ where: { sopInstanceUid: first.sopInstanceUid } });
     const path = join(house.config.dataDir, 'blobs', 'objects', blobKey);
     expect(readdirSync(join(path, '..'))).toHaveLength(1);
     writeFileSync(path, 'damaged');

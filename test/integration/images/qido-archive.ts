@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { rmSync } from 'node:fs';
 import { parseInstanceBytes } from '../../../src/imaging/dicom/header.js';
+import type { PrismaClient } from '../../../src/generated/prisma/client.js';
 import { uuidv7 } from '../../../src/kernel/uid.js';
 import { instanceRecord } from '../../../src/modules/images/instance-record.js';
 import { InstancesStore } from '../../../src/modules/images/instances.store.js';
@@ -24,6 +25,7 @@ import { OpsModule } from '../../../src/platform/ops/ops.module.js';
 import { QueueModule } from '../../../src/platform/queue/queue.module.js';
 import { StorageModule } from '../../../src/platform/storage/storage.module.js';
 import { dicomFile, type Element } from '../../support/dicom-builder.js';
+import { ownerOf } from '../../support/owner.js';
 import { ADMIN, temporaryDirectory } from '../../support/product.js';
 import { signIn } from '../users/house.js';
 
@@ -34,6 +36,8 @@ class SearchModule {}
 export interface Archive {
   url: string;
   app: NestFastifyApplication;
+  /** Whom no wall stops. */
+  owner: PrismaClient;
   institutionId: string;
   /** Rows of one instance of the institution, or of another. */
   store(elements: readonly Element[], institutionId?: string): Promise<void>;
@@ -49,18 +53,20 @@ export async function openArchive(): Promise<Archive> {
   class Product {}
   const app = await createHttpApp({
     module: Product,
-    imports: [OpsModule.forRoot(config, logger), DatabaseModule.forUrl(database.url), VaultModule, StorageModule, QueueModule.forProducers(), UsersModule, SearchModule],
+    imports: [OpsModule.forRoot(config, logger), DatabaseModule.forUrls(database), VaultModule, StorageModule, QueueModule.forProducers(), UsersModule, SearchModule],
   }, config, logger);
   const { institutionId } = await app.get(BootstrapService).ensureFirstAdministrator();
   await app.listen(0, '127.0.0.1');
   const url = await app.getUrl();
   const { access_token: token } = await signIn(url);
+  const owner = ownerOf(database);
   return {
-    url, app, institutionId,
+    url, app, owner, institutionId,
     store: (elements, institution = institutionId) => storeRows(app, institution, elements),
     fetch: (path, headers = {}, method = 'GET') => fetch(`${url}${path}`, { method, headers: { authorization: `Bearer ${token}`, ...headers } }),
     close: async () => {
       await app.close();
+      await owner.$disconnect();
       await database.close();
       rmSync(directory, { recursive: true, force: true });
     },
@@ -71,7 +77,7 @@ async function storeRows(app: NestFastifyApplication, institutionId: string, ele
   const parsed = parseInstanceBytes(dicomFile(elements));
   const vault = app.get(KeyVault);
   const key = await vault.keyOfStudy(institutionId, parsed.studyInstanceUid);
-  const record = instanceRecord(parsed, { institutionId, key, blobKey: `test/${uuidv7()}`, derived: false, sizeBytes: 1, sha256: '0'.repeat(64) });
+  const record = instanceRecord(parsed, { institutionId, key, blobKey: `${institutionId}/${uuidv7()}`, derived: false, sizeBytes: 1, sha256: '0'.repeat(64) });
   const index = await vault.blindIndex(institutionId);
   await app.get(Database).transaction({ institutionId }, (tx) => app.get(InstancesStore).insert(tx, [record], index));
 }

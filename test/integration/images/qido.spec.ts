@@ -54,7 +54,7 @@ beforeAll(async () => {
   archive = await openArchive();
   for (const study of STUDIES) await store(study);
   const neighbour = uuidv7();
-  await archive.app.get(Database).client.institution.create({ data: { id: neighbour, name: 'Neighbour' } });
+  await archive.owner.institution.create({ data: { id: neighbour, name: 'Neighbour' } });
   await store({ uid: '1.2.99', name: 'Smith^John', id: 'P-1', date: '20260101' }, neighbour);
 });
 
@@ -225,14 +225,14 @@ describe('a search for instances', () => {
 
 describe('what is stored', () => {
   it('names no patient in a plain column', async () => {
-    const rows = await archive.app.get(Database).client.$queryRawUnsafe<{ line: string }[]>('SELECT s::text AS line FROM studies s UNION ALL SELECT s::text FROM series s UNION ALL SELECT i::text FROM instances i');
+    const rows = await archive.owner.$queryRawUnsafe<{ line: string }[]>('SELECT s::text AS line FROM studies s UNION ALL SELECT s::text FROM series s UNION ALL SELECT i::text FROM instances i');
     expect(rows.length).toBeGreaterThan(20);
     const text = rows.map(({ line }) => line).join('\n');
     for (const secret of ['Smith', 'SMITH', 'P-30', 'ACC-1', '19720304', '王', Buffer.from('Smith').toString('hex'), Buffer.from('P-30').toString('hex')]) expect(text).not.toContain(secret);
   });
 
   it('and damaged does not keep the others from being listed', async () => {
-    const { client } = archive.app.get(Database);
+    const client = archive.owner;
     const { sealed } = await client.study.findFirstOrThrow({ where: { studyInstanceUid: '1.2.5' } });
     const damaged = Buffer.from(sealed);
     damaged[20] = (damaged[20] ?? 0) ^ 1;
@@ -253,7 +253,7 @@ describe('what is stored', () => {
     await archive.app.get(Database).transaction({ institutionId: archive.institutionId }, (tx) => vault.destroy(tx, [key.id]));
     vault.forget(key.id);
     expect(await found('PatientID=P-50')).toEqual([]);
-    await archive.app.get(Database).client.study.deleteMany({ where: { studyInstanceUid: '1.2.50' } });
+    await archive.owner.study.deleteMany({ where: { studyInstanceUid: '1.2.50' } });
   });
 });
 
@@ -261,7 +261,7 @@ describe('modalities, rare and common', () => {
   const COPIES = 1_200;
 
   beforeAll(async () => {
-    const { client } = archive.app.get(Database);
+    const client = archive.owner;
     // 500 and 501 series stand on either side of what counts as rare.
     await client.$executeRaw`
       INSERT INTO studies (id, institution_id, study_instance_uid, key_id, sealed, search_tokens, modalities, sop_classes, study_date, last_instance_at, updated_at)
@@ -274,7 +274,7 @@ describe('modalities, rare and common', () => {
       FROM studies st, unnest(st.modalities) WITH ORDINALITY AS m(one, place), series se WHERE st.study_instance_uid LIKE '1.2.2000.%' AND se.series_instance_uid = '1.2.1.1'`;
   });
   afterAll(async () => {
-    await archive.app.get(Database).client.study.deleteMany({ where: { studyInstanceUid: { startsWith: '1.2.2000.' } } });
+    await archive.owner.study.deleteMany({ where: { studyInstanceUid: { startsWith: '1.2.2000.' } } });
   });
 
   it.each([
@@ -312,12 +312,12 @@ describe('a large archive', () => {
 
   beforeAll(async () => {
     // Sealed for another row, the copies cannot be opened: what counts here is how many there are.
-    await archive.app.get(Database).client.$executeRaw`
+    await archive.owner.$executeRaw`
       INSERT INTO studies (id, institution_id, study_instance_uid, key_id, sealed, search_tokens, modalities, sop_classes, study_date, last_instance_at, updated_at)
       SELECT gen_random_uuid(), institution_id, '1.2.1000.' || n, key_id, sealed, search_tokens, '{XA}', '{}', '20200101', now(), now() FROM studies, generate_series(1, ${COPIES}::int) n WHERE study_instance_uid = '1.2.1'`;
   });
   afterAll(async () => {
-    await archive.app.get(Database).client.study.deleteMany({ where: { studyInstanceUid: { startsWith: '1.2.1000.' } } });
+    await archive.owner.study.deleteMany({ where: { studyInstanceUid: { startsWith: '1.2.1000.' } } });
   });
 
   it('is paged through in thousands, each study once', async () => {

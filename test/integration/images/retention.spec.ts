@@ -30,10 +30,10 @@ async function store(authorization?: string): Promise<TestInstance> {
 }
 
 async function age({ studyInstanceUid }: TestInstance, days: number): Promise<void> {
-  await house.database.client.study.updateMany({ where: { studyInstanceUid }, data: { lastInstanceAt: new Date(Date.now() - days * 86_400_000) } });
+  await house.owner.study.updateMany({ where: { studyInstanceUid }, data: { lastInstanceAt: new Date(Date.now() - days * 86_400_000) } });
 }
 
-const isThere = async ({ studyInstanceUid }: TestInstance): Promise<boolean> => (await house.database.client.study.count({ where: { studyInstanceUid } })) > 0;
+const isThere = async ({ studyInstanceUid }: TestInstance): Promise<boolean> => (await house.owner.study.count({ where: { studyInstanceUid } })) > 0;
 
 describe('the image policy', () => {
   it('keeps everything and rejects other bytes until somebody decides otherwise', async () => {
@@ -81,15 +81,15 @@ describe('retention', () => {
     expect(Date.parse(preview.oldest ?? '')).toBeLessThan(Date.now() - 30 * 86_400_000);
     expect(await house.json<Preview>(`${PATH}/preview`)).toEqual({ retentionDays: null, studies: 0, sizeBytes: 0, onHold: 0, oldest: null });
 
-    const row = await house.database.client.study.findFirstOrThrow({ where: { studyInstanceUid: old.studyInstanceUid }, include: { instances: true } });
+    const row = await house.owner.study.findFirstOrThrow({ where: { studyInstanceUid: old.studyInstanceUid }, include: { instances: true } });
     expect((await put({ onConflict: 'reject', retentionDays: 30 })).status).toBe(200);
     await retain();
     expect([await isThere(old), await isThere(held), await isThere(young), await isThere(foreign)]).toEqual([false, true, true, true]);
-    expect(await house.database.client.studyKey.count({ where: { id: row.keyId } })).toBe(0);
+    expect(await house.owner.studyKey.count({ where: { id: row.keyId } })).toBe(0);
     const blobKey = row.instances[0]?.blobKey ?? '';
     // The bytes may still lie there until the next sweep, and nobody opens them again.
     await expect(house.app.get(BlobStore).read(blobKey)).rejects.toMatchObject({ code: expect.stringMatching(/^(key-destroyed|blob-missing)$/) as string });
-    expect(await house.database.client.outboxEvent.count({ where: { topic: 'study.deleted', payload: { path: ['studyId'], equals: row.id } } })).toBe(1);
+    expect(await house.owner.outboxEvent.count({ where: { topic: 'study.deleted', payload: { path: ['studyId'], equals: row.id } } })).toBe(1);
     expect(await house.json<Preview>(`${PATH}/preview`)).toMatchObject({ studies: 0, onHold: 1, oldest: null });
     await put({ onConflict: 'reject', retentionDays: null });
   });
@@ -119,9 +119,9 @@ describe('a study that cannot be opened any more', () => {
 
   it('is listed without its patient when its key is gone, and hides nobody else', async () => {
     const [lost, kept] = [await store(), await store()];
-    const { keyId } = await house.database.client.study.findFirstOrThrow({ where: { studyInstanceUid: lost.studyInstanceUid } });
+    const { keyId } = await house.owner.study.findFirstOrThrow({ where: { studyInstanceUid: lost.studyInstanceUid } });
     await house.json(`/api/v1/studies/${lost.studyInstanceUid}`);
-    await house.database.client.studyKey.delete({ where: { id: keyId } });
+    await house.owner.studyKey.delete({ where: { id: keyId } });
     house.app.get(KeyVault).forget(keyId);
     const listed = await list();
     expect(listed.find(({ studyInstanceUid }) => studyInstanceUid === lost.studyInstanceUid)).toMatchObject({ patientId: null, patientName: null, instanceCount: 1 });
@@ -132,7 +132,7 @@ describe('a study that cannot be opened any more', () => {
 
   it('is reported as damaged when a bit of it has changed, and listed without its patient', async () => {
     const damaged = await store();
-    await house.database.client.$executeRaw`UPDATE studies SET sealed = set_byte(sealed, 20, get_byte(sealed, 20) # 1) WHERE study_instance_uid = ${damaged.studyInstanceUid}`;
+    await house.owner.$executeRaw`UPDATE studies SET sealed = set_byte(sealed, 20, get_byte(sealed, 20) # 1) WHERE study_instance_uid = ${damaged.studyInstanceUid}`;
     const response = await house.fetch(`/api/v1/studies/${damaged.studyInstanceUid}`);
     expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([500, 'blob-corrupt']);
     expect((await list()).find(({ studyInstanceUid }) => studyInstanceUid === damaged.studyInstanceUid)).toMatchObject({ patientName: null, instanceCount: 1 });
@@ -150,7 +150,7 @@ describe('a list of studies', () => {
     expect(await found('accessionNumber=ACC-9')).toEqual([uid]);
     expect(await found('patientId=Exact-7&accessionNumber=ACC-9')).toEqual([uid]);
     for (const query of ['patientId=Exact-8', 'patientId=Exact', 'patientId=ACC-9', 'accessionNumber=ACC-8', 'patientId=Exact-7&accessionNumber=ACC-8']) expect(await found(query)).toEqual([]);
-    const [row] = await house.database.client.$queryRaw<{ text: string }[]>`SELECT row_to_json(studies)::text AS text FROM studies WHERE study_instance_uid = ${uid}`;
+    const [row] = await house.owner.$queryRaw<{ text: string }[]>`SELECT row_to_json(studies)::text AS text FROM studies WHERE study_instance_uid = ${uid}`;
     for (const value of ['Exact-7', 'ACC-9']) expect(row?.text).not.toContain(value);
   });
 });

@@ -30,7 +30,7 @@ describe('a study that is whole', () => {
     // One instance announces as many as there are, the other one more; which of them is asked is up to the database.
     for (let n = 0; n < 50; n++) seeming.push(await store([2, 3]));
     // They stay the newest, all of one time.
-    await house.database.client.study.updateMany({ where: { studyInstanceUid: { in: seeming } }, data: { lastInstanceAt: new Date(Date.now() + 3_600_000) } });
+    await house.owner.study.updateMany({ where: { studyInstanceUid: { in: seeming } }, data: { lastInstanceAt: new Date(Date.now() + 3_600_000) } });
     expect((await house.app.get(StudiesStore).seeminglyWhole(100)).length).toBeGreaterThan(40);
     const whole = await store([1]);
     await eventually('the whole one to be complete', async () => (await stateOf(whole)) === 'complete', 10_000);

@@ -67,7 +67,7 @@ describe('a resumable upload', () => {
     expect((await patch(path, half, bytes.subarray(half))).headers.get('upload-expires')).toBeNull();
     expect(await ended(path)).toMatchObject({ state: 'done', items: [{ file: 'Doe^Jane 001.dcm', status: 'stored', studyInstanceUid, sopInstanceUid }] });
     expect(await offsetOf(path)).toBe(bytes.length);
-    const { sha256 } = await house.database.client.instance.findFirstOrThrow({ where: { sopInstanceUid } });
+    const { sha256 } = await house.owner.instance.findFirstOrThrow({ where: { sopInstanceUid } });
     expect(sha256).toBe(createHash('sha256').update(bytes).digest('hex'));
   });
 
@@ -76,10 +76,10 @@ describe('a resumable upload', () => {
     const path = await create(bytes.length, { filename: 'Hidden^Harriet.dcm' });
     await patch(path, 0, bytes);
     await ended(path);
-    const rows = await house.database.client.$queryRaw<{ text: string }[]>`SELECT row_to_json(uploads)::text AS text FROM uploads`;
+    const rows = await house.owner.$queryRaw<{ text: string }[]>`SELECT row_to_json(uploads)::text AS text FROM uploads`;
     const hex = Buffer.from('Hidden^Harriet').toString('hex');
     for (const { text } of rows) for (const trace of ['Hidden', metadata({ filename: 'Hidden^Harriet.dcm' }), hex]) expect(text).not.toContain(trace);
-    const row = await house.database.client.upload.findUniqueOrThrow({ where: { id: path.split('/').at(-1) ?? '' } });
+    const row = await house.owner.upload.findUniqueOrThrow({ where: { id: path.split('/').at(-1) ?? '' } });
     expect(row.segments).toEqual([]);
   });
 
@@ -163,12 +163,12 @@ describe('a resumable upload', () => {
   it('is given up when the client says so', async () => {
     const path = await create(100);
     await patch(path, 0, Buffer.alloc(50));
-    const row = await house.database.client.upload.findUniqueOrThrow({ where: { id: path.split('/').at(-1) ?? '' } });
+    const row = await house.owner.upload.findUniqueOrThrow({ where: { id: path.split('/').at(-1) ?? '' } });
     const [{ blobKey } = { blobKey: '' }] = row.segments as { blobKey: string }[];
     expect((await house.fetch(path, { method: 'DELETE', headers: TUS })).status).toBe(204);
     expect((await house.fetch(path, { method: 'HEAD', headers: TUS })).status).toBe(404);
     expect((await house.fetch(path, { method: 'DELETE', headers: TUS })).status).toBe(404);
-    await eventually('the bytes are swept', async () => (await house.database.client.blobTombstone.count({ where: { blobKey } })) === 0);
+    await eventually('the bytes are swept', async () => (await house.owner.blobTombstone.count({ where: { blobKey } })) === 0);
   });
 
   it('is created once for one Idempotency-Key', async () => {
@@ -263,7 +263,7 @@ describe('two clients that continue at the same offset', () => {
 
 describe('an upload that nobody goes on with', () => {
   const row = (path: string): string => path.split('/').at(-1) ?? '';
-  const expire = async (path: string): Promise<void> => { await house.database.client.upload.update({ where: { id: row(path) }, data: { expiresAt: new Date(Date.now() - 1_000) } }); };
+  const expire = async (path: string): Promise<void> => { await house.owner.upload.update({ where: { id: row(path) }, data: { expiresAt: new Date(Date.now() - 1_000) } }); };
   const tidy = (): Promise<void> => house.app.get(ExpireUploadsJob).handle({}, CONTEXT);
 
   it('expires, and its bytes with it', async () => {
@@ -282,7 +282,7 @@ describe('an upload that nobody goes on with', () => {
     const path = await create(bytes.length + 1);
     await patch(path, 0, bytes);
     // As a crash between the last byte and the job leaves it.
-    await house.database.client.upload.update({ where: { id: row(path) }, data: { lengthBytes: bytes.length, state: 'storing' } });
+    await house.owner.upload.update({ where: { id: row(path) }, data: { lengthBytes: bytes.length, state: 'storing' } });
     await expire(path);
     await tidy();
     expect(await ended(path)).toMatchObject({ state: 'done', items: [{ status: 'stored' }] });
@@ -293,7 +293,7 @@ describe('an upload that nobody goes on with', () => {
   it('is not removed while it waits to be stored, and fails after a day of trying', async () => {
     const path = await create(5);
     const id = row(path);
-    await house.database.client.upload.update({ where: { id }, data: { state: 'storing', offsetBytes: 5, segments: [{ blobKey: 'no/where', sizeBytes: 5 }], outcome: { kind: 'reminders', count: 144 } } });
+    await house.owner.upload.update({ where: { id }, data: { state: 'storing', offsetBytes: 5, segments: [{ blobKey: 'no/where', sizeBytes: 5 }], outcome: { kind: 'reminders', count: 144 } } });
     expect(await codeOf(await house.fetch(path, { method: 'DELETE', headers: TUS }))).toEqual([409, 'conflict']);
     expect((await house.json<UploadJson>(path)).expiresAt).toBeNull();
     await expire(path);
@@ -304,7 +304,7 @@ describe('an upload that nobody goes on with', () => {
   it('fails at once when its bytes are not what was written', async () => {
     const path = await create(5);
     const id = row(path);
-    await house.database.client.upload.update({ where: { id }, data: { state: 'storing', offsetBytes: 5, segments: [{ blobKey: 'no/where', sizeBytes: 5 }] } });
+    await house.owner.upload.update({ where: { id }, data: { state: 'storing', offsetBytes: 5, segments: [{ blobKey: 'no/where', sizeBytes: 5 }] } });
     await house.app.get(StoreUploadJob).handle({ institutionId: house.institutionId, uploadId: id }, CONTEXT);
     expect(await house.json<UploadJson>(path)).toMatchObject({ state: 'failed', problem: { code: 'blob-missing' } });
   });

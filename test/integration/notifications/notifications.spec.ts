@@ -106,7 +106,7 @@ describe('the list', () => {
 
   it('knows no notification of another institution', async () => {
     const foreign = uuidv7();
-    await house.app.get(Database).client.notification.create({ data: { id: foreign, institutionId: uuidv7(), topic: RESULT_READY, subject: {} } });
+    await house.owner.notification.create({ data: { id: foreign, institutionId: uuidv7(), topic: RESULT_READY, subject: {} } });
     const response = await house.fetch(`/api/v1/notifications/${foreign}/acknowledge`, { method: 'POST' });
     expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([404, 'notification-not-found']);
     expect((await list('?limit=200')).items.map(({ id }) => id)).not.toContain(foreign);
@@ -142,7 +142,7 @@ describe('GET /api/v1/events', () => {
     const stream = await follow();
     await stream.following;
     const id = uuidv7();
-    await house.app.get(Database).client.notification.create({ data: { id, institutionId: house.institutionId, topic: RESULT_READY, subject: {} } });
+    await house.owner.notification.create({ data: { id, institutionId: house.institutionId, topic: RESULT_READY, subject: {} } });
     await eventually('the event', () => Promise.resolve(stream.seen.some((seen) => seen.id === id)), 15_000);
     await stream.close();
   });

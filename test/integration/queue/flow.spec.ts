@@ -54,7 +54,7 @@ describe.each(['postgres', ...(redisIsInstalled() ? ['redis'] : [])])('outbox, r
 
   const start = async (): Promise<INestApplicationContext> => {
     const app = await NestFactory.createApplicationContext(
-      { module: TestModule, imports: [OpsModule.forRoot(config, createLogger('silent')), DatabaseModule.forUrl(database.url), StorageModule, QueueModule.forWorkers(config, jobs)], providers: [EchoJob, TickJob] },
+      { module: TestModule, imports: [OpsModule.forRoot(config, createLogger('silent')), DatabaseModule.forUrls(database), StorageModule, QueueModule.forWorkers(config, jobs)], providers: [EchoJob, TickJob] },
       { logger: false, abortOnError: false },
     );
     apps.push(app);

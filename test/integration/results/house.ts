@@ -1,5 +1,6 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { rmSync } from 'node:fs';
+import type { PrismaClient } from '../../../src/generated/prisma/client.js';
 import { uuidv7 } from '../../../src/kernel/uid.js';
 import { RESULT_READY, type ResultReady } from '../../../src/modules/analysis/analysis.contract.js';
 import { StudyReader, type StoredInstance, type StoredStudy } from '../../../src/modules/images/images.contract.js';
@@ -21,6 +22,7 @@ import { OpsModule } from '../../../src/platform/ops/ops.module.js';
 import { Outbox } from '../../../src/platform/queue/outbox.js';
 import { QueueModule } from '../../../src/platform/queue/queue.module.js';
 import { StorageModule } from '../../../src/platform/storage/storage.module.js';
+import { ownerOf } from '../../support/owner.js';
 import { ADMIN, temporaryDirectory } from '../../support/product.js';
 import { grayPng, uploadForm } from '../../support/xray.js';
 import { signIn } from '../users/house.js';
@@ -30,6 +32,8 @@ export interface House {
   url: string;
   config: Config;
   app: NestFastifyApplication;
+  /** Whom no wall stops. */
+  owner: PrismaClient;
   token: string;
   institutionId: string;
   /** `fetch` with the administrator's token. */
@@ -46,7 +50,7 @@ export async function openHouse(): Promise<House> {
   const app = await createHttpApp({
     module: Product,
     imports: [
-      OpsModule.forRoot(config, logger), DatabaseModule.forUrl(database.url), StorageModule, QueueModule.forWorkers(config, [...resultsJobs, ...notificationsJobs]),
+      OpsModule.forRoot(config, logger), DatabaseModule.forUrls(database), StorageModule, QueueModule.forWorkers(config, [...resultsJobs, ...notificationsJobs]),
       UsersModule, ImagesModule, ResultsModule, NotificationsModule, ResultsWorkerModule, NotificationsWorkerModule,
     ],
   }, config, logger);
@@ -54,12 +58,14 @@ export async function openHouse(): Promise<House> {
   await app.listen(0, '127.0.0.1');
   const url = await app.getUrl();
   const { access_token: token } = await signIn(url);
-  const institution = await app.get(Database).client.institution.findFirstOrThrow();
+  const owner = ownerOf(database);
+  const institution = await owner.institution.findFirstOrThrow();
   return {
-    url, config, app, token, institutionId: institution.id,
+    url, config, app, owner, token, institutionId: institution.id,
     fetch: (path, init = {}) => fetch(`${url}${path}`, { ...init, headers: { authorization: `Bearer ${token}`, ...(init.headers as Record<string, string> | undefined) } }),
     close: async () => {
       await app.close();
+      await owner.$disconnect();
       await database.close();
       rmSync(directory, { recursive: true, force: true });
     },

@@ -41,7 +41,7 @@ describe('storing a result', () => {
 
   it('leaves the heat maps of a run that never commits to the sweep, and those of a committed one alone', async () => {
     const study = await uploadStudy(house, 2);
-    const { client } = house.app.get(Database);
+    const client = house.owner;
     const prepared = await house.app.get(ResultWriter).prepare(conclusion(house, study));
     const tombstone = await client.blobTombstone.findUniqueOrThrow({ where: { blobKey: prepared.heatMapBlobKeys[0] ?? '' } });
     expect(tombstone.dueAt.getTime()).toBeGreaterThan(Date.now() + 60_000);
@@ -53,7 +53,7 @@ describe('storing a result', () => {
   it('refuses a commit whose heat maps the sweep has taken', async () => {
     const writer = house.app.get(ResultWriter);
     const prepared = await writer.prepare(conclusion(house, await uploadStudy(house, 3)));
-    await house.app.get(Database).client.blobTombstone.deleteMany({ where: { blobKey: { in: prepared.heatMapBlobKeys } } });
+    await house.owner.blobTombstone.deleteMany({ where: { blobKey: { in: prepared.heatMapBlobKeys } } });
     await expect(house.app.get(Database).transaction({ institutionId: house.institutionId }, (tx) => writer.commit(tx, prepared))).rejects.toMatchObject({ code: 'blob-missing' });
   });
 
@@ -102,7 +102,7 @@ describe('GET /api/v1/results/{id}', () => {
     expect([status, body.code]).toEqual([404, 'result-not-found']);
     expect((await getJson('/api/v1/results/no-uuid')).status).toBe(404);
     const id = await commitResult(house, conclusion(house, await uploadStudy(house, 13)));
-    await house.app.get(Database).client.result.update({ where: { id }, data: { institutionId: uuidv7() } });
+    await house.owner.result.update({ where: { id }, data: { institutionId: uuidv7() } });
     expect((await getJson(`/api/v1/results/${id}`)).status).toBe(404);
     expect((await fetch(`${house.url}/api/v1/results/${id}`)).status).toBe(401);
   });
@@ -196,6 +196,6 @@ describe('a deleted study', () => {
     expect(deleted.status).toBe(204);
     await eventually('the result is gone', async () => (await house.fetch(`/api/v1/results/${goneId}`)).status === 404);
     expect((await house.fetch(`/api/v1/results/${keptId}`)).status).toBe(200);
-    expect(await house.app.get(Database).client.blobTombstone.count({ where: { blobKey: { contains: goneId }, dueAt: { lte: new Date() } } })).toBe(1);
+    expect(await house.owner.blobTombstone.count({ where: { blobKey: { contains: goneId }, dueAt: { lte: new Date() } } })).toBe(1);
   });
 });

@@ -83,11 +83,11 @@ describe('everybody else', () => {
   it.each(['admin', 'radiologist', 'technician', 'auditor', 'service'])('stays out: %s', async (role) => {
     const { tokens } = await person(house, token, role);
     const me = (more: Record<string, string>) => call(tokens.access_token, 'GET', `${house.url}/api/v1/users/me`, undefined, more);
-    const refusedBefore = await count('accessRefusals', { status: '403', kind: 'user' });
+    const refusedBefore = await count('accessRefusals', { reason: 'forbidden', kind: 'user' });
     expect(await me(headers())).toMatchObject({ status: 403, body: { code: 'forbidden' } });
     expect((await me(headers(randomUUID()))).status).toBe(403);
     expect((await me({ 'x-institution-id': house.administrator.institutionId })).status).toBe(200);
-    expect(await count('accessRefusals', { status: '403', kind: 'user' })).toBe(refusedBefore + 2);
+    expect(await count('accessRefusals', { reason: 'forbidden', kind: 'user' })).toBe(refusedBefore + 2);
   });
 
   it('of another institution comes no closer by naming ours', async () => {
@@ -97,9 +97,9 @@ describe('everybody else', () => {
   });
 
   it('without authentication is only that', async () => {
-    const before = await count('accessRefusals', { status: '401', kind: 'nothing' });
+    const before = await count('accessRefusals', { reason: 'unauthenticated', kind: 'nothing' });
     expect((await call(undefined, 'GET', `${house.url}/api/v1/users`, undefined, headers())).status).toBe(401);
-    expect(await count('accessRefusals', { status: '401', kind: 'nothing' })).toBe(before + 1);
+    expect(await count('accessRefusals', { reason: 'unauthenticated', kind: 'nothing' })).toBe(before + 1);
   });
 });
 

@@ -76,9 +76,12 @@ export interface House {
   administrator: FirstAdministrator;
   database: OpenedDatabase;
   /** One more API process on the same database, as far as one process can be two. */
-  neighbour(variables?: Record<string, string>): Promise<{ url: string; app: NestFastifyApplication }>;
+  neighbour(variables?: Record<string, string>, prepare?: (app: NestFastifyApplication, config: Config) => void): Promise<{ url: string; app: NestFastifyApplication }>;
   close(): Promise<void>;
 }
+
+/** Tests come from one address, and are wrong about passwords more often than people. */
+const SIGN_IN_AT_WILL = { RATE_LIMIT_SIGN_IN: '0', RATE_LIMIT_SIGN_IN_FAILURES: '0' };
 
 export interface HouseOptions {
   variables?: Record<string, string>;
@@ -89,16 +92,17 @@ export interface HouseOptions {
 /** The users module behind the product's own HTTP application, on the embedded database, with the probe's routes beside. */
 export async function openHouse({ variables: more = {}, jobs = false }: HouseOptions = {}): Promise<House> {
   const directory = temporaryDirectory();
-  const variables = { DATA_DIR: directory, BOOTSTRAP_ADMIN_EMAIL: ADMIN.email, BOOTSTRAP_ADMIN_PASSWORD: ADMIN.password, LOG_LEVEL: 'silent', ...more };
+  const variables = { DATA_DIR: directory, BOOTSTRAP_ADMIN_EMAIL: ADMIN.email, BOOTSTRAP_ADMIN_PASSWORD: ADMIN.password, LOG_LEVEL: 'silent', ...SIGN_IN_AT_WILL, ...more };
   const config = parseConfig(variables);
   const logger = createLogger('silent');
   const database = await openDatabase(config, logger);
   const apps: NestFastifyApplication[] = [];
-  const open = async (changed: Record<string, string> = {}): Promise<{ url: string; app: NestFastifyApplication; config: Config }> => {
+  const open = async (changed: Record<string, string> = {}, prepare?: (app: NestFastifyApplication, config: Config) => void): Promise<{ url: string; app: NestFastifyApplication; config: Config }> => {
     const own = parseConfig({ ...variables, ...changed });
     class Product {}
-    const app = await createHttpApp({ module: Product, imports: [OpsModule.forRoot(own, logger), DatabaseModule.forUrl(database.url), StorageModule, jobs ? QueueModule.forWorkers(own, usersJobs) : QueueModule.forProducers(), ...(jobs ? [UsersWorkerModule] : []), UsersModule, ProbeModule] }, own, logger);
+    const app = await createHttpApp({ module: Product, imports: [OpsModule.forRoot(own, logger), DatabaseModule.forUrls(database), StorageModule, jobs ? QueueModule.forWorkers(own, usersJobs) : QueueModule.forProducers(), ...(jobs ? [UsersWorkerModule] : []), UsersModule, ProbeModule] }, own, logger);
     apps.push(app);
+    prepare?.(app, own);
     await app.listen(0, '127.0.0.1');
     return { url: await app.getUrl(), app, config: own };
   };

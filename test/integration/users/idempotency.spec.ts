@@ -144,8 +144,8 @@ describe('a request with an Idempotency-Key', () => {
   it('taken up by a process that died is carried out after a minute, by one taker', async () => {
     const key = newKey();
     const store = house.app.get(IdempotencyStore);
-    const principalId = house.administrator.userId;
-    await store.claim(principalId, key, `POST\n/probe/count\n{"a":1}`);
+    const principal = { institutionId: house.administrator.institutionId, id: house.administrator.userId };
+    await store.claim(principal, key, `POST\n/probe/count\n{"a":1}`);
     expect((await count(key)).status).toBe(409);
     await sql.query("UPDATE idempotency_records SET created_at = now() - interval '61 seconds' WHERE key = $1", [key]);
     const statuses = (await Promise.all(Array.from({ length: 6 }, () => count(key)))).map(({ status }) => status);
@@ -156,18 +156,18 @@ describe('a request with an Idempotency-Key', () => {
   it('taken over from a process that was only slow keeps the taker’s answer', async () => {
     const key = newKey();
     const store = house.app.get(IdempotencyStore);
-    const principalId = house.administrator.userId;
-    const slow = await store.claim(principalId, key, 'x');
+    const principal = { institutionId: house.administrator.institutionId, id: house.administrator.userId };
+    const slow = await store.claim(principal, key, 'x');
     if (slow.outcome !== 'claimed') throw new Error('not claimed');
     await sql.query("UPDATE idempotency_records SET created_at = now() - interval '61 seconds' WHERE key = $1", [key]);
-    const taker = await store.claim(principalId, key, 'x');
+    const taker = await store.claim(principal, key, 'x');
     if (taker.outcome !== 'claimed') throw new Error('not taken over');
     await store.complete(slow.claim, { kind: 'body', status: 201, headers: {}, body: 'slow' });
     await store.release(slow.claim);
     expect(await store.renew(slow.claim)).toEqual(slow.claim);
     const renewed = await store.renew(taker.claim);
     await store.complete(renewed, { kind: 'body', status: 201, headers: {}, body: 'taker' });
-    expect(await store.claim(principalId, key, 'x')).toEqual({ outcome: 'answered', answer: { kind: 'body', status: 201, headers: {}, body: 'taker' } });
+    expect(await store.claim(principal, key, 'x')).toEqual({ outcome: 'answered', answer: { kind: 'body', status: 201, headers: {}, body: 'taker' } });
   });
 
   it('is forgotten after a day', async () => {

@@ -206,7 +206,11 @@ describe('signing keys', () => {
     const { rows } = await sql.query<{ private_jwk: object }>('SELECT private_jwk FROM signing_keys');
     expect(rows).toHaveLength(1);
     expect(Object.keys(rows[0]?.private_jwk ?? {})).toEqual(['sealed']);
-    const stranger = await house.neighbour({ MASTER_KEY: Buffer.alloc(32, 9).toString('base64') });
+    // It cannot open the key of the audit trail either, which refuses everything unless events may wait.
+    const otherKey = { MASTER_KEY: Buffer.alloc(32, 9).toString('base64') };
+    const refusing = await house.neighbour(otherKey);
+    expect((await call(token, 'GET', `${refusing.url}/api/v1/users/me`)).status).toBe(503);
+    const stranger = await house.neighbour({ ...otherKey, AUDIT_FAILURE: 'queue' });
     const theirs = (await signIn(stranger.url)).access_token;
     expect(decodeProtectedHeader(theirs).kid).not.toBe(decodeProtectedHeader(token).kid);
     expect((await call(token, 'GET', `${stranger.url}/api/v1/users/me`)).status).toBe(200);

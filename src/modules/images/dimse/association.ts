@@ -36,7 +36,7 @@ export interface AssociationPorts {
   metrics: Metrics;
   /** @throws AppError `database-unavailable` */
   findCaller(aeTitle: string): Promise<DimseCaller | undefined>;
-  ingest(source: ByteSource, target: IngestTarget): Promise<Fate>;
+  ingest(source: ByteSource, target: IngestTarget, peer: { address: string | undefined; callingAeTitle: string }): Promise<Fate>;
   /** Takes one of the places for associations; false when none is left. */
   takePlace(): boolean;
   releasePlace(): void;
@@ -243,7 +243,7 @@ export class Association {
     this.store = new StoreOperation(
       { ...command, ...context, sourceApplicationEntityTitle: caller.aeTitle, maxObjectBytes: ports.maxObjectBytes },
       {
-        ingest: (source, target) => ports.ingest(source, target),
+        ingest: (source, target) => ports.ingest(source, target, this.peer()),
         institutionId: () => caller.institutionId(),
         failed: (error) => {
           if (!(error instanceof AppError) || error.status >= 500) ports.logger.error({ err: error }, 'C-STORE failed');
@@ -273,7 +273,7 @@ export class Association {
     }
   }
 
-  /** For the log. */
+  /** For the log, and the audit trail. */
   private peer(): { address: string | undefined; callingAeTitle: string } {
     return { address: this.address, callingAeTitle: printable(this.caller.aeTitle) };
   }

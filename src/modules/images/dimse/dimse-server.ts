@@ -1,6 +1,8 @@
 import { Inject, Injectable, type BeforeApplicationShutdown } from '@nestjs/common';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { AppError } from '../../../kernel/errors.js';
+import { AuditWriter } from '../../../platform/audit/audit-writer.js';
 import { CONFIG, type Config } from '../../../platform/config.js';
 import { LOGGER, type Logger } from '../../../platform/ops/logger.js';
 import { Metrics } from '../../../platform/ops/metrics.js';
@@ -33,6 +35,7 @@ export class DimseServer implements BeforeApplicationShutdown {
     private readonly metrics: Metrics,
     private readonly callers: DimseCallersStore,
     private readonly ingest: IngestService,
+    @Inject(AuditWriter) private readonly audit: Pick<AuditWriter, 'write'>,
   ) {}
 
   /**
@@ -87,7 +90,18 @@ export class DimseServer implements BeforeApplicationShutdown {
       logger: this.logger,
       metrics: this.metrics,
       findCaller: (aeTitle) => this.callers.findByAeTitle(aeTitle),
-      ingest: (source, target) => this.ingest.ingest(source, target),
+      ingest: async (source, target, peer) => {
+        const about = { institutionId: target.institutionId, actorKind: 'system', source: peer.callingAeTitle, action: 'C-STORE', details: { address: peer.address ?? null } } as const;
+        try {
+          const fate = await this.ingest.ingest(source, target);
+          // The sender hears of no success that is not on record, and sends again.
+          await this.audit.write({ ...about, outcome: fate.status === 'refused' ? 'failed' : 'succeeded', studyInstanceUids: fate.studyInstanceUid === undefined ? [] : [fate.studyInstanceUid], object: fate.sopInstanceUid ?? null, ...(fate.status === 'refused' && { code: fate.code }) });
+          return fate;
+        } catch (error) {
+          if (!(error instanceof AppError) || error.code !== 'audit-unavailable') await this.audit.write({ ...about, outcome: 'failed', code: error instanceof AppError ? error.code : 'internal' });
+          throw error;
+        }
+      },
       takePlace: () => {
         if (this.places === 0) return false;
         this.places -= 1;

@@ -2,7 +2,7 @@ import type { DicomJson, DicomJsonElement, PersonName } from '../../../imaging/d
 import type { BlindIndex } from '../../../platform/crypto/key-vault.js';
 import type { Rule } from './matching.js';
 import { beginning, groupsOf, soundex, wordsOf } from './person-name.js';
-import { characters, foldText, textPattern, type TextPattern } from './text-pattern.js';
+import { characters, foldName, foldText, textPattern, type TextPattern } from './text-pattern.js';
 import { wholeDate } from './time-values.js';
 
 /** What a study can be found by although its attributes are encrypted. */
@@ -89,6 +89,16 @@ export function patientIdToken(index: BlindIndex, patientId: string): bigint {
 /** What a study with exactly this Accession Number has as its `accessionToken`. */
 export function accessionToken(index: BlindIndex, accessionNumber: string): bigint {
   return index.token(ACCESSION_NUMBER, 'is', foldText(accessionNumber));
+}
+
+/** Any of these tokens: the patient's name, or a word of it, begins with up to 16 letters of `text`. */
+export function beginningOfName(index: BlindIndex, text: string): bigint[] {
+  const folded = foldName(text);
+  const [word, ...others] = wordsOf(folded);
+  return [
+    index.token(PATIENT_NAME, 'starts', characters(folded).slice(0, LONGEST_START).join('')),
+    ...(word === folded && others.length === 0 ? [index.token(PATIENT_NAME, 'word', beginning(word))] : []),
+  ];
 }
 
 /** Whether `tokenCondition` may know an attribute of the study. */

@@ -3,6 +3,7 @@ import { ApiQuery, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { AppError } from '../../../kernel/errors.js';
+import { noteForAudit } from '../../../platform/audit/audit-note.js';
 import { CONFIG, type Config } from '../../../platform/config.js';
 import { CurrentPrincipal, RequirePermission, type Principal } from '../../../platform/http/access.js';
 import { Operation } from '../../../platform/http/openapi.js';
@@ -112,7 +113,8 @@ export class SearchController {
     const mediaType = searchMediaType(query.accept ?? request.headers.accept);
     if (mediaType === undefined) throw new AppError('not-acceptable', { detail: 'Searches are answered in application/dicom+json.' });
     const studiesUrl = studiesUrlOf({ publicUrl: this.config.PUBLIC_URL, protocol: request.protocol, host: request.host });
-    const { body, warnings } = await this.searches.search(target, query, studiesUrl);
+    const { body, warnings, studyInstanceUids } = await this.searches.search(target, query, studiesUrl);
+    noteForAudit(request, { studyInstanceUids });
     // PS3.18 §8.3.4 gives the header this form, with the URL of the service for the agent.
     if (warnings.length > 0) void reply.header('Warning', warnings.map((warning) => `299 ${studiesUrl.replace(/\/studies$/, '')}: ${warning}`));
     const vary = reply.getHeader('Vary');

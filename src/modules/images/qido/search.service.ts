@@ -14,6 +14,8 @@ export interface SearchAnswer {
   /** DICOM JSON: an array of results. */
   body: string;
   warnings: readonly string[];
+  /** Whose data the body shows. */
+  studyInstanceUids: string[];
 }
 
 /** Results of a search in the whole archive that does not say how many it wants. Below a study they all come. */
@@ -46,6 +48,7 @@ export class SearchService {
     const most = target.studyInstanceUid === undefined ? MOST_RESULTS : MOST_RESULTS_OF_STUDY;
     const limit = Math.min(query.limit ?? (target.studyInstanceUid === undefined ? USUAL_RESULTS : most), most);
     const texts: string[] = [];
+    const shown = new Set<string>();
     let [hasMore, damaged] = [false, 0];
     for await (const { row, opened, isDamaged } of this.matches(target, plan, new Set([...selection.opens, ...plan.verify.keys()]), query.offset, limit + 1)) {
       if (texts.length === limit) {
@@ -54,11 +57,12 @@ export class SearchService {
       }
       if (isDamaged) damaged++;
       texts.push(selection.text(row, opened));
+      shown.add(row.studyInstanceUid);
     }
     const warnings = [...query.warnings, ...plan.warnings];
     if (hasMore) warnings.push(limit === most ? 'The number of results exceeded the maximum supported by the server. Additional results can be requested.' : 'There are additional results that can be requested.');
     if (damaged > 0) warnings.push('Stored attributes of some results are damaged and were left out.');
-    return { body: `[${texts.join(',')}]`, warnings };
+    return { body: `[${texts.join(',')}]`, warnings, studyInstanceUids: [...shown] };
   }
 
   /** What matches, from the `offset`th on, `wanted` at most. */

@@ -129,14 +129,14 @@ export class ResumableUploads {
     const { id, institutionId } = upload;
     // Two requests may continue at the same offset, so no number of the piece could name it.
     const blobKey = `${institutionId}/uploads/${id}/${randomUUID()}`;
-    await this.tombstones.reserve([blobKey]);
+    await this.tombstones.reserve(institutionId, [blobKey]);
     let kept: Upload | undefined;
     try {
       await draft.commit(blobKey, await this.vault.keyOfInstitution(institutionId));
       kept = await this.appendSegment(upload, { blobKey, sizeBytes });
     } finally {
       // Whether a failed commit reached the database is not known; the tombstone is, so the sweep decides, not we.
-      if (!kept) await this.tombstones.release([blobKey]).catch(() => undefined);
+      if (!kept) await this.tombstones.release(institutionId, [blobKey]).catch(() => undefined);
     }
     if (!kept) throw conflict(await this.find(institutionId, id));
     return kept;

@@ -1,6 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { hostname } from 'node:os';
 import { Readable } from 'node:stream';
 import { AppError, type ErrorCode } from '../../../kernel/errors.js';
+import { AuditWriter } from '../../../platform/audit/audit-writer.js';
 import { CONFIG, type Config } from '../../../platform/config.js';
 import { KeyVault } from '../../../platform/crypto/key-vault.js';
 import { Database } from '../../../platform/database/database.js';
@@ -35,6 +37,7 @@ export class StoreUploadJob extends JobHandler<UploadWhole> {
     private readonly uploads: UploadService,
     private readonly blobs: BlobStore,
     private readonly vault: KeyVault,
+    private readonly audit: AuditWriter,
   ) {
     super();
   }
@@ -44,14 +47,19 @@ export class StoreUploadJob extends JobHandler<UploadWhole> {
     const upload = await hold();
     if (!upload) return;
     // A sign of life that fails is no harm: the next one comes long before the lease is over.
+    const about = { institutionId, actorKind: 'job', source: hostname(), action: 'storeUpload', object: uploadId } as const;
     const signs = setInterval(() => { hold().catch(() => undefined); }, SIGN_OF_LIFE_MS);
     try {
+      await this.audit.write({ ...about, outcome: 'attempted' });
       const metadata = parseMetadata(await this.resumable.metadataOf(upload));
-      await this.finish(upload, await this.uploads.receive(Readable.from(formOf(metadata, this.content(upload, signal))), institutionId));
+      const fates = await this.uploads.receive(Readable.from(formOf(metadata, this.content(upload, signal))), institutionId);
+      await this.audit.write({ ...about, outcome: 'succeeded', studyInstanceUids: fates.flatMap(({ studyInstanceUid }) => studyInstanceUid ?? []), details: { files: fates.length } });
+      await this.finish(upload, fates);
     } catch (error) {
       // Somebody else has finished, and the bytes are gone.
       if ((await hold()) === undefined) return;
       if (!(error instanceof AppError) || (error.status >= 500 && !LASTING.has(error.code))) throw error;
+      await this.audit.write({ ...about, outcome: 'failed', code: error.code });
       await this.end(upload, 'failed', { kind: 'problem', code: error.code, ...(error.detail !== undefined && { detail: error.detail }) });
     } finally {
       clearInterval(signs);

@@ -107,6 +107,13 @@ export class UploadsStore {
     if (finished > 0) await bury(tx, [{ segments }]);
   }
 
+  /** Those that are done, in the order of their ids, behind `after`. */
+  async done(institutionId: string, limit: number, after: string): Promise<Upload[]> {
+    const rows = await this.database.read<Row>({ institutionId }, Prisma.sql`
+      SELECT ${COLUMNS} FROM uploads WHERE institution_id = ${institutionId}::uuid AND state = 'done' AND id > ${after}::uuid ORDER BY id LIMIT ${limit}::int`);
+    return rows.map(uploadOf);
+  }
+
   /** Removes up to `limit` uploads whose time is over. @returns how many */
   async removeExpired(tx: Transaction, limit: number): Promise<number> {
     const rows = await prismaOf(tx).$queryRaw<{ segments: unknown }[]>`

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { recordAnswer } from '../../../platform/audit/audit-trail.js';
 import type { Chunks } from './multipart-body.js';
 
 export interface Answer {
@@ -24,6 +25,7 @@ export async function sendAnswer(request: FastifyRequest, reply: FastifyReply, {
   try {
     // Asked for its first piece always: a generator that was never begun would not close on return what it holds.
     const first = await body.next();
+    await recordAnswer(request, status);
     const { raw } = reply;
     reply.hijack();
     for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value);

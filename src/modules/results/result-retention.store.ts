@@ -1,0 +1,57 @@
+import { Injectable } from '@nestjs/common';
+import { Prisma } from '../../generated/prisma/client.js';
+import type { Transaction } from '../../kernel/transaction.js';
+import { Database, prismaOf } from '../../platform/database/database.js';
+import type { Rendering } from './results.store.js';
+
+/** A result whose time is over. */
+export interface ExpiredResult {
+  id: string;
+  institutionId: string;
+  analysisId: string;
+}
+
+export interface ResultRetentionPreview {
+  results: number;
+  onHold: number;
+  oldest: Date | null;
+}
+
+/** Results as the retention of their institutions sees them. Whether it is kept for a legal reason is said of the study. */
+@Injectable()
+export class ResultRetentionStore {
+  constructor(private readonly database: Database) {}
+
+  /**
+   * Removes up to `limit` results that are older than their institution keeps them and whose study is not on hold, and leaves their
+   * heat maps to the sweep. What others hold is passed over; nobody puts the studies on hold before the commit.
+   */
+  async removeExpired(tx: Transaction, limit: number): Promise<ExpiredResult[]> {
+    const client = prismaOf(tx);
+    const expired = await client.$queryRaw<(ExpiredResult & { rendering: unknown })[]>`
+      SELECT r.id, r.institution_id AS "institutionId", r.analysis_id AS "analysisId", r.rendering
+      FROM institutions n JOIN results r ON r.institution_id = n.id JOIN studies s ON s.id = r.study_id
+      WHERE n.result_retention_days IS NOT NULL AND r.created_at < now() - make_interval(days => n.result_retention_days) AND NOT s.legal_hold
+      ORDER BY r.created_at LIMIT ${limit}::int FOR UPDATE OF r SKIP LOCKED FOR SHARE OF s SKIP LOCKED`;
+    if (expired.length === 0) return [];
+    // Written by ResultsStore only.
+    const heatMaps = expired.flatMap(({ rendering }) => (rendering as Rendering).heatMaps.map(({ blobKey }) => ({ blobKey })));
+    if (heatMaps.length > 0) await client.blobTombstone.createMany({ data: heatMaps, skipDuplicates: true });
+    await client.result.deleteMany({ where: { id: { in: expired.map(({ id }) => id) } } });
+    return expired.map(({ id, institutionId, analysisId }) => ({ id, institutionId, analysisId }));
+  }
+
+  /** null = as long as their study. */
+  async retentionDaysOf(institutionId: string): Promise<number | null> {
+    const rows = await this.database.read<{ days: number | null }>({ institutionId }, Prisma.sql`SELECT result_retention_days AS days FROM institutions WHERE id = ${institutionId}::uuid`);
+    return rows[0]?.days ?? null;
+  }
+
+  async preview(institutionId: string, retentionDays: number): Promise<ResultRetentionPreview> {
+    const rows = await this.database.read<{ results: number; onHold: number; oldest: Date | null }>({ institutionId }, Prisma.sql`
+      SELECT (count(*) FILTER (WHERE NOT s.legal_hold))::int AS results, (count(*) FILTER (WHERE s.legal_hold))::int AS "onHold", min(r.created_at) FILTER (WHERE NOT s.legal_hold) AS oldest
+      FROM results r JOIN studies s ON s.id = r.study_id
+      WHERE r.institution_id = ${institutionId}::uuid AND r.created_at < now() - make_interval(days => ${retentionDays}::int)`);
+    return rows[0] ?? { results: 0, onHold: 0, oldest: null };
+  }
+}

@@ -1,0 +1,123 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { AppError } from '../../kernel/errors.js';
+import type { AuthenticatedRequest } from '../http/access.js';
+import { INSTALLATION, type AuditDraft, type Outcome } from './audit-event.js';
+import { auditNoteOf, noteForAudit } from './audit-note.js';
+import type { AuditWriter } from './audit-writer.js';
+
+/** Ids in a path may be anything that somebody typed; what does not look like one is not kept. */
+const ID_PATTERN = /^[\w.:@+-]{1,128}$/;
+const STUDY_PARAMETERS = ['study', 'studyInstanceUid'];
+
+const TRAILS = new WeakMap<FastifyRequest, RequestTrail>();
+
+/** Puts one request on record: what is attempted before it is done, how it ended before the answer leaves. */
+export class RequestTrail {
+  private isRecorded = false;
+
+  private constructor(
+    private readonly request: AuthenticatedRequest,
+    private readonly writer: AuditWriter,
+    private readonly action: string,
+  ) {}
+
+  static begin(request: FastifyRequest, writer: AuditWriter, action: string): void {
+    TRAILS.set(request, new RequestTrail(request, writer, action));
+  }
+
+  /** undefined for requests that are not put on record. */
+  static of(request: FastifyRequest): RequestTrail | undefined {
+    return TRAILS.get(request);
+  }
+
+  /** @throws AppError `audit-unavailable`: then nothing may be done */
+  async attempt(): Promise<void> {
+    const { patientIds } = await this.writer.write({ ...this.draft(), outcome: 'attempted' });
+    // A study that the request deletes has no patient afterwards.
+    if (patientIds.length > 0) noteForAudit(this.request, { patientIds });
+  }
+
+  /** Once for an answer. @throws AppError `audit-unavailable`: then nothing may be sent */
+  async answer(status: number, code?: string): Promise<void> {
+    if (this.isRecorded) return;
+    this.isRecorded = true;
+    await this.writer.write({ ...this.draft(), outcome: outcomeOf(status, code), status, ...(code !== undefined && { code }) });
+  }
+
+  /** After an answer that could not be put on record was withdrawn, or an event stream broke: the next one is recorded too. */
+  reopen(): void {
+    this.isRecorded = false;
+  }
+
+  private draft(): Omit<AuditDraft, 'outcome'> {
+    const { request } = this;
+    const { principal } = request;
+    const note = auditNoteOf(request);
+    // Fastify types the parameters as unknown; they are texts by name.
+    const parameters = (request.params ?? {}) as Record<string, string | undefined>;
+    const studies = STUDY_PARAMETERS.flatMap((name) => parameters[name] ?? []);
+    const object = note.object ?? objectOf(parameters);
+    const { crossing } = principal ?? {};
+    return {
+      ...actorOf(request, note.actor),
+      source: request.ip,
+      action: this.action,
+      patientIds: note.patientIds ?? [],
+      studyInstanceUids: [...studies, ...(note.studyInstanceUids ?? [])],
+      ...(object !== undefined && { object }),
+      purpose: note.purpose ?? (crossing ? 'support' : null),
+      reason: note.reason ?? crossing?.reason ?? null,
+      requestId: request.id,
+      details: { route: `${request.method} ${request.routeOptions.url ?? ''}`, ...(crossing && { fromInstitutionId: crossing.fromInstitutionId }), ...note.details },
+    };
+  }
+}
+
+/**
+ * Puts the answer on record that is about to leave past the framework's own sending; handlers that answer through it need not.
+ * @throws AppError `audit-unavailable`
+ */
+export async function recordAnswer(request: FastifyRequest, status: number): Promise<void> {
+  await RequestTrail.of(request)?.answer(status);
+}
+
+/** The code in the body of a problem, or of an OAuth error. */
+export function codeOf(payload: unknown): string | undefined {
+  if (typeof payload !== 'string' || payload.length > 20_000) return undefined;
+  try {
+    const body = JSON.parse(payload) as { code?: unknown; error?: unknown } | null;
+    const code = body?.code ?? body?.error;
+    return typeof code === 'string' ? code : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Takes back what would have been sent. */
+export function withdraw(reply: FastifyReply, payload: unknown): void {
+  if (typeof payload === 'object' && payload !== null && 'destroy' in payload && typeof payload.destroy === 'function') (payload.destroy as () => void).call(payload);
+  for (const name of ['content-length', 'content-encoding', 'content-range', 'content-disposition', 'etag', 'last-modified', 'location', 'link', 'set-cookie', 'warning', 'idempotency-replayed']) void reply.removeHeader(name);
+}
+
+export function asUnavailable(error: unknown): AppError {
+  return error instanceof AppError && error.code === 'audit-unavailable' ? error : new AppError('audit-unavailable', { cause: error, retryAfterSeconds: 2 });
+}
+
+function actorOf({ principal }: AuthenticatedRequest, actor: ReturnType<typeof auditNoteOf>['actor']): Pick<AuditDraft, 'institutionId' | 'actorKind' | 'actorId' | 'userId' | 'role'> {
+  if (principal) return { institutionId: principal.institutionId, actorKind: principal.kind, actorId: principal.id, userId: principal.userId, role: principal.role };
+  if (actor) return { institutionId: actor.institutionId, actorKind: actor.kind, actorId: actor.id, userId: actor.id, role: actor.role };
+  return { institutionId: INSTALLATION, actorKind: 'anonymous' };
+}
+
+/** The most specific id of the path that is no study: `:id`, or a name and its version. */
+function objectOf(parameters: Record<string, string | undefined>): string | undefined {
+  const parts = Object.entries(parameters).filter(([name]) => !STUDY_PARAMETERS.includes(name)).flatMap(([, value]) => (value !== undefined && ID_PATTERN.test(value) ? [value] : []));
+  return parts.length === 0 ? undefined : parts.join('/').slice(0, 512);
+}
+
+/** What a foreign or absent thing answers is a refusal: whoever tries ids shall be seen. */
+function outcomeOf(status: number, code: string | undefined): Outcome {
+  if (status < 400) return 'succeeded';
+  if ([401, 403, 404, 410, 423, 429].includes(status)) return 'refused';
+  return status === 400 && (code === 'invalid_grant' || code === 'invalid_client' || code === 'unauthorized_client') ? 'refused' : 'failed';
+}
