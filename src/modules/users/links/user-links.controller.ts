@@ -1,11 +1,12 @@
-import { Body, Controller, Param, Post, Req } from '@nestjs/common';
+import { Body, Controller, Param, Post, Req, Res } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { noteForAudit } from '../../../platform/audit/audit-note.js';
 import { Public } from '../../../platform/http/access.js';
 import { Operation } from '../../../platform/http/openapi.js';
 import { languageOf } from '../../../platform/http/problem.js';
+import { SignInLimits } from '../../../platform/limits/sign-in-limits.js';
 import { chosenPassword } from '../fields.js';
 import { UserLinksService } from './user-links.service.js';
 import type { LinkPurpose, UsableLink } from './user-links.store.js';
@@ -20,7 +21,10 @@ const token = z.string();
 @Public()
 @Controller('api/v1')
 export class UserLinksController {
-  constructor(private readonly links: UserLinksService) {}
+  constructor(
+    private readonly links: UserLinksService,
+    private readonly limits: SignInLimits,
+  ) {}
 
   @Post('invitations/:token/accept')
   @Operation({
@@ -31,8 +35,8 @@ export class UserLinksController {
     problems: ['invalid-body', 'invitation-not-found', 'weak-password'],
     public: true,
   })
-  async accept(@Param('token', { schema: token }) secret: string, @Body({ schema: newPassword }) body: z.infer<typeof newPassword>, @Req() request: FastifyRequest): Promise<void> {
-    await this.redeem('invitation', secret, body.password, request);
+  async accept(@Param('token', { schema: token }) secret: string, @Body({ schema: newPassword }) body: z.infer<typeof newPassword>, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<void> {
+    await this.redeem('invitation', secret, body.password, request, reply);
   }
 
   @Post('password-resets')
@@ -57,12 +61,12 @@ export class UserLinksController {
     problems: ['invalid-body', 'invitation-not-found', 'weak-password'],
     public: true,
   })
-  async reset(@Param('token', { schema: token }) secret: string, @Body({ schema: newPassword }) body: z.infer<typeof newPassword>, @Req() request: FastifyRequest): Promise<void> {
-    await this.redeem('password-reset', secret, body.password, request);
+  async reset(@Param('token', { schema: token }) secret: string, @Body({ schema: newPassword }) body: z.infer<typeof newPassword>, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<void> {
+    await this.redeem('password-reset', secret, body.password, request, reply);
   }
 
-  private async redeem(purpose: LinkPurpose, secret: string, password: string, request: FastifyRequest): Promise<UsableLink> {
-    const link = await this.links.redeem(purpose, secret, password, languageOf(request.headers['accept-language']));
+  private async redeem(purpose: LinkPurpose, secret: string, password: string, request: FastifyRequest, reply: FastifyReply): Promise<UsableLink> {
+    const link = await this.limits.attempt(request, reply, undefined, () => this.links.redeem(purpose, secret, password, languageOf(request.headers['accept-language'])));
     noteForAudit(request, { actor: { kind: 'user', id: link.userId, role: link.role, institutionId: link.institutionId } });
     return link;
   }

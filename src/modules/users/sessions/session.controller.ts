@@ -7,7 +7,9 @@ import { CONFIG, type Config } from '../../../platform/config.js';
 import { noteForAudit } from '../../../platform/audit/audit-note.js';
 import { Authenticated, BeforeSecondFactor, CurrentPrincipal, homeOf, Public, type AuthenticatedRequest, type Principal } from '../../../platform/http/access.js';
 import { Operation } from '../../../platform/http/openapi.js';
+import { SignInLimits } from '../../../platform/limits/sign-in-limits.js';
 import { PrincipalsService } from '../principals.service.js';
+import type { Account } from '../accounts.store.js';
 import { SignInService } from '../sign-in.service.js';
 import { UsersStore } from '../users.store.js';
 import { localPath } from './local-path.js';
@@ -58,6 +60,7 @@ export class SessionController {
     private readonly principals: PrincipalsService,
     private readonly users: UsersStore,
     private readonly cookies: PageCookies,
+    private readonly limits: SignInLimits,
     @Inject(CONFIG) private readonly config: Pick<Config, 'PUBLIC_URL'>,
   ) {}
 
@@ -78,18 +81,19 @@ export class SessionController {
   async create(@Body({ schema: signInBody }) body: z.output<typeof signInBody>, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<CurrentSession | undefined> {
     requireSameSite(request, this.config.PUBLIC_URL);
     const isForm = request.headers['content-type']?.startsWith(FORM) === true;
-    const result = await this.signIns.signIn(body, 'cookie');
     void reply.header('Cache-Control', 'no-store');
-    if (result.outcome !== 'success') {
-      const missing = result.outcome === 'second-factor-missing';
-      if (!isForm) throw new AppError(missing ? 'second-factor-missing' : 'invalid-credentials', { ...(!missing && { detail: 'The e-mail address, the password or the code is wrong, or the account is locked for a while.' }) });
-      void reply.status(303).header('Location', `/login?${new URLSearchParams({ fault: missing ? 'code' : 'refused', ...(body.next !== undefined && { next: localPath(body.next) }) }).toString()}`);
+    let account: Account;
+    try {
+      account = await this.limits.attempt(request, reply, body.email, () => this.prove(body));
+    } catch (error) {
+      if (!isForm || !(error instanceof AppError) || error.status >= 500) throw error;
+      const fault = error.code === 'second-factor-missing' ? 'code' : 'refused';
+      void reply.status(303).header('Location', `/login?${new URLSearchParams({ fault, ...(body.next !== undefined && { next: localPath(body.next) }) }).toString()}`);
       return undefined;
     }
     await this.endPresent(request);
-    const secret = await this.sessions.openCookie(result.account, originOf(request));
+    const secret = await this.sessions.openCookie(account, originOf(request));
     this.cookies.set(request, reply, secret);
-    const { account } = result;
     noteForAudit(request, { actor: { kind: 'user', id: account.id, role: account.role, institutionId: account.institutionId } });
     const secondFactorRequired = (await this.principals.ofCookie(secret))?.lacksSecondFactor === true;
     if (isForm) {
@@ -132,6 +136,14 @@ export class SessionController {
     await this.endPresent(request);
     this.cookies.clear(request, reply);
     void reply.header('Location', '/login?ended=1');
+  }
+
+  /** @throws AppError `invalid-credentials`, `second-factor-missing` */
+  private async prove(body: z.output<typeof signInBody>): Promise<Account> {
+    const result = await this.signIns.signIn(body, 'cookie');
+    if (result.outcome === 'success') return result.account;
+    if (result.outcome === 'second-factor-missing') throw new AppError('second-factor-missing');
+    throw new AppError('invalid-credentials', { detail: 'The e-mail address, the password or the code is wrong, or the account is locked for a while.' });
   }
 
   /** Who signs in anew, in a browser that is signed in, has done with the old sign-in. */
