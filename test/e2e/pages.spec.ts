@@ -126,8 +126,9 @@ describe.skipIf(CHROMIUM === undefined)('The pages for coming in', () => {
     await signIn(page, email, PASSWORD);
 
     await page.getByRole('button', { name: 'Set it up' }).click();
+    await page.locator('#confirm-code').waitFor();
     const secret = (await page.locator('#factor-key').textContent() ?? '').replaceAll(' ', '');
-    expect(await page.locator('#factor-picture').evaluate((image: { naturalWidth: number }) => image.naturalWidth)).toBeGreaterThan(20);
+    await eventually('the picture to show', () => page.locator('#factor-picture').evaluate((image: { naturalWidth: number }) => image.naturalWidth > 20));
     await shot(page, 'second-factor');
     await page.locator('#confirm-code').fill(await generate({ secret }));
     await page.getByRole('button', { name: 'Confirm' }).click();

@@ -85,7 +85,7 @@ function showRecoveryCodes(codes) {
 
 async function showSessions() {
   const { body } = await call('GET', `${SESSIONS}?limit=200`);
-  element('sessions').replaceChildren(...body.items.reverse().map(sessionItem));
+  element('sessions').replaceChildren(...body.items.reverse().sort((a, b) => b.current - a.current).map(sessionItem));
   element('end-others').hidden = body.items.length < 2;
 }
 

@@ -38,7 +38,7 @@ export class AccountPageController {
 <p>${texts.scan}</p>
 <img id="factor-picture" alt="" width="220" height="220">
 <p>${texts.key} <code id="factor-key"></code></p>
-${codeField(texts.code, texts.codeHint, true, 'confirm-code', 'code')}
+${codeField(texts.code, texts.confirmHint, true, 'confirm-code', 'code')}
 <button class="primary">${texts.confirm}</button>
 </form>
 <div id="recovery" hidden><h3>${texts.recovery}</h3><p>${texts.recoveryHint}</p><ul id="recovery-codes"></ul></div>
