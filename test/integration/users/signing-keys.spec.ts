@@ -66,7 +66,7 @@ describe('a new signing key', () => {
   });
 
   it('does not end the key of a process with another master key', async () => {
-    const stranger = await house.neighbour({ MASTER_KEY: Buffer.alloc(32, 7).toString('base64') });
+    const stranger = await house.neighbour({ MASTER_KEY: Buffer.alloc(32, 7).toString('base64'), AUDIT_FAILURE: 'queue' });
     const theirs = await fresh(stranger.url);
     await house.app.get(SigningKeysService).rotate();
     const { rows } = await sql.query('SELECT retired_at FROM signing_keys WHERE kid = $1', [kidOf(theirs)]);
