@@ -60,8 +60,10 @@ beforeAll(async () => {
 
   const somebody = await newPerson('radiologist');
   const [sessionId] = (await product.json<{ items: { id: string }[] }>(`/api/v1/users/${somebody.id}/sessions`)).items.map(({ id }) => id);
+  // Somebody whose role sees no patients: only they have an emergency to declare.
+  const watcher = await newPerson('auditor');
   const upload = await product.fetch('/api/v1/uploads', { method: 'POST', headers: { 'tus-resumable': '1.0.0', 'upload-length': '10' } });
-  const grant = await product.fetch('/api/v1/break-glass', { method: 'POST', headers: { ...json, authorization: `Bearer ${somebody.token}` }, body: JSON.stringify({ reason: 'The matrix needs an emergency access to ask for', minutes: 5 }) });
+  const grant = await product.fetch('/api/v1/break-glass', { method: 'POST', headers: { ...json, authorization: `Bearer ${watcher.token}` }, body: JSON.stringify({ reason: 'The matrix needs an emergency access to ask for', minutes: 5 }) });
   const model = run.model;
   const key = await keyOf(['images:read']);
   const client = await post<{ id: string }>('/api/v1/oauth-clients', { name: 'matrix', scopes: ['images:read'], authentication: 'client_secret' });
