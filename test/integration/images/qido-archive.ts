@@ -11,6 +11,7 @@ import { SearchController } from '../../../src/modules/images/qido/search.contro
 import { SearchService } from '../../../src/modules/images/qido/search.service.js';
 import { SearchStore } from '../../../src/modules/images/qido/search.store.js';
 import { SealedAttributesReader } from '../../../src/modules/images/qido/stored-attributes.js';
+import { PatientsStore } from '../../../src/modules/images/patients/patients.store.js';
 import { BootstrapService } from '../../../src/modules/users/bootstrap.service.js';
 import { UsersModule } from '../../../src/modules/users/users.module.js';
 import { parseConfig } from '../../../src/platform/config.js';
@@ -29,7 +30,7 @@ import { ownerOf } from '../../support/owner.js';
 import { ADMIN, temporaryDirectory } from '../../support/product.js';
 import { signIn } from '../users/house.js';
 
-@Module({ controllers: [SearchController, CapabilitiesController], providers: [SearchService, SearchStore, SealedAttributesReader, InstancesStore] })
+@Module({ controllers: [SearchController, CapabilitiesController], providers: [SearchService, SearchStore, SealedAttributesReader, PatientsStore, InstancesStore] })
 class SearchModule {}
 
 /** QIDO-RS behind HTTP on a database of its own, filled with rows as the ingest makes them; nothing is in the blob store. */
