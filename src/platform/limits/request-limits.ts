@@ -79,7 +79,7 @@ export class RequestLimits implements OnModuleInit, OnApplicationShutdown {
     this.tell(verdict, request, reply);
     if (verdict.admitted) return verdict;
     this.metrics.rateLimited.inc({ limit: kind });
-    this.metrics.accessRefusals.inc({ reason: 'rate-limit', kind: 'limit' });
+    this.metrics.accessRefusals.inc({ reason: 'rate-limit', kind });
     if (kind === 'principal') this.metrics.rateLimitedPrincipals.see(whom);
     throw new AppError('too-many-requests', { retryAfterSeconds: verdict.resetSeconds });
   }

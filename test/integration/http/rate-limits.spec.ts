@@ -67,7 +67,7 @@ describe('the limit of a principal', () => {
     expect(answers[3]?.headers.get('retry-after')).toBe(answers[3]?.headers.get('ratelimit-reset'));
     const metrics = await app.get(Metrics).registry.metrics();
     expect(metrics).toContain('healthvision_rate_limited_total{limit="principal"} 1');
-    expect(metrics).toContain('healthvision_access_refusals_total{reason="rate-limit"} 1');
+    expect(metrics).toContain('healthvision_access_refusals_total{reason="rate-limit",kind="principal"} 1');
     expect(metrics).toMatch(/^healthvision_rate_limited_principals 1$/m);
     expect(metrics).toMatch(/^healthvision_active_users 1$/m);
     // Others go on.
