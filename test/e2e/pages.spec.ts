@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ADMIN, eventually, ROOT, startProduct, type Product } from '../support/product.js';
+import { openOperation } from '../support/swagger-ui.js';
 
 const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) => existsSync(path));
 if (CHROMIUM === undefined) console.warn('SKIPPED: Chromium is not installed; the pages for coming in are not tested by mouse');
@@ -85,8 +86,7 @@ describe.skipIf(CHROMIUM === undefined)('The pages for coming in', () => {
     const { context, page } = await open();
     await page.goto('/login');
     await signIn(page, ADMIN.email, ADMIN.password);
-    await page.locator('.opblock[id$="-createApiKey"] .opblock-summary-control').click();
-    const block = page.locator('.opblock[id$="-createApiKey"]');
+    const block = await openOperation(page, 'createApiKey');
     await block.locator('textarea.body-param__text').fill(JSON.stringify({ name: 'by a page', scopes: ['images:read'] }));
     await block.locator('button.execute').click();
     await block.locator('.live-responses-table .response-col_status', { hasText: '201' }).waitFor();

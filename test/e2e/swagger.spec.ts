@@ -4,6 +4,7 @@ import { chromium, type Browser, type Locator, type Page } from 'playwright-core
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ADMIN, ROOT, startProduct, type Product } from '../support/product.js';
 import { ended, type AnalysisView, type UploadItem } from '../support/flow.js';
+import { openOperation } from '../support/swagger-ui.js';
 import { grayPng } from '../support/xray.js';
 
 const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) => existsSync(path));
@@ -64,11 +65,8 @@ describe.skipIf(CHROMIUM === undefined)('Swagger UI, by mouse', () => {
     expect(result.labels[0]?.name).toBe('Pneumonia');
   });
 
-  async function open(operationId: string): Promise<Locator> {
-    const block = page.locator(`.opblock[id$="-${operationId}"]`);
-    await block.locator('.opblock-summary-control').click();
-    await block.locator('button.execute').waitFor();
-    return block;
+  function open(operationId: string): Promise<Locator> {
+    return openOperation(page, operationId);
   }
 
   async function execute<T>(block: Locator, name: string): Promise<T> {

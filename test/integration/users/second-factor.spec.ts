@@ -243,7 +243,7 @@ describe('an institution that asks for a second factor', () => {
     const { body } = await call<{ key: string }>(someone.tokens.access_token, 'POST', `${house.url}/api/v1/api-keys`, { name: 'key', scopes: ['users:read'] });
     await call(token, 'DELETE', `${house.url}/api/v1/users/${someone.id}/second-factor`);
     expect((await call(body.key, 'GET', `${house.url}/api/v1/users`)).status).toBe(200);
-    const client = await call<Record<string, unknown>>(token, 'POST', `${house.url}/api/v1/oauth-clients`, { name: 'PACS', scopes: ['images:read'], authentication: 'client_secret' });
+    const client = await call(token, 'POST', `${house.url}/api/v1/oauth-clients`, { name: 'PACS', scopes: ['images:read'], authentication: 'client_secret' });
     expect(client.status).toBe(201);
     const secret = Object.values(client.body).map((value) => String(value)).find((value) => value.startsWith('hvs_')) ?? '';
     expect((await postForm(`${house.url}/oauth2/token`, { grant_type: 'client_credentials', client_id: String(client.body.id), client_secret: secret })).status).toBe(200);
