@@ -11,7 +11,7 @@ import { DATA, MODELS, sharedFile } from '../../support/shared-data.js';
 import { PACKS } from './model-packs.js';
 
 interface Reference {
-  nih15: { n: number; auc: Record<string, number>; macroAuc: number; first: { probability: Record<string, number> } };
+  nih15: { n: number; auc: Record<string, number>; aucWithoutVnni: Record<string, number>; macroAuc: number; first: { probability: Record<string, number> } };
   'pneumoniamnist-vanilla': { n: number; auc: number; accuracy: number; first: number[] };
 }
 
@@ -77,10 +77,12 @@ describe('the image classifier gives what the original pipeline gives', () => {
     const manifest = manifestOf('nih15');
     const predicted = await predict(manifest, nih15 ?? '', images());
     expect(predicted.length).toBe(reference.nih15.n);
-    const figures = Object.entries(reference.nih15.auc).map(([name, expected]) => {
+    const found = Object.fromEntries(Object.keys(reference.nih15.auc).map((name) => {
       const index = manifest.labels.find((label) => label.name === name)?.index ?? -1;
-      return { name, difference: Math.abs(auc(predicted.map((row) => row[index] ?? NaN), rows.map((row) => (row[1] ?? '').split('|').includes(name))) - expected) };
-    });
-    expect(figures.filter(({ difference }) => difference > 0.001)).toEqual([]);
+      return [name, auc(predicted.map((row) => row[index] ?? NaN), rows.map((row) => (row[1] ?? '').split('|').includes(name)))];
+    }));
+    // ONNX Runtime multiplies 8-bit integers in another way where the processor has no VNNI: there the original pipeline gives other figures too.
+    const differing = [reference.nih15.auc, reference.nih15.aucWithoutVnni].map((figures) => Object.entries(figures).filter(([name, expected]) => !(Math.abs((found[name] ?? NaN) - expected) <= 0.001)));
+    expect(differing.some((names) => names.length === 0), JSON.stringify({ found, differing })).toBe(true);
   });
 });
