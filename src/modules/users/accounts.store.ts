@@ -59,6 +59,16 @@ export class AccountsStore {
     });
   }
 
+  /**
+   * Locks the person, and says whether they still sign in as they did when `account` was read: whoever changes a password ends all sign-ins, and none
+   * may begin behind that with the old one.
+   */
+  async isUnchanged(tx: Transaction, { id, passwordHash, secondFactor }: Account): Promise<boolean> {
+    const rows = await prismaOf(tx).$queryRaw<unknown[]>`
+      SELECT 1 FROM users WHERE id = ${id}::uuid AND state = 'active' AND password_hash = ${passwordHash} AND (totp_confirmed_at IS NOT NULL) = ${secondFactor}::boolean FOR UPDATE`;
+    return rows.length > 0;
+  }
+
   /** Also unlocks the account, and makes an invited person an active one. */
   async setPassword(tx: Transaction, id: string, passwordHash: string): Promise<void> {
     await prismaOf(tx).$executeRaw`

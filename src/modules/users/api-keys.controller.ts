@@ -14,6 +14,7 @@ import { etagOf } from '../../platform/http/representation.js';
 import { ApiKeysStore, type ApiKey, type ApiKeyChange, type ApiKeyOwner } from './api-keys.store.js';
 import { name } from './fields.js';
 import { PrincipalsService } from './principals.service.js';
+import { lastingPermissions } from './roles.js';
 import { newApiKey, sha256Hex } from './secrets.js';
 import { PERMISSIONS } from './users.contract.js';
 
@@ -97,7 +98,8 @@ export class ApiKeysController {
     // It would be no key anywhere: its owner is at home elsewhere.
     if (principal.crossing) throw new AppError('forbidden', { detail: 'Keys are made at home, not in an institution that was entered.' });
     // What emergency access gives ends with it: no key carries it on.
-    const missing = draft.scopes.filter((scope) => !principal.permissions.has(scope) || principal.breakGlass?.permissions.has(scope) === true);
+    const held = lastingPermissions(principal);
+    const missing = draft.scopes.filter((scope) => !held.has(scope));
     if (missing.length > 0) throw new AppError('scope-not-held', { detail: `Not held: ${missing.join(', ')}.` });
     const key = newApiKey();
     const created = await this.keys.create({

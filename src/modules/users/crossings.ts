@@ -5,6 +5,7 @@ import { noteForAudit } from '../../platform/audit/audit-note.js';
 import type { AuthenticatedRequest, Principal } from '../../platform/http/access.js';
 import { Metrics } from '../../platform/ops/metrics.js';
 import { InstitutionStatesStore } from './institution-states.store.js';
+import { lastingPermissions } from './roles.js';
 
 const REASON = { min: 10, max: 500 };
 
@@ -41,7 +42,9 @@ export class Crossings {
     const reason = reasonOf(request.headers['x-access-reason']);
     if (!z.uuid().safeParse(institutionId).success || (await this.institutions.of(institutionId)) === undefined) throw new AppError('institution-not-found');
     noteForAudit(request, { reason, details: { fromInstitutionId: principal.institutionId } });
-    return { ...principal, institutionId, crossing: { fromInstitutionId: principal.institutionId, reason } };
+    // An emergency at home is none there.
+    const { breakGlass: _, ...own } = principal;
+    return { ...own, permissions: lastingPermissions(principal), institutionId, crossing: { fromInstitutionId: principal.institutionId, reason } };
   }
 }
 

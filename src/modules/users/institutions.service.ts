@@ -49,10 +49,10 @@ export class InstitutionsService {
       const institution = await this.institutions.lock(tx, id);
       if (!institution) throw new AppError('institution-not-found');
       requireMatch(ifMatch, institutionETag(institution));
-      if (change.state !== undefined && change.state !== institution.state) requirePlatform(principal, id, 'suspended');
+      if (change.state !== undefined && change.state !== institution.state) requirePlatform(principal, institution, 'suspended');
       return this.institutions.change(tx, id, change);
     });
-    this.forget(id);
+    this.forget(changed.id);
     return changed;
   }
 
@@ -62,11 +62,11 @@ export class InstitutionsService {
       const institution = await this.institutions.lock(tx, id);
       if (!institution) throw new AppError('institution-not-found');
       requireMatch(ifMatch, institutionETag(institution));
-      requirePlatform(principal, id, 'removed');
+      requirePlatform(principal, institution, 'removed');
       if (await this.institutions.holdsAnything(tx, id)) throw new AppError('conflict', { detail: 'It holds studies or patients: suspend it instead, or remove them first.' });
       await this.institutions.remove(tx, id);
     });
-    this.forget(id);
+    this.forget(id.toLowerCase());
   }
 
   private forget(id: string): void {
@@ -84,11 +84,11 @@ export function institutionETag({ id, name, state, requireSecondFactor, resultRe
 /** @throws AppError `institution-not-found` when it is out of the caller's reach */
 export function scopeFor(principal: Principal, id: string): Scope {
   if (principal.role === 'platform-admin') return 'system';
-  if (id !== principal.institutionId) throw new AppError('institution-not-found');
+  if (id.toLowerCase() !== principal.institutionId) throw new AppError('institution-not-found');
   return principal;
 }
 
-function requirePlatform(principal: Principal, id: string, done: string): void {
+function requirePlatform(principal: Principal, { id }: Institution, done: string): void {
   if (principal.role !== 'platform-admin') throw new AppError('forbidden', { detail: 'Only a platform administrator decides that.' });
   // The platform's own house stays open: there would be nobody left to open it.
   if (id === homeOf(principal).institutionId) throw new AppError('conflict', { detail: `One’s own institution cannot be ${done}.` });

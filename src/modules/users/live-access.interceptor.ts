@@ -31,7 +31,9 @@ export class LiveAccessInterceptor implements NestInterceptor {
   /** The database's trouble ends no stream. */
   private async mayWatch(request: AuthenticatedRequest, reply: FastifyReply, permission: string | undefined): Promise<boolean> {
     try {
-      const { permissions } = await this.guard.authenticate(request, reply);
+      const { permissions, role } = await this.guard.authenticate(request, reply);
+      // Who is no platform administrator any more stays at home.
+      if (request.principal?.crossing && role !== 'platform-admin') return false;
       return permission === undefined || permissions.has(permission);
     } catch (error) {
       return !(error instanceof AppError) || error.status >= 500;

@@ -43,11 +43,12 @@ export class NewUsersService {
     });
   }
 
-  /** Sends the invitation again; also to somebody who was disabled before they had accepted it. @throws AppError `user-not-found`, `conflict` for those who have */
+  /** Sends the invitation again; also to somebody who was disabled before they had accepted it. @throws AppError `user-not-found`, `forbidden` for a platform administrator, `conflict` for those who have */
   async invite(principal: Principal, id: string, language: Language): Promise<void> {
     await this.database.transaction(principal, async (tx) => {
       const user = await this.users.lock(tx, id);
       if (user?.institutionId !== principal.institutionId) throw new AppError('user-not-found');
+      if (user.role === 'platform-admin' && principal.role !== 'platform-admin') throw new AppError('forbidden', { detail: 'Only a platform administrator may change one.' });
       if (await this.accounts.canSignIn(tx, id)) throw new AppError('conflict', { detail: 'They can sign in already.' });
       if (user.state !== 'invited') await this.users.change(tx, id, { state: 'invited' });
       await this.outbox.append(tx, invitationOf(user, language, principal));

@@ -10,7 +10,6 @@ import { SignInLimits } from '../../platform/limits/sign-in-limits.js';
 import { accessTokenClaims } from './access-token.js';
 import { ClientTokenService, type ClientTokenAnswer } from './clients/client-token.service.js';
 import { NOT_STORED, OAuthError, OAuthErrorAnswers, OAuthErrorFilter, oauthErrorSchema, type OAuthErrorCode } from './oauth-error.js';
-import { originOf } from './sessions/request-origin.js';
 import { TokenService, type TokenAnswer } from './token.service.js';
 
 const FORM = 'application/x-www-form-urlencoded';
@@ -138,8 +137,8 @@ export class OAuthController {
 
   private grant(request: z.output<typeof tokenRequest>, http: FastifyRequest): Promise<TokenAnswer> {
     switch (required(request.grant_type, 'grant_type')) {
-      case 'password': return this.tokens.forPassword({ email: required(request.username, 'username'), password: required(request.password, 'password'), otp: request.otp }, request.scope, originOf(http));
-      case 'refresh_token': return this.tokens.forRefreshToken(required(request.refresh_token, 'refresh_token'), request.scope);
+      case 'password': return this.tokens.forPassword({ email: required(request.username, 'username'), password: required(request.password, 'password'), otp: request.otp }, request.scope, http);
+      case 'refresh_token': return this.tokens.forRefreshToken(required(request.refresh_token, 'refresh_token'), request.scope, http);
       default: throw new OAuthError('unsupported_grant_type', 'The grant types are password, refresh_token and client_credentials.');
     }
   }

@@ -54,7 +54,7 @@ export class PrincipalsService {
   }
 
   /** With what emergency access adds, for people alone. */
-  private async withEmergency(principal: Principal): Promise<Principal> {
+  async withEmergency(principal: Principal): Promise<Principal> {
     if (principal.lacksSecondFactor) return principal;
     const breakGlass = await this.breakGlass.beyond(principal.institutionId, principal.userId, principal.permissions);
     return breakGlass ? { ...principal, permissions: new Set([...principal.permissions, ...breakGlass.permissions]), breakGlass } : principal;

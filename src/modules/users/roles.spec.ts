@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { effectivePermissions, isRole, mayGrant, permissionsOf } from './roles.js';
+import { effectivePermissions, isRole, lastingPermissions, mayGrant, permissionsOf } from './roles.js';
 import { PERMISSIONS, ROLE_PERMISSIONS, ROLES } from './users.contract.js';
 
 const holder = (role: string, permissions: readonly string[] = permissionsOf(role)) => ({ role, permissions: new Set(permissions) });
@@ -29,6 +29,10 @@ describe('roles', () => {
     expect(mayGrant('admin', holder('radiologist'))).toBe(false);
     expect(mayGrant('auditor', holder('radiologist'))).toBe(false);
     expect(mayGrant('technician', holder('platform-admin', ['users:write']))).toBe(false);
+    // What an emergency adds is given on to nobody.
+    const breakGlass = { id: 'one', reason: 'An emergency', permissions: new Set<string>(['patients:read']) };
+    expect(mayGrant('technician', { ...holder('admin'), breakGlass })).toBe(false);
+    expect(lastingPermissions({ ...holder('admin', ['patients:read', 'users:read']), breakGlass })).toEqual(new Set(['users:read']));
   });
 
   it('of the platform come only from the platform, though an admin holds the same permissions', () => {

@@ -1,4 +1,5 @@
 import { AppError } from '../../kernel/errors.js';
+import type { Principal } from '../../platform/http/access.js';
 import { permissionsOfScopes } from './clients/smart-scopes.js';
 import { CLIENT_PERMISSIONS, ROLE_PERMISSIONS, ROLES, type Permission, type Role } from './users.contract.js';
 
@@ -17,17 +18,25 @@ export function effectivePermissions(scopes: readonly string[], role: string): R
   return new Set(permissionsOf(role).filter((permission) => given.has(permission)));
 }
 
+type Granter = Pick<Principal, 'role' | 'permissions' | 'breakGlass'>;
+
+/** Without what emergency access gives: that ends with it, and is given on to nobody. */
+export function lastingPermissions({ permissions, breakGlass }: Pick<Principal, 'permissions' | 'breakGlass'>): ReadonlySet<string> {
+  return breakGlass ? new Set([...permissions].filter((permission) => !breakGlass.permissions.has(permission))) : permissions;
+}
+
 /**
  * Whether somebody with `own` permissions and role may give `role` away: never more than they hold themselves, and the
  * platform only by those who run it.
  */
-export function mayGrant(role: Role, own: { role: string; permissions: ReadonlySet<string> }): boolean {
+export function mayGrant(role: Role, own: Granter): boolean {
+  const permissions = lastingPermissions(own);
   if (role === 'platform-admin' && own.role !== 'platform-admin') return false;
-  return ROLE_PERMISSIONS[role].every((permission) => own.permissions.has(permission));
+  return ROLE_PERMISSIONS[role].every((permission) => permissions.has(permission));
 }
 
 /** @throws AppError `forbidden` for a role that the caller may not give */
-export function requireGrant(role: Role, own: { role: string; permissions: ReadonlySet<string> }): void {
+export function requireGrant(role: Role, own: Granter): void {
   if (!mayGrant(role, own)) throw new AppError('forbidden', { detail: 'A role with permissions that the caller lacks cannot be given.' });
 }
 

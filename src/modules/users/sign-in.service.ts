@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
 import { AppError } from '../../kernel/errors.js';
+import { noteForAudit } from '../../platform/audit/audit-note.js';
 import { Metrics } from '../../platform/ops/metrics.js';
 import { AccountsStore, type Account } from './accounts.store.js';
 import { KeyedQueue } from './keyed-queue.js';
@@ -17,7 +19,8 @@ export interface Credentials {
   otp?: string | undefined;
 }
 
-export type SignIn = { outcome: 'success'; account: Account } | { outcome: 'second-factor-missing' } | { outcome: 'refused' };
+/** With the account that was tried, where there is one: for the audit, never for the caller. */
+export type SignIn = { outcome: 'success'; account: Account } | { outcome: 'second-factor-missing' | 'refused'; account: Account | undefined };
 
 type Verdict = 'success' | 'refused' | 'unknown' | 'locked' | 'invited' | 'disabled' | 'suspended' | 'second-factor-missing' | 'second-factor-wrong';
 
@@ -54,7 +57,7 @@ export class SignInService {
     this.metrics.signIns.inc({ grant, outcome: verdict });
     if (verdict === 'success' && account) return { outcome: 'success', account };
     await refusal;
-    return { outcome: verdict === 'second-factor-missing' ? verdict : 'refused' };
+    return { outcome: verdict === 'second-factor-missing' ? verdict : 'refused', account };
   }
 
   /**
@@ -93,4 +96,9 @@ export class SignInService {
     await this.accounts.recordFailure(account, lockSeconds);
     return verdict;
   }
+}
+
+/** Whoever watches over the institution of an account sees who tries it. */
+export function noteTried(request: FastifyRequest, account: Pick<Account, 'id' | 'institutionId'> | undefined): void {
+  if (account) noteForAudit(request, { institutionId: account.institutionId, object: account.id });
 }

@@ -1,18 +1,20 @@
 import { randomBytes } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
 import type { Transaction } from '../../kernel/transaction.js';
 import { uuidv7 } from '../../kernel/uid.js';
 import { Database } from '../../platform/database/database.js';
 import { Metrics } from '../../platform/ops/metrics.js';
+import { AccountsStore } from './accounts.store.js';
 import { AccessTokens } from './access-token.js';
 import { OAuthError } from './oauth-error.js';
 import { PrincipalsService } from './principals.service.js';
 import { RefreshTokensStore } from './refresh-tokens.store.js';
 import { effectivePermissions, permissionsOf } from './roles.js';
 import { sha256Hex } from './secrets.js';
-import type { RequestOrigin } from './sessions/request-origin.js';
+import { originOf } from './sessions/request-origin.js';
 import { SessionsStore } from './sessions/sessions.store.js';
-import { SignInService, type Credentials } from './sign-in.service.js';
+import { noteTried, SignInService, type Credentials } from './sign-in.service.js';
 import { ACCESS_TOKEN_SECONDS } from './token-life.js';
 import { UsersStore, type User } from './users.store.js';
 
@@ -28,13 +30,14 @@ export interface TokenAnswer {
   scope: string;
 }
 
-type Rotation = { outcome: 'success'; user: User; scope: string; refreshToken: string; familyId: string } | { outcome: 'refused' | 'reused' | 'scope' };
+type Rotation = { outcome: 'success'; user: User; scope: string; refreshToken: string; familyId: string } | { outcome: 'refused' | 'reused' | 'scope'; user?: User | undefined };
 
 /** Gives out tokens and takes them back. A family is one sign-in: the refresh tokens that followed from it. Its id is the session's. */
 @Injectable()
 export class TokenService {
   constructor(
     private readonly signIns: SignInService,
+    private readonly accounts: AccountsStore,
     private readonly users: UsersStore,
     private readonly refreshTokens: RefreshTokensStore,
     private readonly sessions: SessionsStore,
@@ -45,15 +48,17 @@ export class TokenService {
   ) {}
 
   /** @throws OAuthError `invalid_grant`, `invalid_scope`. @see RFC 6749 §4.3 */
-  async forPassword(credentials: Credentials, requestedScope: string | undefined, origin: RequestOrigin): Promise<TokenAnswer> {
+  async forPassword(credentials: Credentials, requestedScope: string | undefined, request: FastifyRequest): Promise<TokenAnswer> {
     const result = await this.signIns.signIn(credentials, 'password');
+    noteTried(request, result.account);
     if (result.outcome === 'second-factor-missing') throw new OAuthError('invalid_grant', 'The parameter otp is missing: a code of the authenticator app, or a recovery code.', { mfaRequired: true });
-    if (result.outcome !== 'success') throw new OAuthError('invalid_grant', 'The user name, the password or the code is wrong, or the account is locked for a while.');
+    if (result.outcome !== 'success') throw signInRefused();
     const { account: user } = result;
     const scope = narrow(requestedScope, permissionsOf(user.role));
     const familyId = uuidv7();
     const refreshToken = await this.database.transaction({ institutionId: user.institutionId }, async (tx) => {
-      await this.sessions.open(tx, { id: familyId, institutionId: user.institutionId, userId: user.id, kind: 'tokens', secretHash: null, ...origin, secondFactor: user.secondFactor, expiresAt: refreshExpiry() });
+      if (!(await this.accounts.isUnchanged(tx, user))) throw signInRefused();
+      await this.sessions.open(tx, { id: familyId, institutionId: user.institutionId, userId: user.id, kind: 'tokens', secretHash: null, ...originOf(request), secondFactor: user.secondFactor, expiresAt: refreshExpiry() });
       return this.addRefreshToken(tx, user, familyId, scope);
     });
     return this.answer(user, scope, refreshToken, familyId);
@@ -65,11 +70,12 @@ export class TokenService {
    * @throws OAuthError `invalid_grant`, `invalid_scope`
    * @see RFC 6749 §6, RFC 9700 §4.14.2
    */
-  async forRefreshToken(token: string, requestedScope: string | undefined): Promise<TokenAnswer> {
+  async forRefreshToken(token: string, requestedScope: string | undefined, request: FastifyRequest): Promise<TokenAnswer> {
     const tokenHash = sha256Hex(token);
     const owner = await this.refreshTokens.ownerOf(tokenHash);
     const rotation: Rotation = owner === undefined ? { outcome: 'refused' } : await this.database.transaction('system', (tx) => this.rotate(tx, owner, tokenHash, requestedScope));
     this.metrics.signIns.inc({ grant: 'refresh_token', outcome: rotation.outcome === 'scope' ? 'refused' : rotation.outcome });
+    noteTried(request, rotation.user);
     if (rotation.outcome === 'reused') this.principals.forgetPeople();
     if (rotation.outcome === 'scope') throw scopeError();
     if (rotation.outcome !== 'success') throw new OAuthError('invalid_grant', 'The refresh token is not valid (any more).');
@@ -93,14 +99,14 @@ export class TokenService {
   private async rotate(tx: Transaction, userId: string, tokenHash: string, requestedScope: string | undefined): Promise<Rotation> {
     const user = await this.users.lock(tx, userId);
     const token = await this.refreshTokens.find(tx, tokenHash);
-    if (!user || token?.revokedAt !== null) return { outcome: 'refused' };
+    if (!user || token?.revokedAt !== null) return { outcome: 'refused', user };
     if (token.usedAt !== null) {
       await this.sessions.end(tx, userId, token.familyId);
-      return { outcome: 'reused' };
+      return { outcome: 'reused', user };
     }
-    if (token.expiresAt.getTime() <= Date.now() || user.state !== 'active') return { outcome: 'refused' };
+    if (token.expiresAt.getTime() <= Date.now() || user.state !== 'active') return { outcome: 'refused', user };
     const held = [...effectivePermissions(token.scope.split(' '), user.role)];
-    if (!isNarrowing(requestedScope, held)) return { outcome: 'scope' };
+    if (!isNarrowing(requestedScope, held)) return { outcome: 'scope', user };
     await this.refreshTokens.markUsed(tx, token.id);
     await this.sessions.prolong(tx, { id: token.familyId, institutionId: user.institutionId, userId }, refreshExpiry());
     // RFC 6749 §6: the new refresh token keeps the scope of the old one, however narrow the access token is.
@@ -134,6 +140,10 @@ function isNarrowing(requested: string | undefined, held: readonly string[]): bo
 
 function scopesOf(text: string): string[] {
   return text.split(' ').filter((scope) => scope !== '');
+}
+
+function signInRefused(): OAuthError {
+  return new OAuthError('invalid_grant', 'The user name, the password or the code is wrong, or the account is locked for a while.');
 }
 
 function scopeError(): OAuthError {

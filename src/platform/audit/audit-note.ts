@@ -11,6 +11,10 @@ export interface AuditNote {
   /** In the caller's words, where a reason had to be given. */
   reason?: string;
   details?: Readonly<Record<string, string | number | boolean | null>>;
+  /** Whose affair a request is that came without authentication and stayed so: of the account or client that was tried. */
+  institutionId?: string;
+  /** The code of a refusal that the answer, which only leads on, does not tell. */
+  refusal?: string;
   /** Who it turned out to be, where the request came without authentication: a sign-in. */
   actor?: { kind: 'user' | 'client'; id: string; role: string; institutionId: string };
 }

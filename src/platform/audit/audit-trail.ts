@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppError } from '../../kernel/errors.js';
 import type { AuthenticatedRequest } from '../http/access.js';
 import { INSTALLATION, type AuditDraft, type Outcome } from './audit-event.js';
-import { auditNoteOf, noteForAudit } from './audit-note.js';
+import { auditNoteOf, noteForAudit, type AuditNote } from './audit-note.js';
 import type { AuditWriter } from './audit-writer.js';
 
 /** Ids in a path may be anything that somebody typed; what does not look like one is not kept. */
@@ -41,7 +41,9 @@ export class RequestTrail {
   async answer(status: number, code?: string): Promise<void> {
     if (this.isRecorded) return;
     this.isRecorded = true;
-    await this.writer.write({ ...this.draft(), outcome: outcomeOf(status, code), status, ...(code !== undefined && { code }) });
+    const { refusal } = auditNoteOf(this.request);
+    const told = code ?? refusal;
+    await this.writer.write({ ...this.draft(), outcome: refusal === undefined ? outcomeOf(status, code) : 'refused', status, ...(told !== undefined && { code: told }) });
   }
 
   /** After an answer that could not be put on record was withdrawn, or an event stream broke: the next one is recorded too. */
@@ -59,7 +61,7 @@ export class RequestTrail {
     const object = note.object ?? objectOf(parameters);
     const { crossing } = principal ?? {};
     return {
-      ...actorOf(request, note.actor),
+      ...actorOf(request, note),
       source: request.ip,
       action: this.action,
       patientIds: note.patientIds ?? [],
@@ -103,10 +105,10 @@ export function asUnavailable(error: unknown): AppError {
   return error instanceof AppError && error.code === 'audit-unavailable' ? error : new AppError('audit-unavailable', { cause: error, retryAfterSeconds: 2 });
 }
 
-function actorOf({ principal }: AuthenticatedRequest, actor: ReturnType<typeof auditNoteOf>['actor']): Pick<AuditDraft, 'institutionId' | 'actorKind' | 'actorId' | 'userId' | 'role'> {
+function actorOf({ principal }: AuthenticatedRequest, { actor, institutionId = INSTALLATION }: AuditNote): Pick<AuditDraft, 'institutionId' | 'actorKind' | 'actorId' | 'userId' | 'role'> {
   if (principal) return { institutionId: principal.institutionId, actorKind: principal.kind, actorId: principal.id, userId: principal.userId, role: principal.role };
   if (actor) return { institutionId: actor.institutionId, actorKind: actor.kind, actorId: actor.id, userId: actor.id, role: actor.role };
-  return { institutionId: INSTALLATION, actorKind: 'anonymous' };
+  return { institutionId, actorKind: 'anonymous' };
 }
 
 /** The most specific id of the path that is no study: `:id`, or a name and its version. */

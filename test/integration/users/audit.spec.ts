@@ -81,6 +81,17 @@ describe('what is put on record', () => {
     const requestId = uuidv7();
     await postForm(`${house.url}/oauth2/token`, { grant_type: 'password', username: 'nobody@hospital.test', password: 'x' }, { 'x-request-id': requestId });
     expect(await eventsOf(requestId)).toMatchObject([{ institution_id: INSTALLATION, action: 'createToken', outcome: 'refused', code: 'invalid_grant' }]);
+    const tried = await person(house, admin, 'technician');
+    const triedId = uuidv7();
+    await postForm(`${house.url}/oauth2/token`, { grant_type: 'password', username: tried.email, password: 'x' }, { 'x-request-id': triedId });
+    expect(await eventsOf(triedId)).toMatchObject([{ institution_id: institutionId, actor_kind: 'anonymous', actor_id: null, object: tried.id, action: 'createToken', outcome: 'refused', code: 'invalid_grant' }]);
+    const formId = uuidv7();
+    await fetch(`${house.url}/session`, { method: 'POST', body: new URLSearchParams({ email: tried.email, password: 'x' }), redirect: 'manual', headers: { 'x-request-id': formId } });
+    expect(await eventsOf(formId)).toMatchObject([{ institution_id: institutionId, actor_kind: 'anonymous', object: tried.id, action: 'createSession', outcome: 'refused', status: 303, code: 'invalid-credentials' }]);
+    const reusedId = uuidv7();
+    await postForm(`${house.url}/oauth2/token`, { grant_type: 'refresh_token', refresh_token: tried.tokens.refresh_token });
+    await postForm(`${house.url}/oauth2/token`, { grant_type: 'refresh_token', refresh_token: tried.tokens.refresh_token }, { 'x-request-id': reusedId });
+    expect(await eventsOf(reusedId)).toMatchObject([{ institution_id: institutionId, object: tried.id, outcome: 'refused', code: 'invalid_grant' }]);
     const goodId = uuidv7();
     await postForm(`${house.url}/oauth2/token`, { grant_type: 'password', username: 'admin@hospital.test', password: 'correct horse battery staple' }, { 'x-request-id': goodId });
     expect(await eventsOf(goodId)).toMatchObject([{ institution_id: institutionId, actor_kind: 'user', role: 'platform-admin', action: 'createToken', outcome: 'succeeded' }]);

@@ -64,13 +64,15 @@ describe('emergency access', () => {
   });
 
   it('reaches a token that was given less than the person may, and no key that outlives it', async () => {
-    const admins = await someone('admin', 'break-glass:use api-keys:write api-keys:read');
+    const admins = await someone('admin', 'break-glass:use api-keys:write api-keys:read oauth-clients:write');
     expect(await statuses(admins.token)).toEqual([403, 403, 403, 403, 403]);
     const { status, body } = await take(admins.token);
     expect(status).toBe(201);
     expect(await statuses(admins.token)).toEqual([200, 200, 200, 200, 200]);
     const key = await call(admins.token, 'POST', `${house.url}/api/v1/api-keys`, { name: 'smuggled', scopes: ['images:read'] });
     expect([key.status, key.body.code]).toEqual([403, 'scope-not-held']);
+    const client = await call(admins.token, 'POST', `${house.url}/api/v1/oauth-clients`, { name: 'smuggled', scopes: ['images:read'], authentication: 'client_secret' });
+    expect([client.status, client.body.code]).toEqual([403, 'scope-not-held']);
     const own = await call<{ key: string }>(admins.token, 'POST', `${house.url}/api/v1/api-keys`, { name: 'own', scopes: ['api-keys:read', 'break-glass:use'] });
     expect(own.status).toBe(201);
     // The key has what the key has, whatever its owner holds at the moment, and takes nothing itself.
@@ -133,6 +135,15 @@ describe('emergency access', () => {
     expect((await call(admin, 'DELETE', path(`/${body.id}`))).status).toBe(204);
     expect((await statuses(one.token))[0]).toBe(403);
     expect((await call(one.token, 'GET', path('?active=maybe'))).status).toBe(400);
+  });
+
+  it('stays at home when a platform administrator enters another institution', async () => {
+    const { institutionId } = (await call<{ items: { institutionId: string }[] }>((await signIn(house.url, (await house.person('admin', 'elsewhere')).email)).access_token, 'GET', `${house.url}/api/v1/users`)).body.items[0] ?? { institutionId: '' };
+    const narrow = (await signIn(house.url, ADMIN.email, ADMIN.password, 'break-glass:use')).access_token;
+    const { body } = await take(narrow);
+    expect((await call(narrow, 'GET', `${house.url}/api/v1/patients`)).status).toBe(200);
+    expect((await call(narrow, 'GET', `${house.url}/api/v1/patients`, undefined, { 'x-institution-id': institutionId, 'x-access-reason': 'Looking after the other house' })).status).toBe(403);
+    await call(narrow, 'DELETE', path(`/${body.id}`));
   });
 
   it('does not open another institution', async () => {

@@ -113,6 +113,9 @@ describe('a suspended institution', () => {
   it('is never the platform’s own', async () => {
     expect(await call(token, 'PATCH', institutions(house.administrator.institutionId), { state: 'suspended' })).toMatchObject({ status: 409 });
     expect(await call(token, 'DELETE', institutions(house.administrator.institutionId))).toMatchObject({ status: 409 });
+    // UUIDs are the same in capitals.
+    expect(await call(token, 'PATCH', institutions(house.administrator.institutionId.toUpperCase()), { state: 'suspended' })).toMatchObject({ status: 409 });
+    expect(await call(token, 'DELETE', institutions(house.administrator.institutionId.toUpperCase()))).toMatchObject({ status: 409 });
   });
 });
 

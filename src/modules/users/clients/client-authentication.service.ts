@@ -4,6 +4,7 @@ import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, type JSONWebKeySet
 import { z } from 'zod';
 import { ExpiringCache } from '../../../kernel/expiring-cache.js';
 import { CONFIG, type Config } from '../../../platform/config.js';
+import { noteForAudit } from '../../../platform/audit/audit-note.js';
 import { LOGGER, type Logger } from '../../../platform/ops/logger.js';
 import { issuerOf } from '../access-token.js';
 import { OAuthError } from '../oauth-error.js';
@@ -54,20 +55,22 @@ export class ClientAuthenticationService {
     switch (presented.kind) {
       case 'none': return undefined;
       case 'secret': {
-        const client = await this.find(presented.clientId, 'client_secret');
+        const client = await this.find(presented.clientId, 'client_secret', request);
         return client?.secretHash && isSameDigest(sha256Hex(presented.secret), client.secretHash) ? client : undefined;
       }
       case 'assertion': return this.ofAssertion(presented.assertion, presented.clientId, request);
       case 'id': {
-        const client = await this.find(presented.clientId, 'tls_client_auth');
+        const client = await this.find(presented.clientId, 'tls_client_auth', request);
         const certificate = client && certificateOf(request);
         return client?.certificateSha256 && certificate && isSameDigest(certificate, client.certificateSha256) ? client : undefined;
       }
     }
   }
 
-  private async find(clientId: string, authentication: OAuthClient['authentication']): Promise<OAuthClient | undefined> {
+  private async find(clientId: string, authentication: OAuthClient['authentication'], request: FastifyRequest): Promise<OAuthClient | undefined> {
     const client = z.uuid().safeParse(clientId).success ? await this.clients.find(clientId) : undefined;
+    // Whoever watches over its institution sees who tries it.
+    if (client) noteForAudit(request, { institutionId: client.institutionId, object: client.id });
     return client?.authentication === authentication ? client : undefined;
   }
 
@@ -75,7 +78,7 @@ export class ClientAuthenticationService {
   private async ofAssertion(assertion: string, clientId: string | undefined, request: FastifyRequest): Promise<OAuthClient | undefined> {
     const claims = this.readable(assertion, request);
     if (!claims || (clientId !== undefined && clientId !== claims.sub)) return undefined;
-    const client = await this.find(claims.sub, 'private_key_jwt');
+    const client = await this.find(claims.sub, 'private_key_jwt', request);
     if (!client || !(await this.verify(client, assertion))) return undefined;
     // Until then the signature keeps it out by its own expiry, skew included.
     const expiresAt = new Date((claims.exp + 2 * SKEW_SECONDS) * 1000);

@@ -4,6 +4,7 @@ import { Database } from '../../../platform/database/database.js';
 import type { Principal } from '../../../platform/http/access.js';
 import { requireMatch } from '../../../platform/http/if-match.js';
 import { etagOf } from '../../../platform/http/representation.js';
+import { lastingPermissions } from '../roles.js';
 import { newClientSecret, sha256Hex } from '../secrets.js';
 import { CLIENT_PERMISSIONS } from '../users.contract.js';
 import { ClientPrincipals } from './client-principals.js';
@@ -109,7 +110,8 @@ export function clientETag({ id, updatedAt, secretHash }: OAuthClient): string {
 
 /** Nobody gives what they lack, and a system is given nothing that is for people. */
 function requireScopes(scopes: readonly string[], principal: Principal): void {
-  const missing = scopes.filter((scope) => !principal.permissions.has(scope));
+  const held = lastingPermissions(principal);
+  const missing = scopes.filter((scope) => !held.has(scope));
   if (missing.length > 0) throw new AppError('scope-not-held', { detail: `Not held: ${missing.join(', ')}.` });
   const forPeople = scopes.filter((scope) => !(CLIENT_PERMISSIONS as readonly string[]).includes(scope));
   if (forPeople.length > 0) throw new AppError('scope-not-held', { detail: `Not for systems: ${forPeople.join(', ')}.` });

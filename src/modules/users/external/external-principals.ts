@@ -54,7 +54,7 @@ export class ExternalPrincipals {
     });
     if (!known || known.exp + 60 <= Date.now() / 1000) return null;
     const user = await this.principals.activeUser(known.userId, known.institutionId);
-    return user && { id: user.id, kind: 'user', userId: user.id, institutionId: user.institutionId, role: known.role, permissions: new Set(permissionsOf(known.role)) };
+    return user && this.principals.withEmergency({ id: user.id, kind: 'user', userId: user.id, institutionId: user.institutionId, role: known.role, permissions: new Set(permissionsOf(known.role)) });
   }
 
   /** The person behind the claims, made on first sight. */

@@ -10,7 +10,7 @@ import { Operation } from '../../../platform/http/openapi.js';
 import { SignInLimits } from '../../../platform/limits/sign-in-limits.js';
 import { PrincipalsService } from '../principals.service.js';
 import type { Account } from '../accounts.store.js';
-import { SignInService } from '../sign-in.service.js';
+import { noteTried, SignInService } from '../sign-in.service.js';
 import { UsersStore } from '../users.store.js';
 import { localPath } from './local-path.js';
 import { PageCookies } from './page-cookies.js';
@@ -84,9 +84,10 @@ export class SessionController {
     void reply.header('Cache-Control', 'no-store');
     let account: Account;
     try {
-      account = await this.limits.attempt(request, reply, body.email, () => this.prove(body));
+      account = await this.limits.attempt(request, reply, body.email, () => this.prove(body, request));
     } catch (error) {
       if (!isForm || !(error instanceof AppError) || error.status >= 500) throw error;
+      noteForAudit(request, { refusal: error.code });
       const fault = error.code === 'second-factor-missing' ? 'code' : 'refused';
       void reply.status(303).header('Location', `/login?${new URLSearchParams({ fault, ...(body.next !== undefined && { next: localPath(body.next) }) }).toString()}`);
       return undefined;
@@ -139,8 +140,9 @@ export class SessionController {
   }
 
   /** @throws AppError `invalid-credentials`, `second-factor-missing` */
-  private async prove(body: z.output<typeof signInBody>): Promise<Account> {
+  private async prove(body: z.output<typeof signInBody>, request: FastifyRequest): Promise<Account> {
     const result = await this.signIns.signIn(body, 'cookie');
+    noteTried(request, result.account);
     if (result.outcome === 'success') return result.account;
     if (result.outcome === 'second-factor-missing') throw new AppError('second-factor-missing');
     throw new AppError('invalid-credentials', { detail: 'The e-mail address, the password or the code is wrong, or the account is locked for a while.' });

@@ -4,7 +4,7 @@ import { AppError } from '../../../kernel/errors.js';
 import { uuidv7 } from '../../../kernel/uid.js';
 import { Database } from '../../../platform/database/database.js';
 import type { Principal } from '../../../platform/http/access.js';
-import type { Account } from '../accounts.store.js';
+import { AccountsStore, type Account } from '../accounts.store.js';
 import { PrincipalsService } from '../principals.service.js';
 import { sha256Hex } from '../secrets.js';
 import { UsersStore, type User } from '../users.store.js';
@@ -15,17 +15,25 @@ import { COOKIE_HOURS, SessionsStore } from './sessions.store.js';
 @Injectable()
 export class SessionsService {
   constructor(
+    private readonly accounts: AccountsStore,
     private readonly sessions: SessionsStore,
     private readonly users: UsersStore,
     private readonly principals: PrincipalsService,
     private readonly database: Database,
   ) {}
 
-  /** @returns the secret that the cookie holds: a new one with every sign-in, so that none can be foisted on anybody */
-  async openCookie({ id: userId, institutionId, secondFactor }: Account, origin: RequestOrigin): Promise<string> {
+  /**
+   * @returns the secret that the cookie holds: a new one with every sign-in, so that none can be foisted on anybody
+   * @throws AppError `invalid-credentials` when the password or second factor was changed since `account` was read
+   */
+  async openCookie(account: Account, origin: RequestOrigin): Promise<string> {
+    const { id: userId, institutionId, secondFactor } = account;
     const secret = randomBytes(32).toString('base64url');
     const expiresAt = new Date(Date.now() + COOKIE_HOURS * 3_600_000);
-    await this.database.transaction({ institutionId }, (tx) => this.sessions.open(tx, { id: uuidv7(), institutionId, userId, kind: 'cookie', secretHash: sha256Hex(secret), ...origin, secondFactor, expiresAt }));
+    await this.database.transaction({ institutionId }, async (tx) => {
+      if (!(await this.accounts.isUnchanged(tx, account))) throw new AppError('invalid-credentials');
+      await this.sessions.open(tx, { id: uuidv7(), institutionId, userId, kind: 'cookie', secretHash: sha256Hex(secret), ...origin, secondFactor, expiresAt });
+    });
     return secret;
   }
 
