@@ -55,12 +55,15 @@ export class AuditChainStore {
     return (rows?.[0] as { sequence: bigint } | undefined)?.sequence ?? 0n;
   }
 
-  /** Ends of all chains; `upTo`: of those that have events up to this sequence which are not sealed. */
+  /** Ends of all chains, from one institution in the index to the next, so that a chain is found that has no head yet while others are already ahead of it; `upTo`: of those that have events up to this sequence which are not sealed. */
   async ends(upTo?: bigint): Promise<ChainEnd[]> {
     const rows = await this.database.read<EndRow>('system', Prisma.sql`
-      WITH chains AS (
-        SELECT institution_id AS id FROM audit_heads
-        UNION SELECT institution_id FROM audit_events WHERE sequence > (SELECT coalesce(max(sequence), 0) FROM audit_heads)
+      WITH RECURSIVE written AS (
+        (SELECT institution_id AS id FROM audit_events ORDER BY institution_id LIMIT 1)
+        UNION ALL
+        SELECT (SELECT e.institution_id FROM audit_events e WHERE e.institution_id > w.id ORDER BY e.institution_id LIMIT 1) FROM written w WHERE w.id IS NOT NULL
+      ), chains AS (
+        SELECT institution_id AS id FROM audit_heads UNION SELECT id FROM written WHERE id IS NOT NULL
       )
       SELECT ${END} FROM chains chain LEFT JOIN audit_heads h ON h.institution_id = chain.id LEFT JOIN LATERAL ${LAST_SEAL} s ON true
       WHERE ${upTo ?? null}::bigint IS NULL OR EXISTS (SELECT FROM audit_events e WHERE e.institution_id = chain.id AND e.sequence > coalesce(h.sequence, 0) AND e.sequence <= ${upTo ?? null}::bigint)

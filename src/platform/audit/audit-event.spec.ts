@@ -24,6 +24,16 @@ describe('an audit event', () => {
     expect(eventOf({ ...draft, reason: 'a\0b\ud800c', details: { 'text': '\0' }, actorId: 'not-an-id' })).toMatchObject({ reason: 'a�b�c', details: { text: '�' }, actorId: null });
   });
 
+  it('is as PostgreSQL will give it back, whichever letters an id was asked for in', () => {
+    const event = eventOf({ ...draft, institutionId: draft.institutionId.toUpperCase(), patientIds: ['0198C0DE-0000-7000-8000-0000000000AA', '0198c0de-0000-7000-8000-0000000000aa'] });
+    expect(event).toMatchObject({ institutionId: draft.institutionId, patientIds: ['0198c0de-0000-7000-8000-0000000000aa'] });
+  });
+
+  it('does not fit its MAC with a time that the application cannot have written', () => {
+    // The driver's `infinity`.
+    expect(hasMac({ ...stored(), at: Infinity as unknown as Date }, key)).toBe(false);
+  });
+
   it('has another text for every other content, and the same whatever the order of its details', () => {
     const event = eventOf(draft, 0);
     const texts = [event, { ...event, code: '' }, { ...event, reason: 'null' }, { ...event, patientIds: ['a'] }, { ...event, studyInstanceUids: ['a'] }, { ...event, status: 0 }, { ...event, details: { a: 1 } }, { ...event, at: new Date(1) }].map(canonicalText);

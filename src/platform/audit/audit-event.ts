@@ -50,14 +50,14 @@ const MOST_CHARACTERS = 1_000;
 
 /** An event of now that PostgreSQL will take, whatever its parts came from. */
 export function eventOf(draft: AuditDraft, now: number = Date.now()): AuditEvent {
-  const patientIds = distinct(draft.patientIds ?? [], isUuid);
+  const patientIds = distinct((draft.patientIds ?? []).map((id) => id.toLowerCase()), isUuid);
   const studyInstanceUids = distinct(draft.studyInstanceUids ?? [], isDicomUidAsFound);
   const details: Record<string, string | number | boolean | null> = {};
   for (const [name, value] of Object.entries(draft.details ?? {})) details[name] = typeof value === 'string' ? clean(value) : value;
   if (patientIds.length > MOST_NAMED) details.patients = patientIds.length;
   if (studyInstanceUids.length > MOST_NAMED) details.studies = studyInstanceUids.length;
   return {
-    id: uuidv7(now), institutionId: draft.institutionId, at: new Date(now),
+    id: uuidv7(now), institutionId: draft.institutionId.toLowerCase(), at: new Date(now),
     actorKind: draft.actorKind, actorId: uuidOrNull(draft.actorId), userId: uuidOrNull(draft.userId), role: clean(draft.role), source: clean(draft.source),
     action: clean(draft.action), outcome: draft.outcome, status: draft.status ?? null, code: clean(draft.code),
     patientIds: patientIds.slice(0, MOST_NAMED), studyInstanceUids: studyInstanceUids.slice(0, MOST_NAMED),
@@ -68,9 +68,14 @@ export function eventOf(draft: AuditDraft, now: number = Date.now()): AuditEvent
 /** All that an event says, in one text: equal events give equal texts, others never. What MACs and hashes are made over. */
 export function canonicalText(event: AuditEvent): string {
   return canonicalJson([
-    'healthvision-audit-event-1', event.id, event.institutionId, event.at.toISOString(), event.actorKind, event.actorId, event.userId, event.role, event.source, event.action, event.outcome,
+    'healthvision-audit-event-1', event.id, event.institutionId, timeText(event.at), event.actorKind, event.actorId, event.userId, event.role, event.source, event.action, event.outcome,
     event.status, event.code, event.patientIds, event.studyInstanceUids, event.object, event.purpose, event.reason, event.requestId, event.details,
   ]);
+}
+
+/** A time as the application writes it; of one that it cannot have written (`infinity` comes as a number) some other text, so that verification names the row instead of failing. */
+export function timeText(time: Date | number): string {
+  return time instanceof Date && !Number.isNaN(time.getTime()) ? time.toISOString() : String(time);
 }
 
 /** HMAC-SHA256 over the canonical text: only the application can make one. */

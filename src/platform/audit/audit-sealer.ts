@@ -29,6 +29,8 @@ export class AuditSealer implements OnApplicationBootstrap, BeforeApplicationShu
   private running: Promise<unknown> = Promise.resolve();
   private isStopped = false;
   private isLeading = false;
+  /** A pass did not come to its end, here or in a process before this one: a chain may lag although another is at the newest event. */
+  private isBehind = true;
   private checkpointedAt = Date.now();
   /** Where this process saw each chain last: an older head is a forged one, whatever its MAC says. */
   private readonly seen = new Map<string, bigint>();
@@ -100,13 +102,17 @@ export class AuditSealer implements OnApplicationBootstrap, BeforeApplicationShu
 
   private async pass(): Promise<void> {
     try {
-      if (await this.store.hasNews()) this.isLeading = (await this.seal()) > 0;
+      if (this.isBehind || (await this.store.hasNews())) {
+        this.isLeading = (await this.seal()) > 0;
+        this.isBehind = false;
+      }
       if (!this.isLeading || Date.now() - this.checkpointedAt < CHECKPOINT_MS) return;
       this.checkpointedAt = Date.now();
       await this.checkpoint();
     } catch (err) {
       // Another process was first, the database is away, or a writer holds its lock: the next pass is near.
       this.isLeading = false;
+      this.isBehind = true;
       this.logger.debug({ err }, 'the audit trail could not be sealed');
     }
   }

@@ -51,6 +51,13 @@ async function verifyAll(): Promise<Verification[]> {
 }
 
 describe('sealing', () => {
+  it('finds a new chain behind one that takes several batches', async () => {
+    // Chains are taken in the order of their ids: the long one first, and its first batch goes beyond the only event of the other.
+    const [long = '', short = ''] = [uuidv7(), uuidv7()].sort();
+    const [[id]] = await Promise.all([write(short, 1), write(long, 2_500)]);
+    await eventually('the seal', async () => (await sql.query('SELECT FROM audit_seals WHERE event_id = $1', [id])).rowCount === 1);
+  });
+
   it('happens within a second', async () => {
     const [institutionId] = [uuidv7()];
     const [id] = await write(institutionId, 1);
