@@ -73,7 +73,7 @@ class OneTrip extends Inside {
   override handleError(error: Error, wire: Wire): void {
     this.isRefused = true;
     // PostgreSQL has passed over these.
-    for (const { name } of this.statements.slice(this.at)) delete wire.submittedNamedStatements[name];
+    for (const { name } of this.statements.slice(this.at)) wire.submittedNamedStatements[name] = undefined;
     super.handleError(error, wire);
   }
 
