@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { baseFaults, baseShape, filePath, sentence } from './base.js';
+import { noduleFindingsSchema } from './nodule-findings.js';
 import { axesCode, axesMm, axesSteps, volumeInput, windowFaults, windowFields } from './window-fields.js';
 
 const range = z.tuple([z.number(), z.number()]).refine(([low, high]) => low < high, 'must rise');
@@ -41,6 +42,7 @@ export const retinanet3dSchema = z
       nmsIou: z.number().min(0).max(1),
       maxDetections: count,
     }),
+    findings: noduleFindingsSchema,
   })
   .superRefine((manifest, context) => {
     const fault = (path: (string | number)[], message: string): void => { context.addIssue({ code: 'custom', path, message }); };
