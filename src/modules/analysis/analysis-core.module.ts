@@ -1,7 +1,7 @@
 import { Module } from '@nestjs/common';
 import { ImagesCoreModule } from '../images/images-core.module.js';
-import { ModelsService } from './models.service.js';
-import { ModelsStore } from './models.store.js';
+import { ModelsService } from './models/models.service.js';
+import { ModelsStore } from './models/models.store.js';
 import { RunsService } from './runs.service.js';
 import { RunsStore } from './runs.store.js';
 

@@ -2,7 +2,7 @@ import { Module } from '@nestjs/common';
 import { ImagesCoreModule } from '../images/images-core.module.js';
 import { ResultsCoreModule } from '../results/results-core.module.js';
 import { AnalysisCoreModule } from './analysis-core.module.js';
-import { ModelsController } from './models.controller.js';
+import { ModelsController } from './models/models.controller.js';
 import { PatientErasureService } from './patients/patient-erasure.service.js';
 import { PatientExportService } from './patients/patient-export.service.js';
 import { PatientRightsController } from './patients/patient-rights.controller.js';

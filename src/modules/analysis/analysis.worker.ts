@@ -10,7 +10,7 @@ import { ANALYSIS_REQUESTED } from './analysis.contract.js';
 import { ClaimsStore } from './claims.store.js';
 import { ForgetResultJob } from './forget-result.job.js';
 import { ForgetStudyJob } from './forget-study.job.js';
-import { ModelChecks } from './model-checks.service.js';
+import { ModelChecks } from './models/model-checks.service.js';
 import { PlanJob } from './plan.job.js';
 import { RecoverJob } from './recover.job.js';
 import { RunEnding } from './run-ending.service.js';

@@ -3,8 +3,8 @@ import { ANALYSES } from '../../imaging/analyses/catalog.js';
 import { Database } from '../../platform/database/database.js';
 import { JobHandler } from '../../platform/queue/job.js';
 import { StudyReader, type StudyCompleted } from '../images/images.contract.js';
-import { ModelsService } from './models.service.js';
-import type { ModelRow } from './models.store.js';
+import { ModelsService } from './models/models.service.js';
+import type { ModelRow } from './models/models.store.js';
 import { RunsService } from './runs.service.js';
 
 /** A study became complete: every analysis whose active model fits it by modality and body part gets a run. */

@@ -7,8 +7,8 @@ import { Database } from '../../platform/database/database.js';
 import { LiveChannel } from '../../platform/database/live-channel.js';
 import { Outbox } from '../../platform/queue/outbox.js';
 import { StudyReader, type StoredStudy } from '../images/images.contract.js';
-import { ModelsService } from './models.service.js';
-import type { ModelRow } from './models.store.js';
+import { ModelsService } from './models/models.service.js';
+import type { ModelRow } from './models/models.store.js';
 import { requested, RUN_CANCELLED, RUN_CHANGED } from './run-events.js';
 import { FINAL_STATUSES, RunsStore, type RunRow } from './runs.store.js';
 

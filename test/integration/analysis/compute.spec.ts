@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readModelFolders, type InstalledModel } from '../../../src/modules/analysis/model-folder.js';
+import { readModelFolders, type InstalledModel } from '../../../src/modules/analysis/models/model-folder.js';
 import { wrapImage } from '../../../src/imaging/dicom/wrap-image.js';
 import { ComputePool } from '../../../src/platform/compute/compute-pool.js';
 import { parseConfig } from '../../../src/platform/config.js';

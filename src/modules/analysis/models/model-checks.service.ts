@@ -1,7 +1,7 @@
 import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
-import { AppError } from '../../kernel/errors.js';
-import { ComputePool } from '../../platform/compute/compute-pool.js';
-import { LOGGER, type Logger } from '../../platform/ops/logger.js';
+import { AppError } from '../../../kernel/errors.js';
+import { ComputePool } from '../../../platform/compute/compute-pool.js';
+import { LOGGER, type Logger } from '../../../platform/ops/logger.js';
 import type { InstalledModel } from './model-folder.js';
 import { ModelsService } from './models.service.js';
 import { ModelsStore } from './models.store.js';

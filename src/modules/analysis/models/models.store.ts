@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import { Prisma, type Model } from '../../generated/prisma/client.js';
-import type { Transaction } from '../../kernel/transaction.js';
-import { uuidv7 } from '../../kernel/uid.js';
-import { columnsOf } from '../../platform/database/columns.js';
-import { Database, prismaOf } from '../../platform/database/database.js';
+import { Prisma, type Model } from '../../../generated/prisma/client.js';
+import type { Transaction } from '../../../kernel/transaction.js';
+import { uuidv7 } from '../../../kernel/uid.js';
+import { columnsOf } from '../../../platform/database/columns.js';
+import { Database, prismaOf } from '../../../platform/database/database.js';
 import type { RejectionReason } from './model-folder.js';
 
 export type ModelRow = Model;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { ANALYSIS_NAMES } from '../../imaging/model/manifest.js';
-import type { Language } from '../../kernel/errors.js';
-import { pageQuery, pageSchema } from '../../platform/http/page.js';
+import { ANALYSIS_NAMES } from '../../../imaging/model/manifest.js';
+import type { Language } from '../../../kernel/errors.js';
+import { pageQuery, pageSchema } from '../../../platform/http/page.js';
 import type { ModelRow } from './models.store.js';
 
 const STATES = ['checking', 'available', 'active', 'shadow', 'retired', 'rejected'] as const;

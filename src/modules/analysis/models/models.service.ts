@@ -1,10 +1,10 @@
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
-import { CATALOG } from '../../imaging/analyses/catalog.js';
-import type { StudyInput } from '../../imaging/analyses/analysis.js';
-import { parseManifest, type AnalysisName, type Manifest } from '../../imaging/model/manifest.js';
-import { AppError } from '../../kernel/errors.js';
-import { CONFIG, type Config } from '../../platform/config.js';
-import { LOGGER, type Logger } from '../../platform/ops/logger.js';
+import { CATALOG } from '../../../imaging/analyses/catalog.js';
+import type { StudyInput } from '../../../imaging/analyses/analysis.js';
+import { parseManifest, type AnalysisName, type Manifest } from '../../../imaging/model/manifest.js';
+import { AppError } from '../../../kernel/errors.js';
+import { CONFIG, type Config } from '../../../platform/config.js';
+import { LOGGER, type Logger } from '../../../platform/ops/logger.js';
 import { readModelFolders, type FolderReading, type InstalledModel } from './model-folder.js';
 import { ModelsStore, type ModelRow } from './models.store.js';
 

@@ -4,9 +4,9 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
-import { modelDigest, type HashedFile } from '../../imaging/model/digest.js';
-import { parseManifest, type Manifest } from '../../imaging/model/manifest.js';
-import { AppError } from '../../kernel/errors.js';
+import { modelDigest, type HashedFile } from '../../../imaging/model/digest.js';
+import { parseManifest, type Manifest } from '../../../imaging/model/manifest.js';
+import { AppError } from '../../../kernel/errors.js';
 
 /** A model whose files are here and are what its manifest says. */
 export interface InstalledModel {
