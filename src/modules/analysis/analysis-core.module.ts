@@ -1,5 +1,8 @@
 import { Module } from '@nestjs/common';
 import { ImagesCoreModule } from '../images/images-core.module.js';
+import { ModelCache } from './models/model-cache.service.js';
+import { ModelChoicesStore } from './models/model-choices.store.js';
+import { ModelFilesStore } from './models/model-files.store.js';
 import { ModelsService } from './models/models.service.js';
 import { ModelsStore } from './models/models.store.js';
 import { RunsService } from './runs.service.js';
@@ -8,7 +11,7 @@ import { RunsStore } from './runs.store.js';
 /** What both roles need of this module. */
 @Module({
   imports: [ImagesCoreModule],
-  providers: [ModelsStore, ModelsService, RunsStore, RunsService],
-  exports: [ModelsStore, ModelsService, RunsStore, RunsService],
+  providers: [ModelsStore, ModelChoicesStore, ModelFilesStore, ModelCache, ModelsService, RunsStore, RunsService],
+  exports: [ModelsStore, ModelChoicesStore, ModelFilesStore, ModelCache, ModelsService, RunsStore, RunsService],
 })
 export class AnalysisCoreModule {}

@@ -34,7 +34,7 @@ export class RunExecution {
     const startedAt = new Date();
     const started = performance.now();
     lease.progress('read', 0);
-    const model = this.models.find(run.modelDigest);
+    const model = await this.models.find(run.modelDigest);
     const analysis = CATALOG[run.analysis as AnalysisName]; // checked when the run was made; undefined for a newer product's
     if (!model || !analysis) throw new AppError('model-load-failed', { detail: 'This worker does not have the files of the model' });
     const stored = await this.studies.findById(run.institutionId, run.studyId);
