@@ -14,9 +14,10 @@ export const PACK_MARKS = ['manifest.json', 'metadata.json', 'configs'] as const
 /**
  * Writes the `manifest.json` of a folder that is a MONAI bundle with exported networks; does nothing where there is one.
  *
+ * @param target  where it is written, the folder itself without it
  * @throws AppError `manifest-invalid` for a folder that is neither, and as `manifestOfMonaiBundle` does
  */
-export async function manifestForBundle(folder: string): Promise<'made' | 'there'> {
+export async function manifestForBundle(folder: string, target = folder): Promise<'made' | 'there'> {
   const names = await readdir(folder);
   if (names.includes('manifest.json')) return 'there';
   const metadata = await firstJson(folder, METADATA);
@@ -24,7 +25,7 @@ export async function manifestForBundle(folder: string): Promise<'made' | 'there
   const files = await networksIn(folder);
   if (files.length === 0) throw new AppError('manifest-invalid', { detail: 'The MONAI bundle has no .onnx file. Export its network with `python -m monai.bundle onnx_export`.' });
   const manifest = manifestOfMonaiBundle(metadata, await firstJson(folder, INFERENCE), files);
-  await writeFile(join(folder, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`, { flag: 'wx' });
+  await writeFile(join(target, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`, { flag: 'wx' });
   return 'made';
 }
 
