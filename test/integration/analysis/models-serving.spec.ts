@@ -143,5 +143,9 @@ describe('models that serve', () => {
     expect(await cli('list')).toMatchObject({ items: expect.arrayContaining([expect.objectContaining({ version: '4.0.0', state: 'active' })]) as unknown });
     expect(await cli('rollback', 'bright')).toMatchObject({ version: '1.0.0', displaced: { version: '4.0.0' } });
     await expect(cli('install', packFolder('absent-operator'))).rejects.toThrow(/Frobnicate/);
+    // Without --url in the database itself.
+    const { stdout } = await run(process.execPath, [join(ROOT, 'src', 'cli', 'launch.mjs'), 'models', 'activate', 'bright@2.0.0', '--json'], { env: { PATH: process.env.PATH, HOME: process.env.HOME, DATA_DIR: product.dataDir } });
+    expect(JSON.parse(stdout)).toMatchObject({ version: '2.0.0', displaced: { version: '1.0.0' } });
+    expect((await get('2.0.0')).state).toBe('active');
   });
 });
