@@ -1,11 +1,8 @@
-import { execFile } from 'node:child_process';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ended, requestAnalysis, type AnalysisView, type UploadItem } from '../../support/flow.js';
 import { packArchive, packFolder, uploadPack, type ModelView } from '../../support/model-pack.js';
-import { eventually, ROOT, startProduct, type Product } from '../../support/product.js';
+import { eventually, startProduct, type Product } from '../../support/product.js';
 import { uploadForm } from '../../support/xray.js';
 import { modelsDirectory } from './model-packs.js';
 
@@ -16,8 +13,6 @@ interface Performance {
   versions: { version: string; state: string; clinical: { runs: Record<string, number>; latencyMs: Record<string, { runs: number; p50: number; p95: number }> }; shadow: { runs: Record<string, number> }; positiveRates: { label: string; results: number; positive: number; rate: number }[] }[];
   comparisons: { active: { version: string }; shadow: { version: string }; agreement: { pairs: number; labels: LabelAgreement[] } }[];
 }
-
-const run = promisify(execFile);
 
 describe('models that serve', () => {
   let product: Product;
@@ -131,21 +126,5 @@ describe('models that serve', () => {
     expect((await product.json<Performance>('/api/v1/models/bright/performance?of=installation')).comparisons[0]?.agreement.pairs).toBe(4);
     expect(await codeOf(await product.fetch('/api/v1/models/absent/performance'))).toEqual([404, 'model-not-found']);
     await set('3.0.0', 'available');
-  });
-
-  it('are installed, activated and rolled back from the command line', async () => {
-    const cli = async (...args: string[]): Promise<unknown> => {
-      const { stdout } = await run(process.execPath, [join(ROOT, 'src', 'cli', 'launch.mjs'), 'models', ...args, '--json', '--url', product.url, '--token', await product.token()]);
-      return JSON.parse(stdout) as unknown;
-    };
-    expect(await cli('install', packFolder('bright', { version: '4.0.0' }))).toMatchObject({ name: 'bright', version: '4.0.0', state: 'available' });
-    expect(await cli('activate', 'bright@4.0.0', '--reason', 'Newer')).toMatchObject({ version: '4.0.0', displaced: { version: '1.0.0' } });
-    expect(await cli('list')).toMatchObject({ items: expect.arrayContaining([expect.objectContaining({ version: '4.0.0', state: 'active' })]) as unknown });
-    expect(await cli('rollback', 'bright')).toMatchObject({ version: '1.0.0', displaced: { version: '4.0.0' } });
-    await expect(cli('install', packFolder('absent-operator'))).rejects.toThrow(/Frobnicate/);
-    // Without --url in the database itself.
-    const { stdout } = await run(process.execPath, [join(ROOT, 'src', 'cli', 'launch.mjs'), 'models', 'activate', 'bright@2.0.0', '--json'], { env: { PATH: process.env.PATH, HOME: process.env.HOME, DATA_DIR: product.dataDir } });
-    expect(JSON.parse(stdout)).toMatchObject({ version: '2.0.0', displaced: { version: '1.0.0' } });
-    expect((await get('2.0.0')).state).toBe('active');
   });
 });
