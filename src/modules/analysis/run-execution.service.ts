@@ -1,12 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { CATALOG } from '../../imaging/analyses/catalog.js';
-import type { Conclusion, NotAnalysable, Selected } from '../../imaging/analyses/analysis.js';
+import type { NotAnalysable, Selected } from '../../imaging/analyses/analysis.js';
 import type { RunReport } from '../../imaging/analyses/run.js';
 import type { AnalysisName } from '../../imaging/model/manifest.js';
 import { sha256Hex } from '../../kernel/digest.js';
 import { AppError } from '../../kernel/errors.js';
 import { uuidv7 } from '../../kernel/uid.js';
 import { ComputePool } from '../../platform/compute/compute-pool.js';
+import type { ComputeRunResult } from '../../platform/compute/compute-protocol.js';
 import { VERSION } from '../../platform/version.js';
 import { StudyReader, type StoredInstance, type StoredStudy } from '../images/images.contract.js';
 import type { NewResult } from '../results/results.contract.js';
@@ -74,7 +75,7 @@ export class RunExecution {
     }
   }
 
-  private resultOf(run: RunRow, { manifest, digest }: InstalledModel, instances: readonly StoredInstance[], conclusion: Conclusion, { executionProvider, startedAt, details }: { executionProvider: RunReport['executionProvider']; startedAt: Date; details: Record<string, unknown> }): NewResult {
+  private resultOf(run: RunRow, { manifest, digest }: InstalledModel, instances: readonly StoredInstance[], conclusion: Extract<ComputeRunResult['outcome'], { kind: 'concluded' }>, { executionProvider, startedAt, details }: { executionProvider: RunReport['executionProvider']; startedAt: Date; details: Record<string, unknown> }): NewResult {
     const { summary, findings, labels, segments, keyImage, heatMaps, segmentation } = conclusion;
     const keyInstance = instances.find(({ sopInstanceUid }) => sopInstanceUid === keyImage?.sopInstanceUid);
     return {

@@ -1,6 +1,7 @@
-import type { AnalysisInput, Stage } from '../../imaging/analyses/analysis.js';
+import type { AnalysisInput, Conclusion, NotAnalysable, Stage } from '../../imaging/analyses/analysis.js';
 import type { RunReport } from '../../imaging/analyses/run.js';
 import type { Manifest } from '../../imaging/model/manifest.js';
+import type { PackedSegmentation } from '../../imaging/volume/packed-labels.js';
 import type { Fallback, SessionOptions } from './onnx-session.js';
 
 /** A model where a thread can load it. */
@@ -16,7 +17,8 @@ export type ComputeTask =
 
 export type ComputeProgress = { kind: 'progress'; stage: Stage; done: number } | { kind: 'fallback'; fallback: Fallback };
 
-export type ComputeRunResult = RunReport;
+/** As `RunReport`; the label map is packed before it leaves the thread. */
+export type ComputeRunResult = Omit<RunReport, 'outcome'> & { outcome: NotAnalysable | (Omit<Conclusion, 'segmentation'> & { segmentation: PackedSegmentation | null }) };
 
 /** Bounds of the warm sessions of one thread. */
 export interface CacheLimits {

@@ -3,10 +3,11 @@ import { CATALOG } from '../../imaging/analyses/catalog.js';
 import type { Analysis } from '../../imaging/analyses/analysis.js';
 import { runAnalysis, type RunReport } from '../../imaging/analyses/run.js';
 import type { AnalysisName } from '../../imaging/model/manifest.js';
+import { packLabels } from '../../imaging/volume/packed-labels.js';
 import { AppError } from '../../kernel/errors.js';
 import { nativeCodec } from '../threads/codecs.js';
 import { serveTasks } from '../threads/thread-protocol.js';
-import type { ComputeProgress, ComputeTask, ThreadSettings } from './compute-protocol.js';
+import type { ComputeProgress, ComputeRunResult, ComputeTask, ThreadSettings } from './compute-protocol.js';
 import { SessionCache } from './session-cache.js';
 
 // ComputePool starts this module and sends these messages; nobody else does.
@@ -29,13 +30,14 @@ serveTasks(async (message, report) => {
       });
       return { result: { executionProvider: [...providers].sort().join('+') } };
     }
-    const result = await runAnalysis(analysis, task.input, {
+    const report = await runAnalysis(analysis, task.input, {
       networks: (path) => sessions.get(task.model, path),
       codec: nativeCodec,
       manifest,
       reduced: task.reduced,
       progress: (stage, done) => { announce({ kind: 'progress', stage, done }); },
     });
+    const result = packed(report);
     return { result, transfer: buffersOf(result) };
   } catch (error) {
     // ONNX Runtime says little of the state that a failed run leaves behind; a fresh session costs milliseconds.
@@ -50,8 +52,13 @@ function analysisOf(name: AnalysisName): Analysis {
   return analysis;
 }
 
-function buffersOf({ outcome }: RunReport): ArrayBuffer[] {
+function packed({ outcome, ...report }: RunReport): ComputeRunResult {
+  if (outcome.kind !== 'concluded') return { ...report, outcome };
+  return { ...report, outcome: { ...outcome, segmentation: outcome.segmentation && packLabels(outcome.segmentation) } };
+}
+
+function buffersOf({ outcome }: ComputeRunResult): ArrayBuffer[] {
   if (outcome.kind !== 'concluded') return [];
-  const buffers = [...outcome.heatMaps.map(({ data }) => data.buffer), ...(outcome.segmentation ? [outcome.segmentation.labels.buffer] : [])];
+  const buffers = [...outcome.heatMaps.map(({ data }) => data.buffer), ...(outcome.segmentation ? [outcome.segmentation.packed.buffer] : [])];
   return [...new Set(buffers)].filter((buffer) => buffer instanceof ArrayBuffer);
 }
