@@ -1,5 +1,6 @@
 import { otsuThreshold } from '../otsu.js';
 import { spacingOf } from '../geometry.js';
+import { trilinear } from '../trilinear.js';
 import type { Vector3, Volume } from '../volume.js';
 import type { Level } from './level.js';
 import { binOf } from './mutual-information.js';
@@ -97,26 +98,9 @@ export function sampleFixed(level: Level, volume: Volume, extent: Extent, about:
     const at = ([0, 1, 2] as const).map((axis) => extent.from[axis] + ((cell[axis] + random()) / (cells[axis] ?? 1)) * (extent.to[axis] - extent.from[axis]));
     const lps = volume.affine.map(([x, y, z, t]) => x * (at[0] ?? 0) + y * (at[1] ?? 0) + z * (at[2] ?? 0) + t);
     const index = inverse.map(([x, y, z, t]) => x * (lps[0] ?? 0) + y * (lps[1] ?? 0) + z * (lps[2] ?? 0) + t);
-    const value = trilinear(voxels, size, index[0] ?? 0, index[1] ?? 0, index[2] ?? 0);
+    const value = trilinear(voxels, size[0], size[1], size[2], index[0] ?? 0, index[1] ?? 0, index[2] ?? 0);
     for (const axis of [0, 1, 2] as const) offsets[3 * count + axis] = (lps[axis] ?? 0) - extent.centre[axis];
     bins[count++] = Math.round(binOf(value, range));
   }
   return { count, offsets, bins };
-}
-
-/** The value at fractional index coordinates; beyond the edge, that of the edge. */
-export function trilinear(voxels: ArrayLike<number>, [columns, rows, slices]: Vector3, i: number, j: number, k: number): number {
-  const x = Math.min(columns - 1, Math.max(0, i));
-  const y = Math.min(rows - 1, Math.max(0, j));
-  const z = Math.min(slices - 1, Math.max(0, k));
-  const i0 = Math.min(Math.max(0, columns - 2), Math.floor(x));
-  const j0 = Math.min(Math.max(0, rows - 2), Math.floor(y));
-  const k0 = Math.min(Math.max(0, slices - 2), Math.floor(z));
-  const di = columns > 1 ? 1 : 0;
-  const dj = rows > 1 ? columns : 0;
-  const dk = slices > 1 ? columns * rows : 0;
-  const [u, v, w] = [x - i0, y - j0, z - k0];
-  const at = i0 + columns * (j0 + rows * k0);
-  const line = (o: number): number => (voxels[o] ?? 0) * (1 - u) + (voxels[o + di] ?? 0) * u;
-  return (line(at) * (1 - v) + line(at + dj) * v) * (1 - w) + (line(at + dk) * (1 - v) + line(at + dj + dk) * v) * w;
 }
