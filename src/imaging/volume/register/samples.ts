@@ -50,7 +50,7 @@ export function extentOf(volume: Volume): Extent {
   const span = (axis: number): Span => spans[axis] ?? { from: 0, to: 0, mean: 0, variance: 0 };
   const mean = [span(0).mean, span(1).mean, span(2).mean] as const;
   const toLps = (row: 0 | 1 | 2): number => affine[row][0] * mean[0] + affine[row][1] * mean[1] + affine[row][2] * mean[2] + affine[row][3];
-  const radiusMm = Math.sqrt(([0, 1, 2] as const).reduce((sum, axis) => sum + span(axis).variance * spacing[axis] ** 2, 0));
+  const radiusMm = Math.sqrt(([0, 1, 2] as const).reduce<number>((sum, axis) => sum + span(axis).variance * spacing[axis] ** 2, 0));
   return { from: [span(0).from, span(1).from, span(2).from], to: [span(0).to, span(1).to, span(2).to], centre: [toLps(0), toLps(1), toLps(2)], radiusMm: Math.max(1, radiusMm) };
 }
 
