@@ -64,7 +64,7 @@ export function classifySequence(attributes: DicomJson): SequenceVerdict {
   const totals = (['t1', 't2', 'flair'] as const).map((family) => ({ family, total: evidence.filter((entry) => entry.family === family).reduce((sum, { points }) => sum + points, 0) })).sort((a, b) => b.total - a.total);
   const [best, second] = totals;
   if (best === undefined || best.total === 0) return { kind: 'other', reason: 'Nothing says which weighting it has.' };
-  if (second !== undefined && second.total === best.total) return { kind: 'other', reason: `As much speaks for ${FAMILY_NAMES[best.family]} as for ${FAMILY_NAMES[second.family]}.` };
+  if (second?.total === best.total) return { kind: 'other', reason: `As much speaks for ${FAMILY_NAMES[best.family]} as for ${FAMILY_NAMES[second.family]}.` };
   const because = evidence.filter(({ family }) => family === best.family).map(({ because: why }) => why);
   const agent = contrastAgent(attributes, description, protocol);
   const role: MrRole = best.family === 't1' && agent.given ? 't1c' : best.family;

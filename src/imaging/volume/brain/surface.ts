@@ -8,7 +8,7 @@ export interface Forces {
   /** 0–1; the greater, the smaller the brain. 0.5 in the paper. */
   fraction: number;
   /** The intensity at a point, LPS millimetres. */
-  at(x: number, y: number, z: number): number;
+  at: (x: number, y: number, z: number) => number;
 }
 
 /** Radii between which the surface may bend, millimetres: below the first it is smoothed hard, above the second hardly. */
