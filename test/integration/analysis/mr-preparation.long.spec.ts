@@ -106,7 +106,6 @@ describe('extractBrain', () => {
     const volume = await assembleSeries(describeSeries(objects), objects, nativeCodec);
     const { mask, volumeMl, restarts } = extractBrain({ t1: volume }, { fraction: 0.6 });
     console.info(`brain: ${volumeMl.toFixed(0)} ml, begun anew ${String(restarts)} times`);
-    if (process.env.PICTURES) await import('node:fs').then(({ writeFileSync }) => { writeFileSync('/tmp/w4/fnn.json', JSON.stringify({ size: volume.size })); writeFileSync('/tmp/w4/fnn.vox', Float32Array.from(volume.voxels)); writeFileSync('/tmp/w4/fnn.mask', mask); });
     expect(volumeMl).toBeGreaterThan(1100);
     expect(volumeMl).toBeLessThan(1800);
     expect(mask.every((value) => value === 0 || value === 1)).toBe(true);
