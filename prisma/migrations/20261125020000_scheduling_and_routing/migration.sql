@@ -36,6 +36,7 @@ CREATE TABLE "routing_rules" (
     "position" INTEGER NOT NULL,
     "conditions" JSONB NOT NULL,
     "plan" JSONB NOT NULL,
+    "last" BOOLEAN NOT NULL DEFAULT false,
     "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
     "updated_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
 
