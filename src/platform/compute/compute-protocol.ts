@@ -1,6 +1,7 @@
 import type { AnalysisInput, Stage } from '../../imaging/analyses/analysis.js';
 import type { RunReport } from '../../imaging/analyses/run.js';
 import type { Manifest } from '../../imaging/model/manifest.js';
+import type { WireError } from '../threads/thread-protocol.js';
 import type { Fallback, SessionOptions } from './onnx-session.js';
 
 /** A model where a thread can load it. */
@@ -12,11 +13,15 @@ export interface ComputeModel {
 
 export type ComputeTask =
   | { kind: 'run'; model: ComputeModel; input: AnalysisInput; reduced: boolean }
+  | { kind: 'batch'; model: ComputeModel; inputs: readonly AnalysisInput[]; limit: number }
   | { kind: 'check'; model: ComputeModel };
 
-export type ComputeProgress = { kind: 'progress'; stage: Stage; done: number } | { kind: 'fallback'; fallback: Fallback };
+export type ComputeProgress = { kind: 'progress'; stage: Stage; done: number; /** Of a batch. */ member?: number } | { kind: 'joined'; runs: number } | { kind: 'fallback'; fallback: Fallback };
 
 export type ComputeRunResult = RunReport;
+
+/** Of each run of a batch, in their order. */
+export type ComputeBatchResult = readonly ({ report: RunReport } | { error: WireError })[];
 
 /** Bounds of the warm sessions of one thread. */
 export interface CacheLimits {

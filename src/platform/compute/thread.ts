@@ -1,12 +1,13 @@
 import { workerData } from 'node:worker_threads';
 import { CATALOG } from '../../imaging/analyses/catalog.js';
-import type { Analysis } from '../../imaging/analyses/analysis.js';
+import type { Analysis, AnalysisInput, Networks } from '../../imaging/analyses/analysis.js';
 import { runAnalysis, type RunReport } from '../../imaging/analyses/run.js';
 import type { AnalysisName } from '../../imaging/model/manifest.js';
 import { AppError } from '../../kernel/errors.js';
 import { nativeCodec } from '../threads/codecs.js';
-import { serveTasks } from '../threads/thread-protocol.js';
-import type { ComputeProgress, ComputeTask, ThreadSettings } from './compute-protocol.js';
+import { describe, serveTasks, type Answer } from '../threads/thread-protocol.js';
+import type { ComputeBatchResult, ComputeModel, ComputeProgress, ComputeTask, ThreadSettings } from './compute-protocol.js';
+import { JoinedNetworks } from './joined-networks.js';
 import { SessionCache } from './session-cache.js';
 
 // ComputePool starts this module and sends these messages; nobody else does.
@@ -29,13 +30,8 @@ serveTasks(async (message, report) => {
       });
       return { result: { executionProvider: [...providers].sort().join('+') } };
     }
-    const result = await runAnalysis(analysis, task.input, {
-      networks: (path) => sessions.get(task.model, path),
-      codec: nativeCodec,
-      manifest,
-      reduced: task.reduced,
-      progress: (stage, done) => { announce({ kind: 'progress', stage, done }); },
-    });
+    if (task.kind === 'batch') return await computeBatch(analysis, task);
+    const result = await compute(analysis, task.model, task.input, { networks: (path) => sessions.get(task.model, path), reduced: task.reduced });
     return { result, transfer: buffersOf(result) };
   } catch (error) {
     // ONNX Runtime says little of the state that a failed run leaves behind; a fresh session costs milliseconds.
@@ -43,6 +39,24 @@ serveTasks(async (message, report) => {
     throw error;
   }
 });
+
+function compute(analysis: Analysis, { manifest }: ComputeModel, input: AnalysisInput, { networks, reduced, member }: { networks: Networks; reduced: boolean; member?: number }): Promise<RunReport> {
+  return runAnalysis(analysis, input, {
+    networks, manifest, reduced, codec: nativeCodec,
+    progress: (stage, done) => { announce({ kind: 'progress', stage, done, ...(member !== undefined && { member }) }); },
+  });
+}
+
+/** Runs side by side, which share inferences. Each has a result or an error of its own. */
+async function computeBatch(analysis: Analysis, { model, inputs, limit }: Extract<ComputeTask, { kind: 'batch' }>): Promise<Answer> {
+  const joined = new JoinedNetworks((path) => sessions.get(model, path), inputs.length, limit, (runs) => { announce({ kind: 'joined', runs }); });
+  const outcomes = await Promise.allSettled(inputs.map((input, member) => compute(analysis, model, input, { networks: joined.member, reduced: false, member }).finally(() => { joined.leave(); })));
+  const results = outcomes.map((outcome) => outcome.status === 'fulfilled' ? { report: outcome.value } : { error: describe(outcome.reason) });
+  const failed = outcomes.filter((outcome) => outcome.status === 'rejected');
+  if (failed.length > 0) await sessions.drop(model.digest);
+  const transfer = outcomes.flatMap((outcome) => outcome.status === 'fulfilled' ? buffersOf(outcome.value) : []);
+  return { result: results satisfies ComputeBatchResult, transfer, worn: failed.some(({ reason }) => reason instanceof AppError && reason.code === 'out-of-memory') };
+}
 
 function analysisOf(name: AnalysisName): Analysis {
   const analysis = CATALOG[name];
