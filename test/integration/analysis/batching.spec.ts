@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readModelFolders, type InstalledModel } from '../../../src/modules/analysis/model-folder.js';
+import { readModelFolders, type InstalledModel } from '../../../src/modules/analysis/models/model-folder.js';
 import type { AnalysisInput } from '../../../src/imaging/analyses/analysis.js';
 import { wrapImage } from '../../../src/imaging/dicom/wrap-image.js';
 import { ComputePool } from '../../../src/platform/compute/compute-pool.js';

@@ -6,7 +6,7 @@ import { batchLimit } from '../../../platform/compute/batching.js';
 import { computeDevice } from '../../../platform/compute/device.js';
 import { LOGGER, type Logger } from '../../../platform/ops/logger.js';
 import { Metrics } from '../../../platform/ops/metrics.js';
-import { ModelsService } from '../models.service.js';
+import { ModelsService } from '../models/models.service.js';
 import type { RunRow } from '../runs.store.js';
 import { MemoryMeter } from './memory-meter.js';
 import { QueueStore, type Claimant } from './queue.store.js';
@@ -43,12 +43,21 @@ export class Scheduler {
   async next(): Promise<Work> {
     const { run, waiting } = await this.queue.claim(this.claimant);
     if (!run) return { runs: [], waiting };
-    const model = this.models.find(run.modelDigest);
-    const limit = model && waiting ? batchLimit(model.manifest) - 1 : 0;
-    const alike = limit > 0 ? await this.queue.claimAlike(this.claimant, run, limit) : [];
-    const runs = [run, ...alike];
+    const runs = [run, ...(waiting ? await this.alike(run) : [])];
     for (const { priority, queuedAt } of runs) this.metrics.runWait.observe({ priority }, Math.max(0, Date.now() - queuedAt.getTime()) / 1000);
     return { runs, waiting };
+  }
+
+  /** None when anything fails: the run that was taken must not wait for its companions. */
+  private async alike(run: RunRow): Promise<RunRow[]> {
+    try {
+      const model = await this.models.find(run.modelDigest);
+      const limit = model ? batchLimit(model.manifest) - 1 : 0;
+      return limit > 0 ? await this.queue.claimAlike(this.claimant, run, limit) : [];
+    } catch (err) {
+      this.logger.debug({ err, analysisId: run.id }, 'no runs were taken beside this one');
+      return [];
+    }
   }
 
   /** Runs `work` and remembers the memory that it took, when it can be told. */
