@@ -31,7 +31,9 @@ serveTasks(async (message, report) => {
       return { result: { executionProvider: [...providers].sort().join('+') } };
     }
     if (task.kind === 'batch') return await computeBatch(analysis, task);
-    const result = await compute(analysis, task.model, task.input, { networks: (path) => sessions.get(task.model, path), reduced: task.reduced });
+    const timed = timedNetworks((path) => sessions.get(task.model, path));
+    const result = await compute(analysis, task.model, task.input, { networks: timed.networks, reduced: task.reduced });
+    result.timings.network = timed.milliseconds();
     return { result, transfer: buffersOf(result) };
   } catch (error) {
     // ONNX Runtime says little of the state that a failed run leaves behind; a fresh session costs milliseconds.
@@ -45,6 +47,24 @@ function compute(analysis: Analysis, { manifest }: ComputeModel, input: Analysis
     networks, manifest, reduced, codec: nativeCodec,
     progress: (stage, done) => { announce({ kind: 'progress', stage, done, ...(member !== undefined && { member }) }); },
   });
+}
+
+/** Adds up what the networks alone take: the rest of a stage is the product's own. */
+function timedNetworks(open: Networks): { networks: Networks; milliseconds: () => number } {
+  let spent = 0;
+  const networks: Networks = async (path) => {
+    const session = await open(path);
+    const run: typeof session.run = async (feeds) => {
+      const started = performance.now();
+      try {
+        return await session.run(feeds);
+      } finally {
+        spent += performance.now() - started;
+      }
+    };
+    return { ...session, run };
+  };
+  return { networks, milliseconds: () => Math.round(spent * 100) / 100 };
 }
 
 /** Runs side by side, which share inferences. Each has a result or an error of its own. */
