@@ -20,7 +20,7 @@ export interface Measured {
   meanHu: number;
   attenuation: Attenuation;
   /** Of the solid part of a part-solid nodule. */
-  solidAxes?: Axes;
+  solidAxes?: Axes | undefined;
   /** Centre of the voxels, index of the whole volume. */
   centre: Vector3;
 }
@@ -38,8 +38,7 @@ export function axesOf({ mask, size, spacing }: Pick<Region, 'mask' | 'size' | '
     const plane = mask.subarray(columns * rows * k, columns * rows * (k + 1));
     if (!plane.includes(1)) continue;
     const found = components(plane, [columns, rows, 1], 26);
-    for (const { label, voxels } of found.components) {
-      if (best && 1.5 * Math.sqrt((voxels * spacing[0] * spacing[1] * 4) / Math.PI) < best.longMm && voxels < 4) continue;
+    for (const { label } of found.components) {
       const own = plane.map((_, offset) => (found.labels[offset] === label ? 1 : 0));
       const axes = planarAxes(own, columns, rows, spacing);
       if (!best || axes.longMm > best.longMm) best = { ...axes, slice: k };
@@ -112,17 +111,17 @@ function hull(points: [number, number][]): [number, number][] {
  * @param withGroundGlass  the nodule with everything down to ground glass; where that reaches much further there is a halo, and it is the nodule
  * @returns undefined when nothing is left to measure; and the region that was measured
  */
-export function measureNodule({ nodule, withGroundGlass }: { nodule: Region; withGroundGlass: Region | undefined }, { solidHu, groundGlassBelow, solidFrom, haloMm }: NoduleFindings['solidity']): { measured: Measured; region: Region } | undefined {
+export function measureNodule({ nodule, withGroundGlass }: { nodule: Region; withGroundGlass: Region | undefined }, { solidHu, minSolidMm, solidFrom, haloMm }: NoduleFindings['solidity']): { measured: Measured; region: Region } | undefined {
   const dense = statistics(nodule, solidHu);
   const wide = withGroundGlass && statistics(withGroundGlass, solidHu);
   const halo = wide !== undefined && radiusOf(wide.volumeMm3) - radiusOf(dense.volumeMm3) > haloMm;
   const [region, own] = halo && withGroundGlass ? [withGroundGlass, wide] : [nodule, dense];
   const axes = axesOf(region);
   if (!axes) return undefined;
-  const attenuation: Attenuation = own.solid <= groundGlassBelow ? 'ground-glass' : halo || own.solid < solidFrom ? 'part-solid' : 'solid';
-  const solid = attenuation === 'part-solid' ? axesOf({ ...region, mask: solidPart(region, solidHu) }) : undefined;
+  const solidAxes = axesOf({ ...region, mask: solidPart(region, solidHu) });
+  const attenuation: Attenuation = !solidAxes || meanDiameterMm(solidAxes) < minSolidMm ? 'ground-glass' : halo || own.solid < solidFrom ? 'part-solid' : 'solid';
   const { volumeMm3, meanHu, centre } = own;
-  return { region, measured: { axes, volumeMm3, meanHu, attenuation, ...(solid && { solidAxes: solid }), centre } };
+  return { region, measured: { axes, volumeMm3, meanHu, attenuation, ...(attenuation === 'part-solid' && { solidAxes }), centre } };
 }
 
 /** Mean of the axes, to one decimal. */

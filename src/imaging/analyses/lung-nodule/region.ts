@@ -4,7 +4,7 @@ import { components } from '../../volume/components.js';
 import { dilateMm, distanceTo } from '../../volume/distance.js';
 import { spacingOf } from '../../volume/geometry.js';
 import type { Vector3, Volume } from '../../volume/volume.js';
-import { coarseIndex, type Lungs } from './lungs.js';
+import { lungShareAt, type Lungs } from './lungs.js';
 
 /** Voxels of one nodule in a box of the volume. */
 export interface Region {
@@ -67,10 +67,7 @@ function surroundings(ct: Volume, detection: Detection, lungs: Lungs | undefined
       for (let i = 0; i < size[0]; i++, offset++) {
         const at: Vector3 = [from[0] + i, from[1] + j, from[2] + k];
         region.hu[offset] = ct.voxels[at[0] + ct.size[0] * (at[1] + ct.size[1] * at[2])] ?? -1000;
-        if (lungs) {
-          const [ci, cj, ck] = coarseIndex(lungs, at);
-          inLung[offset] = lungs.closed[ci + lungs.grid.size[0] * (cj + lungs.grid.size[1] * ck)] ?? 0;
-        }
+        if (lungs && lungShareAt(lungs, at) < 0.5) inLung[offset] = 0;
         // The box's ellipsoid, or the voxel at the centre.
         if (mask ? inMask(mask, at) : ((i - centre[0]) / halfX) ** 2 + ((j - centre[1]) / halfY) ** 2 + ((k - centre[2]) / halfZ) ** 2 <= 1) seed[offset] = 1;
       }
@@ -116,7 +113,8 @@ function part(around: Surroundings, borderHu: number, { openingFraction, maxOpen
   const found = components(inner, size, 26);
   const core = inner.map((_, offset) => (found.labels[offset] === found.labels[summit] ? 1 : 0));
   const grown = dilateMm(core, size, spacing, radius);
-  return { ...region, mask: dense.map((value, offset) => value & (grown[offset] ?? 0)) };
+  const whole = components(dense.map((value, offset) => value & (grown[offset] ?? 0)), size, 26);
+  return { ...region, mask: dense.map((_, offset) => (whole.labels[offset] === whole.labels[summit] ? 1 : 0)) };
 }
 
 /** Millimetres to the nearest voxel outside; beyond the box counts as inside, so that a nodule which is cut there keeps its thickness. */
