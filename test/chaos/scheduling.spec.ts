@@ -4,12 +4,13 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { CHILD, ENDED, type UploadItem } from '../support/flow.js';
-import { ADMIN, eventually, startProduct, temporaryDirectory, type Product } from '../support/product.js';
+import { eventually, startProduct, temporaryDirectory, type Product } from '../support/product.js';
 import { grayPng, uploadForm } from '../support/xray.js';
 import { modelsDirectory, PACKS, writeManifest } from '../integration/analysis/model-packs.js';
 
 const STUDIES = 68;
 const KILL_EVERY_MS = 30_000;
+const PASSWORD = 'a password of quite some length 7';
 const UNLIMITED = { RATE_LIMIT_PRINCIPAL: '0', RATE_LIMIT_ADDRESS: '0' };
 
 interface RunView { id: string; status: string; priority: string; createdAt: string; startedAt?: string; finishedAt?: string; resultId?: string }
@@ -37,11 +38,11 @@ async function secondInstitution(api: Product): Promise<Call> {
   const headers = { 'content-type': 'application/json', 'x-access-reason': 'Setting up the second hospital of the test' };
   const { id } = await api.json<{ id: string }>('/api/v1/institutions', { method: 'POST', headers, body: JSON.stringify({ name: 'Small clinic' }) });
   const email = 'admin@small.test';
-  await api.json('/api/v1/users', { method: 'POST', headers: { ...headers, 'x-institution-id': id }, body: JSON.stringify({ email, displayName: 'Somebody', role: 'admin', password: ADMIN.password }) });
+  await api.json('/api/v1/users', { method: 'POST', headers: { ...headers, 'x-institution-id': id }, body: JSON.stringify({ email, displayName: 'Somebody', role: 'admin', password: PASSWORD }) });
   let token: { value: string; until: number } | undefined;
   return async <T>(path: string, init: RequestInit = {}) => {
     if (!token || token.until < Date.now()) {
-      const response = await fetch(`${api.url}/oauth2/token`, { method: 'POST', body: new URLSearchParams({ grant_type: 'password', username: email, password: ADMIN.password }) });
+      const response = await fetch(`${api.url}/oauth2/token`, { method: 'POST', body: new URLSearchParams({ grant_type: 'password', username: email, password: PASSWORD }) });
       const body = (await response.json()) as { access_token: string; expires_in: number };
       token = { value: body.access_token, until: Date.now() + body.expires_in * 500 };
     }
@@ -94,12 +95,12 @@ describe('two hundred runs on two workers, one of which is killed every half min
 
     const workers = [await worker(), await worker()];
     const begin = Date.now();
-    let over = false;
+    const finished = new AbortController();
     const killing = (async () => {
-      for (let turn = 0; !over; turn++) {
-        for (let waited = 0; waited < KILL_EVERY_MS && !over; waited += 500) await wait(500);
+      for (let turn = 0; ; turn++) {
+        await wait(KILL_EVERY_MS, undefined, { signal: finished.signal }).catch(() => undefined);
         const victim = workers[turn % 2];
-        if (over || !victim) break;
+        if (finished.signal.aborted || !victim) return;
         victim.process.kill('SIGKILL');
         await once(victim.process, 'exit');
         workers[turn % 2] = await worker();
@@ -115,7 +116,7 @@ describe('two hundred runs on two workers, one of which is killed every half min
         return views.size === requested.size;
       }, 800_000);
     } finally {
-      over = true;
+      finished.abort();
       await killing;
     }
 

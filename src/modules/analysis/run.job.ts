@@ -50,7 +50,10 @@ export class RunJob extends JobHandler<AnalysisRequested> {
   async handle(_event: AnalysisRequested, context: JobContext): Promise<void> {
     while (context.closing?.aborted !== true) {
       const { runs, waiting } = await this.scheduler.next();
-      if (runs.length === 0) return waiting ? this.lookAgain() : undefined;
+      if (runs.length === 0) {
+        if (waiting) this.lookAgain();
+        return;
+      }
       const outcomes = await Promise.allSettled(runs.map((run) => this.serve(run, context)));
       const failed = outcomes.find((outcome) => outcome.status === 'rejected');
       if (failed) throw failed.reason as Error; // of this product's own code or a library: an Error

@@ -231,7 +231,7 @@ export class ThreadPool {
 }
 
 function isWorn(reply: ReplyMessage): boolean {
-  return 'error' in reply ? 'code' in reply.error && reply.error.code === 'out-of-memory' : 'worn' in reply && reply.worn === true;
+  return 'error' in reply ? 'code' in reply.error && reply.error.code === 'out-of-memory' : 'worn' in reply && reply.worn;
 }
 
 function lossOf(error: unknown): AppError {

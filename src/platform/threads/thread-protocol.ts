@@ -15,7 +15,7 @@ export interface LeaveMessage {
 /** An error in a form that can be cloned. */
 export type WireError = { code: ErrorCode; detail?: string } | { message: string; stack?: string };
 
-export type ReplyMessage = { id: number; result: unknown; worn?: boolean } | { id: number; error: WireError } | { id: number; progress: unknown };
+export type ReplyMessage = { id: number; result: unknown; worn: boolean } | { id: number; error: WireError } | { id: number; progress: unknown };
 
 export interface Answer {
   result: unknown;

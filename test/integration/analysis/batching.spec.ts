@@ -38,7 +38,7 @@ describe('X-rays of several runs', () => {
   };
 
   beforeAll(async () => {
-    for (const reading of await readModelFolders(modelsDirectory(['bright', 'nan-dark', 'slow']))) if (reading.kind === 'installed') models.set(reading.model.manifest.name, reading.model);
+    for (const reading of await readModelFolders(modelsDirectory(['bright', 'bright-fp16', 'nan-dark', 'slow']))) if (reading.kind === 'installed') models.set(reading.model.manifest.name, reading.model);
   });
   afterAll(() => pool.close());
 
@@ -52,6 +52,18 @@ describe('X-rays of several runs', () => {
     const together = await Promise.all(greys.map((grey) => pool.run(model('bright'), radiograph(grey))));
     expect(await joined()).toEqual({ count: 1, sum: 5 });
     expect(together.map(outcomeOf)).toEqual(alone);
+  });
+
+  it('go through networks in half precision as through others, together and alone', async () => {
+    const greys = [10, 110, 160];
+    const runs = await Promise.all(greys.map((grey) => pool.run(model('bright-fp16'), radiograph(grey))));
+    for (const [i, { outcome }] of runs.entries()) {
+      if (outcome.kind !== 'concluded') throw new Error(outcome.detail);
+      const mean = ((greys[i] ?? 0) + 3.5) / 255;
+      // Half precision has 11 bits.
+      expect(outcome.labels[0]?.probability).toBeCloseTo(1 / (1 + Math.exp(-20 * (mean - 0.5))), 2);
+    }
+    expect(await joined()).toEqual({ count: 1, sum: 3 });
   });
 
   it('gather while all threads are busy, up to as many as the model takes', async () => {

@@ -6,8 +6,8 @@ const MAX_TEXT = 1_024;
  * most pattern × text steps, so that no pattern can hold a worker up.
  */
 export function matchesPattern(pattern: string, text: string): boolean {
-  const wanted = [...folded(pattern)];
-  const found = [...folded(text).slice(0, MAX_TEXT)];
+  const wanted = Array.from(folded(pattern));
+  const found = Array.from(folded(text).slice(0, MAX_TEXT));
   let [p, t] = [0, 0];
   /** Where to go on when what follows the last star does not match: one character later. */
   let star: { p: number; t: number } | undefined;

@@ -73,5 +73,5 @@ export function ruleBody({ id, name: called, enabled, position: place, condition
 
 /** Without the fields that were left out, which zod types as undefined. */
 export function givenOf(change: z.output<typeof updateRule>): Partial<RuleDraft> {
-  return Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined)) as Partial<RuleDraft>; // the same keys with the same values
+  return Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
 }

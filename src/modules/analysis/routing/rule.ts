@@ -4,7 +4,7 @@ import { ANALYSIS_NAMES } from '../../../imaging/model/manifest.js';
 export const PRIORITIES = ['stat', 'routine', 'research'] as const;
 export type Priority = (typeof PRIORITIES)[number];
 
-const pattern = z.string().trim().min(1).max(100).regex(/^[^\u0000-\u001f\u007f-\u009f]*$/, 'must be one line of text').refine((text) => [...text].filter((character) => character === '*').length <= 8, 'has more than 8 stars');
+const pattern = z.string().trim().min(1).max(100).regex(/^[^\u0000-\u001f\u007f-\u009f]*$/, 'must be one line of text').refine((text) => text.split('*').length <= 9, 'has more than 8 stars');
 const patterns = z.array(pattern).min(1).max(50);
 
 /** Every condition that stands must be met, by one and the same series; a list is met by any of its patterns. */
