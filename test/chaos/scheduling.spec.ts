@@ -96,11 +96,13 @@ describe('two hundred runs on two workers, one of which is killed every half min
     const workers = [await worker(), await worker()];
     const begin = Date.now();
     const finished = new AbortController();
+    let kills = 0;
     const killing = (async () => {
       for (let turn = 0; ; turn++) {
         await wait(KILL_EVERY_MS, undefined, { signal: finished.signal }).catch(() => undefined);
         const victim = workers[turn % 2];
         if (finished.signal.aborted || !victim) return;
+        kills++;
         victim.process.kill('SIGKILL');
         await once(victim.process, 'exit');
         workers[turn % 2] = await worker();
@@ -120,6 +122,7 @@ describe('two hundred runs on two workers, one of which is killed every half min
       await killing;
     }
 
+    expect(kills).toBeGreaterThan(0);
     const all = [...requested].map(([id, about]) => ({ ...about, view: views.get(id) }));
     expect(all.filter(({ view }) => view?.status !== 'succeeded').map(({ model, view }) => [model, view?.status])).toEqual([]);
     // Each result once.
