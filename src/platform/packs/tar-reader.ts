@@ -114,7 +114,8 @@ class ByteReader {
 
   async skip(length: number): Promise<void> {
     const rest = { bytes: length };
-    for await (const piece of this.stretch(rest)) void piece;
+    // Read, and dropped: the source can only go forward.
+    for await (const piece of this.stretch(rest)) if (piece.byteLength === 0) return;
   }
 
   private async piece(most: number): Promise<Uint8Array | undefined> {

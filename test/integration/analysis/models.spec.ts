@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { modelDigest } from '../../../src/imaging/model/digest.js';
 import { signDigest } from '../../../src/platform/packs/signature.js';
 import { archiveOf, packArchive, packFolder, sha256, uploadPack, type ModelView } from '../../support/model-pack.js';
-import { eventually, startProduct, temporaryFile, type Product } from '../../support/product.js';
+import { eventually, ROOT, startProduct, temporaryFile, type Product } from '../../support/product.js';
 import { modelsDirectory } from './model-packs.js';
 
 const trusted = generateKeyPairSync('ed25519');
@@ -15,7 +15,7 @@ describe('packs that are uploaded', () => {
   let product: Product;
 
   beforeAll(async () => {
-    product = await startProduct({ env: { MODELS_DIR: modelsDirectory(['bright']), MODEL_SIGNERS: trusted.publicKey.export({ type: 'spki', format: 'pem' }).toString() } });
+    product = await startProduct({ env: { MODELS_DIR: modelsDirectory(['bright']), MODEL_SIGNERS: trusted.publicKey.export({ type: 'spki', format: 'pem' }) } });
   });
   afterAll(() => product.stop());
 
@@ -78,11 +78,31 @@ describe('packs that are uploaded', () => {
     expect(readdirSync(join(product.dataDir, 'model-uploads'))).toEqual([]);
   });
 
+  it('may be MONAI bundles, of which a manifest is made', async () => {
+    const network = readFileSync(join(ROOT, 'test', 'model-packs', 'segresnet-tiny', 'model.onnx'));
+    const metadata = {
+      version: '0.5.3', name: 'BraTS MRI segmentation', task: 'Multimodal Brain Tumor segmentation',
+      network_data_format: {
+        inputs: { image: { modality: 'MR', num_channels: 4, dtype: 'float32', channel_def: { 0: 'T1c', 1: 'T1', 2: 'T2', 3: 'FLAIR' } } },
+        outputs: { pred: { format: 'segmentation', num_channels: 3, channel_def: { 0: 'Tumor core', 1: 'Whole tumor', 2: 'Enhancing tumor' } } },
+      },
+    };
+    const inference = {
+      preprocessing: { transforms: [{ _target_: 'NormalizeIntensityd', keys: 'image', nonzero: true, channel_wise: true }] },
+      inferer: { _target_: 'SlidingWindowInferer', roi_size: [32, 24, 16], sw_batch_size: 1, overlap: 0.5 },
+      postprocessing: { transforms: [{ _target_: 'Activationsd', sigmoid: true }, { _target_: 'AsDiscreted', threshold: 0.5 }] },
+    };
+    const archive = await archiveOf({ 'brats/configs/metadata.json': JSON.stringify(metadata), 'brats/configs/inference.json': JSON.stringify(inference), 'brats/models/model.onnx': network });
+    const { status, body } = await uploadPack(product, archive);
+    expect([status, body]).toMatchObject([202, { name: 'brats-mri-segmentation', version: '0.5.3', analysis: 'brain-tumour-segmentation', recipe: 'sliding-window-segmentation' }]);
+    expect((await uploadPack(product, archive)).body.digest).toBe(body.digest);
+  });
+
   it('tell who signed them, and are refused when the signature is wrong', async () => {
     const signed = (name: string, key: typeof trusted, digest?: string): string => {
       const folder = packFolder('bright', { name });
       const own = modelDigest(readFileSync(join(folder, 'manifest.json')), [{ path: 'model.onnx', sha256: sha256(readFileSync(join(folder, 'model.onnx'))) }]);
-      writeFileSync(join(folder, 'signature.json'), JSON.stringify(signDigest(digest ?? own, key.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString())));
+      writeFileSync(join(folder, 'signature.json'), JSON.stringify(signDigest(digest ?? own, key.privateKey.export({ type: 'pkcs8', format: 'pem' }))));
       writeFileSync(join(folder, 'manifest.sig'), sign(null, Buffer.from(own), key.privateKey));
       return folder;
     };
