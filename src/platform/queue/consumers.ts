@@ -3,6 +3,7 @@ import { Inject, Injectable, type BeforeApplicationShutdown, type OnApplicationB
 import { ModuleRef } from '@nestjs/core';
 import { DelayedError, WaitingError, type Job } from 'bullmq';
 import { AppError } from '../../kernel/errors.js';
+import { setMaxListeners } from 'node:events';
 import type { Config } from '../config.js';
 import { LOGGER, type Logger } from '../ops/logger.js';
 import { HandBack, type JobDefinition, type JobHandler } from './job.js';
@@ -20,7 +21,10 @@ export class ConsumerLifecycle implements OnApplicationBootstrap, BeforeApplicat
   private readonly close = new AbortController();
   private readonly hosts = new Set<WorkerHost>();
 
-  constructor(@Inject(LOGGER) private readonly logger: Logger) {}
+  constructor(@Inject(LOGGER) private readonly logger: Logger) {
+    // Every run that is computed listens to it, and there may be many at a time.
+    setMaxListeners(0, this.abort.signal);
+  }
 
   get signal(): AbortSignal {
     return this.abort.signal;
