@@ -66,7 +66,7 @@ function volume(size: Vector3, spacing: Vector3, origin: Vector3, value: (i: num
 function pack(name: string): { manifest: ReturnType<typeof parseManifest>; open: () => Promise<OnnxSession> } {
   return {
     manifest: parseManifest(JSON.parse(readFileSync(join(PACKS, name, 'manifest.json'), 'utf8'))),
-    open: () => openOnnxSession(join(PACKS, name, 'model.onnx'), { providers: ['cpu'], strict: true, gpuDeviceId: 0, intraOpThreads: 1 }),
+    open: () => openOnnxSession(join(PACKS, name, 'model.onnx'), { providers: ['cpu'], strict: true, gpu: { deviceId: 0, cuda: {}, tensorrt: {} }, intraOpThreads: 1 }),
   };
 }
 
