@@ -1,0 +1,129 @@
+import { AppError } from '../../kernel/errors.js';
+import type { CascadedAnisotropicManifest } from '../model/manifests/cascaded-anisotropic.js';
+import { boundingBox } from '../volume/mask.js';
+import type { Vector3, Volume } from '../volume/volume.js';
+import { cutOut, grownBlock, putBack, voxelsOf, type Block } from './cascaded-anisotropic/box.js';
+import { fuse } from './cascaded-anisotropic/fusion.js';
+import { gaussianNoise } from './cascaded-anisotropic/noise.js';
+import { normaliseChannel } from './cascaded-anisotropic/normalise.js';
+import { predictRegion, runBatch, type Networks } from './cascaded-anisotropic/predict.js';
+import { closed, componentsOver, largestTwo } from './cascaded-anisotropic/regions.js';
+import { VIEW_NAMES } from './cascaded-anisotropic/windows.js';
+
+export type Sequence = 'flair' | 't1' | 't1c' | 't2';
+
+export interface LabelMap {
+  labels: Uint8Array;
+  details: Record<string, unknown>;
+}
+
+export interface CascadeTools {
+  /** How much is done, 0–1. */
+  progress: (done: number) => void;
+  /** Uniform in [0, 1); the same draws give the same result. */
+  random: () => number;
+}
+
+/** How much of the work is done when each region of the cascade begins: the first looks at the whole brain. */
+const REGION_START = [0, 0.8, 0.92, 1] as const;
+
+/**
+ * Whole tumour, core and enhancing part, each looked for in the box of the one before by three networks that look from three sides.
+ *
+ * @param channels  the four sequences on one grid in the manifest's orientation and spacing, zero outside the brain
+ * @returns labels on that grid with the values of the manifest
+ * @throws AppError `model-load-failed`, `model-output-invalid`, `out-of-memory`
+ * @see Wang et al. 2017, "Automatic Brain Tumor Segmentation using Cascaded Anisotropic Convolutional Neural Networks"
+ */
+export async function segment(channels: Readonly<Record<Sequence, Volume>>, manifest: CascadedAnisotropicManifest, networks: Networks, { progress, random }: CascadeTools): Promise<LabelMap> {
+  const { preprocessing, postprocessing: rules, cascade } = manifest;
+  const { size, voxels } = channels[preprocessing.brainChannel];
+  const labels = new Uint8Array(voxels.length);
+  const head = boundingBox(nonZero(voxels), size);
+  if (head === undefined) return { labels, details: { voxels: {} } };
+  const noise = gaussianNoise(random);
+  const block = grownBlock(head, preprocessing.cropMargin, size);
+  const images = manifest.input.channels.map((sequence) => cutOut(channels[sequence].voxels, size, block, new Float32Array(voxelsOf(block.size))));
+  const brain = brainMask(cutOut(voxels, size, block, new Float32Array(voxelsOf(block.size))));
+  for (const image of images) normaliseChannel(image, noise);
+
+  const within = (step: 0 | 1 | 2) => (done: number): void => { progress(REGION_START[step] + done * (REGION_START[step + 1 as 1 | 2 | 3] - REGION_START[step])); };
+  const wholeTumour = await predictRegion(cascade[0], images, block.size, brain, manifest, networks, noise, within(0));
+  const large = componentsOver(closed(wholeTumour, block.size, rules.connectivity), block.size, rules.connectivity, rules.wholeTumourMinVoxels);
+  const coreBlock = blockOf(large, block.size, rules.boxMargin);
+
+  const coreImages = images.map((image) => cutOut(image, block.size, coreBlock, new Float32Array(voxelsOf(coreBlock.size))));
+  const coreBrain = cutOut(brain, block.size, coreBlock, new Uint8Array(voxelsOf(coreBlock.size)));
+  const core = await predictRegion(cascade[1], coreImages, coreBlock.size, coreBrain, manifest, networks, noise, within(1));
+  const main = largestTwo(closed(core, coreBlock.size, rules.connectivity), coreBlock.size, rules.connectivity, rules.secondComponentMinRatio);
+  const activeBlock = blockOf(main, coreBlock.size, rules.boxMargin);
+
+  const activeImages = coreImages.map((image) => cutOut(image, coreBlock.size, activeBlock, new Float32Array(voxelsOf(activeBlock.size))));
+  const activeBrain = cutOut(coreBrain, coreBlock.size, activeBlock, new Uint8Array(voxelsOf(activeBlock.size)));
+  const active = await predictRegion(cascade[2], activeImages, activeBlock.size, activeBrain, manifest, networks, noise, within(2));
+
+  const tumourCore = widened(core, coreBlock, block.size);
+  const enhancing = widened(widened(active, activeBlock, coreBlock.size), coreBlock, block.size);
+  putBack(labels, size, block, fuse({ wholeTumour, tumourCore, enhancing }, block.size, rules));
+  const found = { wholeTumour: countOf(wholeTumour), tumourCore: countOf(core), enhancing: countOf(active) };
+  return { labels, details: { brainBlock: block, coreBlock, enhancingBlock: activeBlock, predicted: found } };
+}
+
+/**
+ * A first inference with each of the nine networks on the smallest planes that they get: names, shapes, finite numbers.
+ *
+ * @throws AppError `model-load-failed`, `model-output-invalid`
+ */
+export async function check(manifest: CascadedAnisotropicManifest, networks: Networks): Promise<void> {
+  const { input, output, window } = manifest;
+  // Small, so that a check takes seconds: the networks are fully convolutional.
+  const plane = { height: window.planeMultiple * 4, width: window.planeMultiple * 4 };
+  const batch = new Float32Array(window.batch * input.channels.length * window.inputSlices * plane.height * plane.width);
+  gaussianNoise(ramp()).fill(batch, 0, batch.length);
+  for (const region of manifest.cascade) {
+    for (const view of VIEW_NAMES) {
+      const { path } = region.networks[view];
+      const session = await networks(path);
+      if (!session.inputNames.includes(input.name)) throw new AppError('model-load-failed', { detail: `${path} has no input "${input.name}"; it has ${session.inputNames.join(', ')}` });
+      if (session.inputNames.length !== 1) throw new AppError('model-load-failed', { detail: `${path} has ${session.inputNames.length} inputs; the recipe feeds one` });
+      if (!session.outputNames.includes(output.name)) throw new AppError('model-load-failed', { detail: `${path} has no output "${output.name}"; it has ${session.outputNames.join(', ')}` });
+      await runBatch(session, batch, plane, manifest);
+    }
+  }
+}
+
+/** The box of a mask with its margin; the whole volume when the mask is empty. */
+function blockOf(mask: Uint8Array, size: Vector3, margin: number): Block {
+  const corners = boundingBox(mask, size);
+  return corners === undefined ? { start: [0, 0, 0], size } : grownBlock(corners, margin, size);
+}
+
+function widened(mask: Uint8Array, block: Block, size: Vector3): Uint8Array {
+  const out = new Uint8Array(voxelsOf(size));
+  putBack(out, size, block, mask);
+  return out;
+}
+
+function nonZero(voxels: Volume['voxels']): Uint8Array {
+  const out = new Uint8Array(voxels.length);
+  for (let i = 0; i < out.length; i++) out[i] = voxels[i] === 0 ? 0 : 1;
+  return out;
+}
+
+function brainMask(image: Float32Array): Uint8Array {
+  const out = new Uint8Array(image.length);
+  for (let i = 0; i < out.length; i++) out[i] = (image[i] ?? 0) > 0 ? 1 : 0;
+  return out;
+}
+
+function countOf(mask: Uint8Array): number {
+  let count = 0;
+  for (let i = 0; i < mask.length; i++) count += mask[i] ?? 0;
+  return count;
+}
+
+/** Four fixed numbers to seed the noise of a check with. */
+function ramp(): () => number {
+  let step = 0;
+  return () => (step = (step + 0.19) % 1);
+}

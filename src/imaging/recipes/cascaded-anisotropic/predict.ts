@@ -1,0 +1,74 @@
+import { AppError } from '../../../kernel/errors.js';
+import type { CascadedAnisotropicManifest } from '../../model/manifests/cascaded-anisotropic.js';
+import type { Session, Tensor } from '../../model/session.js';
+import type { Vector3 } from '../../volume/volume.js';
+import { voxelsOf } from './box.js';
+import type { Noise } from './noise.js';
+import { addWindow, planeSize, readWindow, VIEW_NAMES, viewOf, windowsOver, type ViewName } from './windows.js';
+
+export type Region = CascadedAnisotropicManifest['cascade'][number];
+
+/** Loads the network of a path of the manifest, or hands out the warm one. */
+export type Networks = (path: string) => Promise<Session>;
+
+/**
+ * Where one region of the cascade is: three networks look at the block from three sides, and the mean of their probabilities decides.
+ * One batch of windows is in memory at a time.
+ *
+ * @param images  normalised channels of the block, in the manifest's order, each [z, y, x]
+ * @param brain   0 or 1; a voxel outside the brain is never in the region
+ * @returns 0 or 1 for each voxel of the block
+ * @throws AppError `model-load-failed`, `model-output-invalid`, `out-of-memory`
+ */
+export async function predictRegion(region: Region, images: readonly Float32Array[], size: Vector3, brain: Uint8Array, manifest: CascadedAnisotropicManifest, networks: Networks, noise: Noise, progress: (done: number) => void): Promise<Uint8Array> {
+  const sum = new Float32Array(voxelsOf(size));
+  for (const [i, name] of VIEW_NAMES.entries()) {
+    await predictView(name, region, images, size, sum, manifest, networks, noise, (done) => { progress((i + done) / VIEW_NAMES.length); });
+  }
+  const mask = new Uint8Array(sum.length);
+  for (let i = 0; i < mask.length; i++) mask[i] = (sum[i] ?? 0) > 0 && brain[i] === 1 ? 1 : 0;
+  return mask;
+}
+
+async function predictView(name: ViewName, region: Region, images: readonly Float32Array[], size: Vector3, sum: Float32Array, manifest: CascadedAnisotropicManifest, networks: Networks, noise: Noise, progress: (done: number) => void): Promise<void> {
+  const { window, input } = manifest;
+  const network = region.networks[name];
+  const view = viewOf(size, name);
+  const plane = planeSize(view, network.leastPlane, window.planeMultiple);
+  const windows = windowsOver(view.size[0], window);
+  const channelSize = window.inputSlices * plane.height * plane.width;
+  const windowSize = input.channels.length * channelSize;
+  const session = await networks(network.path);
+  const batch = new Float32Array(window.batch * windowSize);
+  for (let first = 0; first < windows.length; first += window.batch) {
+    const present = windows.slice(first, first + window.batch);
+    for (const [b, { input: slice }] of present.entries()) {
+      for (const [c, image] of images.entries()) readWindow(batch, b * windowSize + c * channelSize, image, view, slice, window.inputSlices, plane, noise);
+    }
+    // The networks normalise over the batch: a batch that is short is filled up as in training, and what comes out for that is dropped.
+    noise.fill(batch, present.length * windowSize, batch.length);
+    const probabilities = await runBatch(session, batch, plane, manifest);
+    const resultSize = probabilities.length / window.batch;
+    for (const [b, at] of present.entries()) addWindow(sum, probabilities, b * resultSize, view, at, window.outputSlices, plane);
+    progress(Math.min(1, (first + window.batch) / windows.length));
+  }
+}
+
+/** One inference, checked: [batch, 2, output slices, height, width] of finite numbers. */
+export async function runBatch(session: Session, batch: Float32Array, { height, width }: { height: number; width: number }, { input, output, window }: CascadedAnisotropicManifest): Promise<Float32Array> {
+  const outputs = await session.run({ [input.name]: { data: batch, dims: [window.batch, input.channels.length, window.inputSlices, height, width] } });
+  return checked(outputs[output.name], output.name, [window.batch, output.classes, window.outputSlices, height, width]);
+}
+
+function checked(tensor: Tensor | undefined, name: string, dims: readonly number[]): Float32Array {
+  if (tensor === undefined) throw new AppError('model-load-failed', { detail: `The model has no output "${name}"` });
+  if (tensor.dims.length !== dims.length || tensor.dims.some((side, i) => side !== dims[i]) || !(tensor.data instanceof Float32Array)) {
+    throw new AppError('model-output-invalid', { detail: `The output "${name}" has the shape [${tensor.dims.join(', ')}], not [${dims.join(', ')}]` });
+  }
+  const { data } = tensor;
+  // A NaN or an infinity anywhere makes the sum one; a sum of probabilities cannot overflow.
+  let total = 0;
+  for (let i = 0; i < data.length; i++) total += data[i] ?? 0;
+  if (!Number.isFinite(total)) throw new AppError('model-output-invalid', { detail: `The output "${name}" holds numbers that are not finite` });
+  return data;
+}
