@@ -1,8 +1,8 @@
 import { AppError } from '../../kernel/errors.js';
 import type { CascadedAnisotropicManifest } from '../model/manifests/cascaded-anisotropic.js';
-import { boundingBox } from '../volume/mask.js';
+import { boundingBox } from '../volume/morphology.js';
 import type { Vector3, Volume } from '../volume/volume.js';
-import { cutOut, grownBlock, putBack, voxelsOf, type Block } from './cascaded-anisotropic/box.js';
+import { cutOut, grownBlock, putBack, voxelsOf, type Block } from '../volume/block.js';
 import { fuse } from './cascaded-anisotropic/fusion.js';
 import { gaussianNoise } from './cascaded-anisotropic/noise.js';
 import { normaliseChannel } from './cascaded-anisotropic/normalise.js';

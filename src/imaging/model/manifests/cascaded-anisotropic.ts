@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { tumourReportSchema } from './tumour-report.js';
 
 const sentence = z.string().trim().min(1);
 const side = z.int().min(1);
@@ -55,6 +56,7 @@ export const cascadedAnisotropicFields = {
     /** Values in the label map. */
     values: z.strictObject({ oedema: labelValue, core: labelValue, enhancing: labelValue }),
   }),
+  report: tumourReportSchema,
 };
 
 export const cascadedAnisotropicSchema = z.strictObject(cascadedAnisotropicFields);

@@ -2,7 +2,7 @@ import { AppError } from '../../../kernel/errors.js';
 import type { CascadedAnisotropicManifest } from '../../model/manifests/cascaded-anisotropic.js';
 import type { Session, Tensor } from '../../model/session.js';
 import type { Vector3 } from '../../volume/volume.js';
-import { voxelsOf } from './box.js';
+import { voxelsOf } from '../../volume/block.js';
 import type { Noise } from './noise.js';
 import { addWindow, planeSize, readWindow, VIEW_NAMES, viewOf, windowsOver, type ViewName } from './windows.js';
 

@@ -1,28 +1,31 @@
-import { boundingBox, close, components, type Connectivity } from '../../volume/mask.js';
+import { components, keepComponents } from '../../volume/components.js';
+import { boundingBox, close } from '../../volume/morphology.js';
+import type { Connectivity } from '../../volume/neighbours.js';
 import type { Vector3 } from '../../volume/volume.js';
-import { cutOut, grownBlock, putBack, voxelsOf } from './box.js';
+import { cutOut, grownBlock, putBack, voxelsOf } from '../../volume/block.js';
 
 /** The components with more than `least` voxels. One that is alone stays whatever its size, as in the original. */
 export function componentsOver(mask: Uint8Array, size: Vector3, connectivity: Connectivity, least: number): Uint8Array {
-  const { labels, sizes } = components(mask, size, connectivity);
-  return sizes.length <= 1 ? mask : chosen(labels, sizes.map((voxels) => voxels > least));
+  const found = components(mask, size, connectivity);
+  return found.components.length <= 1 ? mask : keepComponents(found, ({ voxels }) => voxels > least);
 }
 
 /** The largest component, and the second one when it has more than `ratio` of the first's voxels. */
 export function largestTwo(mask: Uint8Array, size: Vector3, connectivity: Connectivity, ratio: number): Uint8Array {
-  const { labels, sizes } = components(mask, size, connectivity);
-  if (sizes.length <= 1) return mask;
-  const [first = 0, second = 0] = [...sizes.keys()].sort((a, b) => (sizes[b] ?? 0) - (sizes[a] ?? 0));
-  const both = (sizes[second] ?? 0) > ratio * (sizes[first] ?? 0);
-  return chosen(labels, sizes.map((_, i) => i === first || (both && i === second)));
+  const found = components(mask, size, connectivity);
+  const [first, second] = [...found.components].sort((a, b) => b.voxels - a.voxels);
+  if (first === undefined || second === undefined) return mask;
+  const both = second.voxels > ratio * first.voxels;
+  return keepComponents(found, ({ label }) => label === first.label || (both && label === second.label));
 }
 
 /** The components of which at least the part `least` lies in `within`. */
 export function componentsWithin(mask: Uint8Array, within: Uint8Array, size: Vector3, connectivity: Connectivity, least: number): Uint8Array {
-  const { labels, sizes } = components(mask, size, connectivity);
-  const inside = new Float64Array(sizes.length + 1);
+  const found = components(mask, size, connectivity);
+  const { labels } = found;
+  const inside = new Float64Array(found.components.length + 1);
   for (let i = 0; i < labels.length; i++) if (within[i] === 1) inside[labels[i] ?? 0] = (inside[labels[i] ?? 0] ?? 0) + 1;
-  return chosen(labels, sizes.map((voxels, i) => (inside[i + 1] ?? 0) >= least * voxels));
+  return keepComponents(found, ({ label, voxels }) => (inside[label] ?? 0) >= least * voxels);
 }
 
 /**
@@ -35,12 +38,5 @@ export function closed(mask: Uint8Array, size: Vector3, connectivity: Connectivi
   if (corners === undefined) return out;
   const block = grownBlock(corners, 1, size);
   putBack(out, size, block, close(cutOut(mask, size, block, new Uint8Array(voxelsOf(block.size))), block.size, connectivity));
-  return out;
-}
-
-function chosen(labels: Int32Array, keep: readonly boolean[]): Uint8Array {
-  const table = Uint8Array.from([0, ...keep.map(Number)]);
-  const out = new Uint8Array(labels.length);
-  for (let i = 0; i < out.length; i++) out[i] = table[labels[i] ?? 0] ?? 0;
   return out;
 }

@@ -1,4 +1,4 @@
-import type { Vector3 } from '../../volume/volume.js';
+import type { Vector3 } from './volume.js';
 
 /** A block of voxels: its first column, row, slice and how many there are of each. */
 export interface Block {
