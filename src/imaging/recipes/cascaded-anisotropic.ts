@@ -1,4 +1,5 @@
 import { AppError } from '../../kernel/errors.js';
+import type { Networks } from '../analyses/analysis.js';
 import type { CascadedAnisotropicManifest } from '../model/manifests/cascaded-anisotropic.js';
 import { boundingBox } from '../volume/morphology.js';
 import type { Vector3, Volume } from '../volume/volume.js';
@@ -6,23 +7,12 @@ import { cutOut, grownBlock, putBack, voxelsOf, type Block } from '../volume/blo
 import { fuse } from './cascaded-anisotropic/fusion.js';
 import { gaussianNoise } from './cascaded-anisotropic/noise.js';
 import { normaliseChannel } from './cascaded-anisotropic/normalise.js';
-import { predictRegion, runBatch, type Networks } from './cascaded-anisotropic/predict.js';
+import { predictRegion, runBatch } from './cascaded-anisotropic/predict.js';
 import { closed, componentsOver, largestTwo } from './cascaded-anisotropic/regions.js';
 import { VIEW_NAMES } from './cascaded-anisotropic/windows.js';
+import type { LabelMap, RecipeTools } from './recipe.js';
 
 export type Sequence = 'flair' | 't1' | 't1c' | 't2';
-
-export interface LabelMap {
-  labels: Uint8Array;
-  details: Record<string, unknown>;
-}
-
-export interface CascadeTools {
-  /** How much is done, 0–1. */
-  progress: (done: number) => void;
-  /** Uniform in [0, 1); the same draws give the same result. */
-  random: () => number;
-}
 
 /** How much of the work is done when each region of the cascade begins: the first looks at the whole brain. */
 const REGION_START = [0, 0.8, 0.92, 1] as const;
@@ -35,8 +25,8 @@ const REGION_START = [0, 0.8, 0.92, 1] as const;
  * @throws AppError `model-load-failed`, `model-output-invalid`, `out-of-memory`
  * @see Wang et al. 2017, "Automatic Brain Tumor Segmentation using Cascaded Anisotropic Convolutional Neural Networks"
  */
-export async function segment(channels: Readonly<Record<Sequence, Volume>>, manifest: CascadedAnisotropicManifest, networks: Networks, { progress, random }: CascadeTools): Promise<LabelMap> {
-  const { preprocessing, postprocessing: rules, cascade } = manifest;
+export async function segment(channels: Readonly<Record<Sequence, Volume>>, manifest: CascadedAnisotropicManifest, networks: Networks, { progress, random }: Pick<RecipeTools, 'progress' | 'random'>): Promise<LabelMap> {
+  const { preprocessing, postprocessing: rules } = manifest;
   const { size, voxels } = channels[preprocessing.brainChannel];
   const labels = new Uint8Array(voxels.length);
   const head = boundingBox(nonZero(voxels), size);
@@ -48,19 +38,19 @@ export async function segment(channels: Readonly<Record<Sequence, Volume>>, mani
   for (const image of images) normaliseChannel(image, noise);
 
   const within = (step: 0 | 1 | 2) => (done: number): void => { progress(REGION_START[step] + done * (REGION_START[step + 1 as 1 | 2 | 3] - REGION_START[step])); };
-  const wholeTumour = await predictRegion(cascade[0], images, block.size, brain, manifest, networks, noise, within(0));
+  const wholeTumour = await predictRegion(manifest.networks.wholeTumour, images, block.size, brain, manifest, networks, noise, within(0));
   const large = componentsOver(closed(wholeTumour, block.size, rules.connectivity), block.size, rules.connectivity, rules.wholeTumourMinVoxels);
   const coreBlock = blockOf(large, block.size, rules.boxMargin);
 
   const coreImages = images.map((image) => cutOut(image, block.size, coreBlock, new Float32Array(voxelsOf(coreBlock.size))));
   const coreBrain = cutOut(brain, block.size, coreBlock, new Uint8Array(voxelsOf(coreBlock.size)));
-  const core = await predictRegion(cascade[1], coreImages, coreBlock.size, coreBrain, manifest, networks, noise, within(1));
+  const core = await predictRegion(manifest.networks.tumourCore, coreImages, coreBlock.size, coreBrain, manifest, networks, noise, within(1));
   const main = largestTwo(closed(core, coreBlock.size, rules.connectivity), coreBlock.size, rules.connectivity, rules.secondComponentMinRatio);
   const activeBlock = blockOf(main, coreBlock.size, rules.boxMargin);
 
   const activeImages = coreImages.map((image) => cutOut(image, coreBlock.size, activeBlock, new Float32Array(voxelsOf(activeBlock.size))));
   const activeBrain = cutOut(coreBrain, coreBlock.size, activeBlock, new Uint8Array(voxelsOf(activeBlock.size)));
-  const active = await predictRegion(cascade[2], activeImages, activeBlock.size, activeBrain, manifest, networks, noise, within(2));
+  const active = await predictRegion(manifest.networks.enhancingTumour, activeImages, activeBlock.size, activeBrain, manifest, networks, noise, within(2));
 
   const tumourCore = widened(core, coreBlock, block.size);
   const enhancing = widened(widened(active, activeBlock, coreBlock.size), coreBlock, block.size);
@@ -80,9 +70,9 @@ export async function check(manifest: CascadedAnisotropicManifest, networks: Net
   const plane = { height: window.planeMultiple * 4, width: window.planeMultiple * 4 };
   const batch = new Float32Array(window.batch * input.channels.length * window.inputSlices * plane.height * plane.width);
   gaussianNoise(ramp()).fill(batch, 0, batch.length);
-  for (const region of manifest.cascade) {
+  for (const views of Object.values(manifest.networks)) {
     for (const view of VIEW_NAMES) {
-      const { path } = region.networks[view];
+      const { path } = views[view];
       const session = await networks(path);
       if (!session.inputNames.includes(input.name)) throw new AppError('model-load-failed', { detail: `${path} has no input "${input.name}"; it has ${session.inputNames.join(', ')}` });
       if (session.inputNames.length !== 1) throw new AppError('model-load-failed', { detail: `${path} has ${session.inputNames.length} inputs; the recipe feeds one` });

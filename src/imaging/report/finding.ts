@@ -49,6 +49,8 @@ export const provenanceSchema = z
     /** sha256 over the digests of the instances that were read, sorted by SOP Instance UID. */
     inputDigest: z.string(),
     executionProvider: z.string(),
+    /** What was selected, how it was prepared, what was counted; its keys are the analysis's own. */
+    details: z.record(z.string(), z.unknown()).optional(),
     startedAt: z.string(),
     finishedAt: z.string(),
   })

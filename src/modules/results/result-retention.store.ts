@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Prisma } from '../../generated/prisma/client.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { Database, prismaOf } from '../../platform/database/database.js';
-import type { Rendering } from './results.store.js';
+import { blobKeysOf, type Rendering } from './results.store.js';
 
 /** A result whose time is over. */
 export interface ExpiredResult {
@@ -35,8 +35,8 @@ export class ResultRetentionStore {
       ORDER BY r.created_at LIMIT ${limit}::int FOR UPDATE OF r SKIP LOCKED FOR SHARE OF s SKIP LOCKED`;
     if (expired.length === 0) return [];
     // Written by ResultsStore only.
-    const heatMaps = expired.flatMap(({ rendering }) => (rendering as Rendering).heatMaps.map(({ blobKey }) => ({ blobKey })));
-    if (heatMaps.length > 0) await client.blobTombstone.createMany({ data: heatMaps, skipDuplicates: true });
+    const blobs = expired.flatMap(({ rendering }) => blobKeysOf(rendering as Rendering)).map((blobKey) => ({ blobKey }));
+    if (blobs.length > 0) await client.blobTombstone.createMany({ data: blobs, skipDuplicates: true });
     await client.result.deleteMany({ where: { id: { in: expired.map(({ id }) => id) } } });
     return expired.map(({ id, institutionId, analysisId }) => ({ id, institutionId, analysisId }));
   }

@@ -1,3 +1,4 @@
+import type { Segmentation } from '../../imaging/analyses/analysis.js';
 import type { Finding, Label, Provenance, Segment, Summary } from '../../imaging/report/finding.js';
 import type { Language } from '../../kernel/errors.js';
 import type { Transaction } from '../../kernel/transaction.js';
@@ -30,6 +31,7 @@ export interface NewResult {
   /** The image that the preview shows; `frame` counts from 1 as in DICOM. */
   keyImage: { sopInstanceUid: string; blobKey: string; frame: number } | null;
   heatMaps: HeatMap[];
+  segmentation: Segmentation | null;
 }
 
 /** What `analysis` may ask of `results`. Two steps, because bytes are safe before the rows that name them. */
@@ -44,6 +46,8 @@ export interface PreparedResult {
   id: string;
   result: NewResult;
   heatMapBlobKeys: string[];
+  /** Of the label map; null when there is none. */
+  segmentationBlobKey: string | null;
 }
 
 /** Results as other modules handle them: for those who tell of them, and who show or erase all that is kept of a patient. */

@@ -1,6 +1,7 @@
 import { ageYears, sequence, strings, text } from '../../dicom/attributes.js';
 import type { DicomJson } from '../../dicom/dicom-json.js';
-import type { Manifest, ModelDomain } from '../../model/manifest.js';
+import type { ModelDomain } from '../../model/manifest.js';
+import type { ImageClassifierManifest as Manifest } from '../../model/manifests/image-classifier.js';
 import { notAnalysable, type NotAnalysable, type Selected, type StudyInput, type StudyInstance } from '../analysis.js';
 
 /** Sides below this carry no chest, unless the network itself wants less. Pixels. */
@@ -16,6 +17,7 @@ const VIEW_CODES: Readonly<Record<string, string>> = {
 };
 
 interface Candidate {
+  seriesInstanceUid: string;
   instance: StudyInstance;
   modality: string;
   bodyPart: string | undefined;
@@ -49,14 +51,18 @@ export function select(study: StudyInput, manifest: Manifest): Selected | NotAna
   const ofSize = ofAge.filter(({ instance }) => isLargeEnough(instance, manifest));
   const best = ofSize.sort(byPreference)[0];
   if (best === undefined) return notAnalysable('low-image-quality', `Every image is smaller than ${smallestSide(manifest)} pixels on a side.`);
-  return { kind: 'selected', frames: [{ sopInstanceUid: best.instance.sopInstanceUid, frame: 1 }] };
+  return {
+    kind: 'selected',
+    series: [{ role: 'radiograph', seriesInstanceUid: best.seriesInstanceUid, frames: [{ sopInstanceUid: best.instance.sopInstanceUid, frame: 1 }], reason: `The view is ${best.view ?? 'not named'}${ofSize.length > 1 ? `; the first choice of ${String(ofSize.length)} images` : ''}.` }],
+    passedOver: [],
+  };
 }
 
 function candidatesOf(study: StudyInput): Candidate[] {
   return study.series.flatMap((series) =>
     series.instances
       .filter(({ rows, columns }) => rows !== null && columns !== null)
-      .map((instance) => ({ instance, modality: series.modality ?? text(instance.attributes, 'Modality') ?? '', bodyPart: bodyPartOf(instance.attributes), view: viewOf(instance.attributes) })));
+      .map((instance) => ({ seriesInstanceUid: series.seriesInstanceUid, instance, modality: series.modality ?? text(instance.attributes, 'Modality') ?? '', bodyPart: bodyPartOf(instance.attributes), view: viewOf(instance.attributes) })));
 }
 
 function bodyPartOf(attributes: DicomJson): string | undefined {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Fault } from './base.js';
 
 export const TUMOUR_REGIONS = ['whole-tumour', 'tumour-core', 'enhancing-tumour'] as const;
 export type TumourRegion = (typeof TUMOUR_REGIONS)[number];
@@ -12,8 +13,16 @@ export const tumourReportSchema = z
     minComponentMl: z.number().min(0),
     connectivity: z.union([z.literal(6), z.literal(18), z.literal(26)]),
   })
-  .refine(({ segments }) => segments.some(({ region }) => region === 'whole-tumour'), { path: ['segments'], message: 'must have a whole tumour' })
-  .refine(({ segments }) => new Set(segments.map(({ number }) => number)).size === segments.length, { path: ['segments'], message: 'must have numbers of their own' })
   .meta({ id: 'TumourReport' });
 
 export type TumourReport = z.output<typeof tumourReportSchema>;
+
+/** What the fields of a report and the manifest's labels must agree on. */
+export function tumourReportFaults({ report: { segments }, labels }: { report: TumourReport; labels: readonly { index: number }[] }, fault: Fault): void {
+  if (!segments.some(({ region }) => region === 'whole-tumour')) fault(['report', 'segments'], 'must have a whole tumour');
+  for (const [i, { number, region }] of segments.entries()) {
+    if (segments.findIndex((other) => other.number === number) !== i) fault(['report', 'segments', i, 'number'], 'is taken by another segment');
+    if (segments.findIndex((other) => other.region === region) !== i) fault(['report', 'segments', i, 'region'], 'is taken by another segment');
+    if (!labels.some(({ index }) => index === number)) fault(['report', 'segments', i, 'number'], 'is the index of no label');
+  }
+}

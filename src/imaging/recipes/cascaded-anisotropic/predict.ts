@@ -1,4 +1,5 @@
 import { AppError } from '../../../kernel/errors.js';
+import type { Networks } from '../../analyses/analysis.js';
 import type { CascadedAnisotropicManifest } from '../../model/manifests/cascaded-anisotropic.js';
 import type { Session, Tensor } from '../../model/session.js';
 import type { Vector3 } from '../../volume/volume.js';
@@ -6,10 +7,9 @@ import { voxelsOf } from '../../volume/block.js';
 import type { Noise } from './noise.js';
 import { addWindow, planeSize, readWindow, VIEW_NAMES, viewOf, windowsOver, type ViewName } from './windows.js';
 
-export type Region = CascadedAnisotropicManifest['cascade'][number];
+/** The three networks of a region. */
+export type RegionNetworks = CascadedAnisotropicManifest['networks']['wholeTumour'];
 
-/** Loads the network of a path of the manifest, or hands out the warm one. */
-export type Networks = (path: string) => Promise<Session>;
 
 /**
  * Where one region of the cascade is: three networks look at the block from three sides, and the mean of their probabilities decides.
@@ -20,7 +20,7 @@ export type Networks = (path: string) => Promise<Session>;
  * @returns 0 or 1 for each voxel of the block
  * @throws AppError `model-load-failed`, `model-output-invalid`, `out-of-memory`
  */
-export async function predictRegion(region: Region, images: readonly Float32Array[], size: Vector3, brain: Uint8Array, manifest: CascadedAnisotropicManifest, networks: Networks, noise: Noise, progress: (done: number) => void): Promise<Uint8Array> {
+export async function predictRegion(region: RegionNetworks, images: readonly Float32Array[], size: Vector3, brain: Uint8Array, manifest: CascadedAnisotropicManifest, networks: Networks, noise: Noise, progress: (done: number) => void): Promise<Uint8Array> {
   const sum = new Float32Array(voxelsOf(size));
   for (const [i, name] of VIEW_NAMES.entries()) {
     await predictView(name, region, images, size, sum, manifest, networks, noise, (done) => { progress((i + done) / VIEW_NAMES.length); });
@@ -30,9 +30,9 @@ export async function predictRegion(region: Region, images: readonly Float32Arra
   return mask;
 }
 
-async function predictView(name: ViewName, region: Region, images: readonly Float32Array[], size: Vector3, sum: Float32Array, manifest: CascadedAnisotropicManifest, networks: Networks, noise: Noise, progress: (done: number) => void): Promise<void> {
+async function predictView(name: ViewName, region: RegionNetworks, images: readonly Float32Array[], size: Vector3, sum: Float32Array, manifest: CascadedAnisotropicManifest, networks: Networks, noise: Noise, progress: (done: number) => void): Promise<void> {
   const { window, input } = manifest;
-  const network = region.networks[name];
+  const network = region[name];
   const view = viewOf(size, name);
   const plane = planeSize(view, network.leastPlane, window.planeMultiple);
   const windows = windowsOver(view.size[0], window);
