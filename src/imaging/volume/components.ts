@@ -25,6 +25,7 @@ export function components(mask: ArrayLike<number>, size: Vector3, connectivity:
   const [columns, rows, slices] = size;
   const labels = new Uint32Array(columns * rows * slices);
   const offsets = offsetsOf(connectivity);
+  const steps = Int32Array.from(offsets, ([i, j, k]) => i + columns * (j + rows * k));
   const found: Component[] = [];
   let stack = new Uint32Array(1 << 12);
   for (let start = 0; start < labels.length; start++) {
@@ -47,10 +48,10 @@ export function components(mask: ArrayLike<number>, size: Vector3, connectivity:
       if (k < minK) minK = k;
       if (k > maxK) maxK = k;
       if (top + offsets.length > stack.length) stack = grown(stack);
-      for (const [di, dj, dk] of offsets) {
-        const [ni, nj, nk] = [i + di, j + dj, k + dk];
-        if (ni < 0 || nj < 0 || nk < 0 || ni >= columns || nj >= rows || nk >= slices) continue;
-        const next = ni + columns * (nj + rows * nk);
+      const within = i > 0 && j > 0 && k > 0 && i < columns - 1 && j < rows - 1 && k < slices - 1;
+      for (let n = 0; n < steps.length; n++) {
+        if (!within && !inGrid(i, j, k, offsets[n], size)) continue;
+        const next = offset + (steps[n] ?? 0);
         if (!mask[next] || labels[next] !== 0) continue;
         labels[next] = label;
         stack[top++] = next;
@@ -68,6 +69,10 @@ export function keepComponents({ labels, components: all }: Components, keep: (c
   const out = new Uint8Array(labels.length);
   for (let offset = 0; offset < labels.length; offset++) out[offset] = kept[labels[offset] ?? 0] ?? 0;
   return out;
+}
+
+function inGrid(i: number, j: number, k: number, [di, dj, dk]: Vector3 = [0, 0, 0], [columns, rows, slices]: Vector3): boolean {
+  return i + di >= 0 && j + dj >= 0 && k + dk >= 0 && i + di < columns && j + dj < rows && k + dk < slices;
 }
 
 function grown(stack: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {

@@ -50,6 +50,8 @@ export function boundingBox(mask: ArrayLike<number>, [columns, rows, slices]: Ve
   return to[0] < 0 ? undefined : [from, to];
 }
 
+const HERE: Vector3 = [0, 0, 0];
+
 function repeat(mask: Uint8Array, steps: number, once: (mask: Uint8Array) => Uint8Array): Uint8Array {
   let now = mask;
   for (let step = 0; step < steps; step++) now = once(now);
@@ -60,13 +62,15 @@ function repeat(mask: Uint8Array, steps: number, once: (mask: Uint8Array) => Uin
 function spread(mask: Uint8Array, [columns, rows, slices]: Vector3, connectivity: Connectivity, value: 0 | 1): Uint8Array {
   const out = mask.slice();
   const offsets = offsetsOf(connectivity);
+  const steps = Int32Array.from(offsets, ([i, j, k]) => i + columns * (j + rows * k));
   for (let k = 0, offset = 0; k < slices; k++) {
     for (let j = 0; j < rows; j++) {
       for (let i = 0; i < columns; i++, offset++) {
         if (mask[offset] !== value) continue;
-        for (const [di, dj, dk] of offsets) {
-          const [ni, nj, nk] = [i + di, j + dj, k + dk];
-          if (ni >= 0 && nj >= 0 && nk >= 0 && ni < columns && nj < rows && nk < slices) out[ni + columns * (nj + rows * nk)] = value;
+        const within = i > 0 && j > 0 && k > 0 && i < columns - 1 && j < rows - 1 && k < slices - 1;
+        for (let n = 0; n < steps.length; n++) {
+          const [di, dj, dk] = within ? HERE : (offsets[n] ?? HERE);
+          if (within || (i + di >= 0 && j + dj >= 0 && k + dk >= 0 && i + di < columns && j + dj < rows && k + dk < slices)) out[offset + (steps[n] ?? 0)] = value;
         }
       }
     }
