@@ -19,6 +19,22 @@ export const domainSchema = z
     unknownAge: whetherInside.default('outside'),
     unknownView: whetherInside.default('inside'),
     unknownBodyPart: whetherInside.default('inside'),
+    /** Of volumes. The thickness of slices, and the distance between their middles. */
+    sliceThicknessMm: z.strictObject({ max: z.number().positive() }).optional(),
+    sliceSpacingMm: z.strictObject({ max: z.number().positive() }).optional(),
+    minSlices: z.int().min(1).optional(),
+    maxSlices: z.int().min(1).optional(),
+    /** From the middle of the first to that of the last slice. */
+    minCoverageMm: z.number().positive().optional(),
+    /** The plane that slices must be nearest to, and by how many degrees they may lean. */
+    plane: z.enum(['axial', 'any']).optional(),
+    maxObliquityDegrees: z.number().min(0).max(90).optional(),
+    /** Of the gantry: the way from slice to slice against the normal of the slices. */
+    maxTiltDegrees: z.number().min(0).max(90).optional(),
+    /** Reconstruction kernels that are read, the preferred one first; `sharp` is what lung and bone are shown with. */
+    kernels: z.array(z.enum(['soft', 'sharp', 'unknown'])).min(1).refine((kernels) => new Set(kernels).size === kernels.length, 'names a kernel twice').optional(),
+    /** Sequences that must be there. */
+    sequences: z.array(z.enum(['t1', 't1c', 't2', 'flair'])).min(1).optional(),
   })
   .meta({ id: 'ModelDomain', description: 'Studies that the model was made for' });
 
