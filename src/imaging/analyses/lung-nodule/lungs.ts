@@ -96,8 +96,22 @@ export function placeOf(lungs: Lungs, index: Vector3): { side: Side; zone: Zone 
   return { side, zone: height >= 2 / 3 ? 'upper' : height >= 1 / 3 ? 'middle' : 'lower' };
 }
 
+/** How much of a fine voxel's place is lung, 0–1, by linear interpolation between coarse voxels. */
+export function lungShareAt({ closed, factors, origin, grid: { size } }: Lungs, index: Vector3): number {
+  const at = (axis: 0 | 1 | 2): number => (index[axis] - (factors[axis] - 1) / 2) / factors[axis] - origin[axis];
+  const [x, y, z] = [at(0), at(1), at(2)];
+  const [i, j, k] = [Math.floor(x), Math.floor(y), Math.floor(z)];
+  let share = 0;
+  for (let corner = 0; corner < 8; corner++) {
+    const [di, dj, dk] = [corner & 1, (corner >> 1) & 1, corner >> 2];
+    const [ci, cj, ck] = [Math.min(Math.max(i + di, 0), size[0] - 1), Math.min(Math.max(j + dj, 0), size[1] - 1), Math.min(Math.max(k + dk, 0), size[2] - 1)];
+    if (closed[ci + size[0] * (cj + size[1] * ck)] === 1) share += (di ? x - i : 1 + i - x) * (dj ? y - j : 1 + j - y) * (dk ? z - k : 1 + k - z);
+  }
+  return share;
+}
+
 /** The coarse voxel that a fine index lies in, or the nearest one. */
-export function coarseIndex({ factors, origin, grid: { size } }: Pick<Lungs, 'factors' | 'grid' | 'origin'>, index: Vector3): [number, number, number] {
+function coarseIndex({ factors, origin, grid: { size } }: Pick<Lungs, 'factors' | 'grid' | 'origin'>, index: Vector3): [number, number, number] {
   const at = (axis: 0 | 1 | 2): number => Math.min(Math.max(Math.floor((index[axis] + 0.5) / factors[axis]) - origin[axis], 0), size[axis] - 1);
   return [at(0), at(1), at(2)];
 }

@@ -52,8 +52,8 @@ export const noduleFindingsSchema = z
         solidHu: hu.default(-300),
         /** Border of ground glass. */
         groundGlassHu: hu.default(-650),
-        /** No more than this part is solid: ground glass. */
-        groundGlassBelow: z.number().min(0).max(1).default(0.1),
+        /** A solid part with a smaller mean diameter is a vessel or noise, and the nodule ground glass. */
+        minSolidMm: mm.default(3),
         /** At least this part is solid: solid. */
         solidFrom: z.number().min(0).max(1).default(0.6),
         /** A solid nodule whose radius grows by more than this when ground glass is counted in has a halo: part-solid. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { commonFaults, commonShape, filePath, sentence, type Fault } from './base.js';
+import { baseFaults, baseShape, filePath, sentence, type Fault } from './base.js';
 import { noduleFindingsSchema } from './nodule-findings.js';
 
 const count = z.int().min(1);
@@ -10,7 +10,7 @@ const type = z.enum(['float32', 'float16']).default('float32');
 /** Candidates by 2.5-D segmentation, then a 3-D classifier. */
 export const segmentThenClassifySchema = z
   .strictObject({
-    ...commonShape,
+    ...baseShape,
     analysis: z.literal('lung-nodule-detection'),
     recipe: z.literal('segment-then-classify'),
     networks: z.strictObject({
@@ -54,7 +54,7 @@ export const segmentThenClassifySchema = z
   .superRefine((manifest, context) => {
     const fault: Fault = (path, message) => { context.addIssue({ code: 'custom', path, message }); };
     const { segmentation, classification } = manifest.networks;
-    commonFaults(manifest, [{ path: segmentation.path, at: ['networks', 'segmentation', 'path'] }, { path: classification.path, at: ['networks', 'classification', 'path'] }], fault);
+    baseFaults(manifest, [{ path: segmentation.path, at: ['networks', 'segmentation', 'path'] }, { path: classification.path, at: ['networks', 'classification', 'path'] }], fault);
     if (segmentation.input.shape[1] % 2 === 0) fault(['networks', 'segmentation', 'input', 'shape', 1], 'must be odd: the slice in the middle is segmented');
     for (const axis of [2, 3] as const) {
       if (typeof segmentation.input.shape[axis] === 'number' && segmentation.output.shape[axis] !== segmentation.input.shape[axis]) fault(['networks', 'segmentation', 'output', 'shape', axis], 'is not that of the input');
