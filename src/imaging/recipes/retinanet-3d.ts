@@ -2,16 +2,13 @@ import { AppError } from '../../kernel/errors.js';
 import type { Retinanet3dManifest } from '../model/manifests/retinanet-3d.js';
 import type { Session } from '../model/session.js';
 import { axisView, readWindow, toVolumeIndex, type AxisView } from '../volume/axis-view.js';
-import { blendWindows, type Plane } from '../volume/blend-windows.js';
+import { blendWindows, type Plane, type WindowOutput } from '../volume/blend-windows.js';
 import type { Vector3, Volume } from '../volume/volume.js';
 import { planWindows } from '../volume/windows.js';
 import { anchorAt, decodeBox, levelOf, type Level } from './anchors.js';
 import { best, clipBox, suppress, type ScoredBox } from './box-selection.js';
 import type { Detection, Detections, RecipeTools } from './recipe.js';
-import { checkNames, madeUpWindow, runWindows, smallWindow, type WindowNetwork } from './window-network.js';
-
-/** Loads the network of a path of the manifest, or hands out the warm one. */
-type Networks = (path: string) => Promise<Session>;
+import { checkNames, madeUpWindow, runWindows, smallWindow, windowNetwork, type Networks, type WindowNetwork } from './window-network.js';
 
 /**
  * Nodules as MONAI's RetinaNet finds them: resample → windows → blended heads → boxes → suppression.
@@ -25,7 +22,7 @@ type Networks = (path: string) => Promise<Session>;
 export async function detect(ct: Volume, manifest: Retinanet3dManifest, networks: Networks, { progress, reduced }: RecipeTools): Promise<Detections> {
   const { preprocessing, window, postprocessing } = manifest;
   const session = await networks(manifest.network.path);
-  const network = networkOf(manifest);
+  const network = networkOf(manifest, session);
   const view = axisView(ct, preprocessing.axes, preprocessing.spacingMm);
   const image = divisible(view.size, preprocessing.divisibleBy);
   const roi = (reduced ? window.reducedSize : undefined) ?? window.size;
@@ -39,7 +36,11 @@ export async function detect(ct: Volume, manifest: Retinanet3dManifest, networks
     channels: 1,
     batch: reduced || network.input.shape[0] === 1 ? 1 : window.batch,
     read: (start, into) => { readWindow(view, ct.voxels, start, plan.window, into, convert, 0); },
-    run: (data, count) => runWindows(session, network, data, count, plan.window),
+    run: async (data, count) => {
+      const outputs = await runWindows(session, network, data, count, plan.window);
+      checkGrids(outputs, network, plan.window);
+      return outputs;
+    },
     plane: collector.take,
     progress,
   });
@@ -61,25 +62,29 @@ export async function detect(ct: Volume, manifest: Retinanet3dManifest, networks
  */
 export async function check(manifest: Retinanet3dManifest, networks: Networks): Promise<void> {
   const session = await networks(manifest.network.path);
-  const network = networkOf(manifest);
+  const network = networkOf(manifest, session);
   checkNames(session, network);
   const size = smallWindow(session, network, manifest.window.size, manifest.preprocessing.divisibleBy);
   const outputs = await runWindows(session, network, madeUpWindow(1, size), 1, size);
-  for (const [i, { classification, boxRegression }] of manifest.network.levels.entries()) {
-    const [logits, codes] = [outputs[i]?.dims.slice(2), outputs[i + manifest.network.levels.length]?.dims.slice(2)];
-    if (logits?.join() !== codes?.join()) throw new AppError('model-output-invalid', { detail: `"${classification}" has the grid [${String(logits)}] and "${boxRegression}" [${String(codes)}]` });
-    if (logits?.some((places, axis) => places < 1 || places > (size[axis] ?? 0))) throw new AppError('model-output-invalid', { detail: `"${classification}" has the grid [${String(logits)}] for an image of [${String(size)}]` });
+  checkGrids(outputs, network, size);
+}
+
+/** Of a level, both heads have one grid, no finer than the window. @throws AppError `model-output-invalid` */
+function checkGrids(outputs: readonly WindowOutput[], network: WindowNetwork, window: Vector3): void {
+  const levels = network.outputs.length / 2;
+  for (let i = 0; i < levels; i++) {
+    const [logits, codes] = [outputs[i]?.dims.slice(2), outputs[i + levels]?.dims.slice(2)];
+    const [logitsName, codesName] = [network.outputs[i]?.name, network.outputs[i + levels]?.name];
+    if (logits?.join() !== codes?.join()) throw new AppError('model-output-invalid', { detail: `"${String(logitsName)}" has the grid [${String(logits)}] and "${String(codesName)}" [${String(codes)}]` });
+    if (logits?.some((places, axis) => places < 1 || places > (window[axis] ?? 0))) throw new AppError('model-output-invalid', { detail: `"${String(logitsName)}" has the grid [${String(logits)}] for a window of [${String(window)}]` });
   }
 }
 
-function networkOf({ network: { input, levels, classes }, anchors: { shapes } }: Retinanet3dManifest): WindowNetwork {
-  return {
-    input,
-    outputs: [
-      ...levels.map(({ classification }) => ({ name: classification, channels: shapes.length * classes })),
-      ...levels.map(({ boxRegression }) => ({ name: boxRegression, channels: shapes.length * 6 })),
-    ],
-  };
+function networkOf({ network: { input, levels, classes }, anchors: { shapes } }: Retinanet3dManifest, session: Session): WindowNetwork {
+  return windowNetwork(session, input, [
+    ...levels.map(({ classification }) => ({ name: classification, channels: shapes.length * classes })),
+    ...levels.map(({ boxRegression }) => ({ name: boxRegression, channels: shapes.length * 6 })),
+  ]);
 }
 
 interface Collector {

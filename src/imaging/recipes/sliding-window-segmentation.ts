@@ -3,13 +3,11 @@ import type { SlidingWindowSegmentationManifest } from '../model/manifests/slidi
 import type { Session } from '../model/session.js';
 import { axisView, labelsOnGrid, readWindow, type AxisView } from '../volume/axis-view.js';
 import { blendWindows, type Plane } from '../volume/blend-windows.js';
-import type { Vector3, Volume } from '../volume/volume.js';
+import type { Vector3, Volume, Voxels } from '../volume/volume.js';
 import { planWindows } from '../volume/windows.js';
 import type { LabelMap, RecipeTools } from './recipe.js';
-import { checkNames, madeUpWindow, runWindows, smallWindow, type WindowNetwork } from './window-network.js';
+import { checkNames, madeUpWindow, runWindows, smallWindow, windowNetwork, type Networks, type WindowNetwork } from './window-network.js';
 
-/** Loads the network of a path of the manifest, or hands out the warm one. */
-type Networks = (path: string) => Promise<Session>;
 /** By the manifest's names of channels; all on one grid. */
 type Channels = Readonly<Partial<Record<string, Volume>>>;
 
@@ -51,7 +49,7 @@ export async function segment(channels: Channels, manifest: SlidingWindowSegment
 export async function blendLogits(channels: Channels, view: AxisView, manifest: SlidingWindowSegmentationManifest, networks: Networks, { progress, reduced }: Pick<RecipeTools, 'progress' | 'reduced'>, plane: (plane: Plane) => void): Promise<number> {
   const { window, preprocessing } = manifest;
   const session = await networks(manifest.network.path);
-  const network = networkOf(manifest);
+  const network = networkOf(manifest, session);
   const plan = planWindows(view.size, (reduced ? window.reducedSize : undefined) ?? window.size, window.overlap);
   const length = plan.window[0] * plan.window[1] * plan.window[2];
   const sources = manifest.channels.map((name) => {
@@ -83,15 +81,15 @@ export async function blendLogits(channels: Channels, view: AxisView, manifest: 
  */
 export async function check(manifest: SlidingWindowSegmentationManifest, networks: Networks): Promise<void> {
   const session = await networks(manifest.network.path);
-  const network = networkOf(manifest);
+  const network = networkOf(manifest, session);
   checkNames(session, network);
   const size = smallWindow(session, network, manifest.window.size, HALVINGS);
   const outputs = await runWindows(session, network, madeUpWindow(manifest.channels.length, size), 1, size);
   sameGrid(outputs[0]?.dims, size);
 }
 
-function networkOf({ network: { input, output } }: SlidingWindowSegmentationManifest): WindowNetwork {
-  return { input, outputs: [output] };
+function networkOf({ network: { input, output } }: SlidingWindowSegmentationManifest, session: Session): WindowNetwork {
+  return windowNetwork(session, input, [output]);
 }
 
 function sameGrid(dims: readonly number[] | undefined, window: Vector3): void {
@@ -112,19 +110,17 @@ function gridOf(channels: Channels, { channels: names }: SlidingWindowSegmentati
 }
 
 /** @see MONAI 1.6 `NormalizeIntensity`: the deviation is the population's, and a constant channel is only shifted */
-function normalisation(voxels: ArrayLike<number>, kind: SlidingWindowSegmentationManifest['preprocessing']['normalisation']): (value: number) => number {
+function normalisation(voxels: Voxels, kind: SlidingWindowSegmentationManifest['preprocessing']['normalisation']): (value: number) => number {
   if (kind === 'none') return (value) => value;
   const nonzero = kind === 'z-score-nonzero';
   let [count, sum, squares] = [0, 0, 0];
-  for (let i = 0; i < voxels.length; i++) {
-    const value = voxels[i] ?? 0;
+  for (const value of voxels) {
     if (nonzero && value === 0) continue;
     count++;
     sum += value;
   }
   const mean = count === 0 ? 0 : sum / count;
-  for (let i = 0; i < voxels.length; i++) {
-    const value = voxels[i] ?? 0;
+  for (const value of voxels) {
     if (nonzero && value === 0) continue;
     squares += (value - mean) ** 2;
   }

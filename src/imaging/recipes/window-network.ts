@@ -3,11 +3,22 @@ import type { Session, Tensor } from '../model/session.js';
 import type { Vector3 } from '../volume/volume.js';
 import type { WindowOutput } from '../volume/blend-windows.js';
 
+/** Loads the network of a path of the manifest, or hands out the warm one. */
+export type Networks = (path: string) => Promise<Session>;
+
 /** What the recipes with windows say of their network. */
 export interface WindowNetwork {
   input: { name: string; shape: readonly [number | string, number, number | string, number | string, number | string] };
   /** In the order in which they are wanted. */
   outputs: readonly { name: string; channels: number }[];
+}
+
+/** The names of a network: those of the manifest, and where it has none, those that stand first in the network. */
+export function windowNetwork(session: Session, input: Omit<WindowNetwork['input'], 'name'> & { name?: string | undefined }, outputs: readonly { name?: string | undefined; channels: number }[]): WindowNetwork {
+  return {
+    input: { shape: input.shape, name: input.name ?? session.inputNames[0] ?? '' },
+    outputs: outputs.map(({ name, channels }, i) => ({ channels, name: name ?? session.outputNames[i] ?? `output ${i}` })),
+  };
 }
 
 /**

@@ -18,8 +18,11 @@ export const retinanet3dSchema = z
       input: volumeInput,
       /** Without the background. All of them are reported as nodules. */
       classes: count,
-      /** Finest first. Logits `[n, anchors × classes, x, y, z]`, box codes `[n, anchors × 6, x, y, z]`. */
-      levels: z.array(z.strictObject({ classification: sentence, boxRegression: sentence, anchorScale: positive })).min(1),
+      /**
+       * Finest first. Logits `[n, anchors × classes, x, y, z]`, box codes `[n, anchors × 6, x, y, z]`.
+       * Outputs without names are taken in the network's order: the logits of all levels, then the codes of all.
+       */
+      levels: z.array(z.strictObject({ classification: sentence.optional(), boxRegression: sentence.optional(), anchorScale: positive })).min(1),
     }),
     preprocessing: z.strictObject({
       axes: axesCode,
@@ -55,9 +58,12 @@ export const retinanet3dSchema = z
     }
     if (wholeWhenSmaller && network.input.shape.slice(2).some((size) => typeof size === 'number')) fault(['wholeWhenSmaller'], 'needs an input of any size');
     const names = network.levels.flatMap(({ classification, boxRegression }) => [classification, boxRegression]);
+    const named = names.some((name) => name !== undefined);
     for (const [i, { classification, boxRegression }] of network.levels.entries()) {
-      if (names.indexOf(classification) !== 2 * i) fault(['network', 'levels', i, 'classification'], 'is named twice');
-      if (names.indexOf(boxRegression) !== 2 * i + 1) fault(['network', 'levels', i, 'boxRegression'], 'is named twice');
+      for (const [n, [key, name]] of ([['classification', classification], ['boxRegression', boxRegression]] as const).entries()) {
+        if (named && name === undefined) fault(['network', 'levels', i, key], 'must be named: other outputs are');
+        if (name !== undefined && names.indexOf(name) !== 2 * i + n) fault(['network', 'levels', i, key], 'is named twice');
+      }
     }
   });
 

@@ -16,8 +16,8 @@ export const slidingWindowSegmentationSchema = z
     network: z.strictObject({
       path: filePath,
       input: volumeInput,
-      /** Logits `[n, channels, …]` of the window's size. */
-      output: z.strictObject({ name: sentence, channels: z.int().min(1) }),
+      /** Logits `[n, channels, …]` of the window's size; without a name, the first output. */
+      output: z.strictObject({ name: sentence.optional(), channels: z.int().min(1) }),
     }),
     /** Which sequence each channel of the input is. */
     channels: z.array(z.enum(['t1', 't1c', 't2', 'flair'])).min(1),

@@ -9,7 +9,8 @@ export const axesMm = z.tuple([z.number().positive(), z.number().positive(), z.n
 const axisSize = z.union([steps, sentence]);
 /** Batch, channels and three axes; a name stands for an axis of any size. */
 export const volumeInput = z.strictObject({
-  name: sentence,
+  /** Without it, the only input. */
+  name: sentence.optional(),
   shape: z.tuple([z.union([z.literal('batch'), z.literal(1)]), steps, axisSize, axisSize, axisSize]),
   type: z.enum(['float32', 'float16']),
 });
