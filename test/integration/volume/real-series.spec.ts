@@ -57,7 +57,7 @@ describe('real series', () => {
     expect(Buffer.compare(Buffer.from(enhanced.voxels.buffer), Buffer.from(volume.voxels.buffer))).toBe(0);
   });
 
-  it.skipIf(T1 === undefined)('a sagittal, oblique T1 is a volume', async () => {
+  it.skipIf(T1 === undefined)('a sagittal, oblique T1 is a volume', () => {
     const objects = objectsIn(T1 ?? '').slice();
     const description = describeSeries(studyInputOf(objects).series.flatMap(({ instances }) => instances));
     expect(description).toMatchObject({ fault: undefined, plane: 'sagittal', leftOut: { localizers: 0, strays: 0, duplicates: 0 } });
