@@ -35,7 +35,7 @@ export function tilePlan([columns, rows]: readonly [number, number], shape: read
 
 /** An eighth of a tile, at least, is seen twice. */
 function startsOf(length: number, tile: number): number[] {
-  if (tile >= length) return [-Math.floor((tile - length) / 2)];
+  if (tile >= length) return [0 - Math.floor((tile - length) / 2)];
   const steps = Math.ceil((length - tile) / (tile - Math.ceil(tile / 8)));
   return Array.from({ length: steps + 1 }, (_, step) => Math.round((step * (length - tile)) / steps));
 }
