@@ -2,8 +2,9 @@ import { brainComposite } from './brain/composite.js';
 import { fillMesh } from './brain/fill-mesh.js';
 import { sphere } from './brain/sphere.js';
 import { grow } from './brain/surface.js';
-import { cutNecks } from './brain/tidy.js';
+import { cutNecks, peel } from './brain/tidy.js';
 import { indexToLps, invertAffine, spacingOf, voxelVolumeMl } from './geometry.js';
+import { fillHoles } from './morphology.js';
 import { trilinear } from './trilinear.js';
 import type { Vector3, Volume } from './volume.js';
 
@@ -29,6 +30,9 @@ const MAX_RESTARTS = 5;
 const SETTLED_MM = 3;
 /** Eyes and muscles hang on what was found by necks; the brain holds together more broadly. */
 const NECK_RADIUS_MM = 6;
+/** How deep fat and bone are taken off the surface, and how dark they are in the composite, whose brain is 1000. */
+const PEEL_MM = 8;
+const PEEL_BELOW = 250;
 
 /**
  * Where the brain is in MR images of a head that share one grid.
@@ -55,7 +59,7 @@ export function extractBrain(images: { t1: Volume; t2?: Volume }, { fraction, pr
     if (moved < SETTLED_MM) break;
   }
   const mask = surfaceFrom(composite, levels, centre, radiusMm, fraction, { ...FINAL, progress: (done) => progress?.(0.5 + 0.45 * done) });
-  const tidy = cutNecks(mask, composite, NECK_RADIUS_MM);
+  const tidy = fillHoles(cutNecks(peel(mask, composite.voxels, composite, PEEL_MM, PEEL_BELOW), composite, NECK_RADIUS_MM), composite.size);
   progress?.(1);
   return { mask: tidy, volumeMl: middleOf(tidy, composite)?.volumeMl ?? 0, restarts };
 }
