@@ -10,6 +10,7 @@ import { normaliseChannel } from './cascaded-anisotropic/normalise.js';
 import { predictRegion, runBatch } from './cascaded-anisotropic/predict.js';
 import { closed, componentsOver, largestTwo } from './cascaded-anisotropic/regions.js';
 import { VIEW_NAMES } from './cascaded-anisotropic/windows.js';
+import { checkNames } from './finite-output.js';
 import type { LabelMap, RecipeTools } from './recipe.js';
 
 export type Sequence = 'flair' | 't1' | 't1c' | 't2';
@@ -22,41 +23,41 @@ const REGION_START = [0, 0.8, 0.92, 1] as const;
  *
  * @param channels  the four sequences on one grid in the manifest's orientation and spacing, zero outside the brain
  * @returns labels on that grid with the values of the manifest
- * @throws AppError `model-load-failed`, `model-output-invalid`, `out-of-memory`
+ * @throws AppError `model-load-failed`, `model-output-invalid`, `out-of-memory`, `internal` for a channel that is missing
  * @see Wang et al. 2017, "Automatic Brain Tumor Segmentation using Cascaded Anisotropic Convolutional Neural Networks"
  */
-export async function segment(channels: Readonly<Record<Sequence, Volume>>, manifest: CascadedAnisotropicManifest, networks: Networks, { progress, random }: Pick<RecipeTools, 'progress' | 'random'>): Promise<LabelMap> {
+export async function segment(channels: Readonly<Partial<Record<Sequence, Volume>>>, manifest: CascadedAnisotropicManifest, networks: Networks, { progress, random }: Pick<RecipeTools, 'progress' | 'random'>): Promise<LabelMap> {
   const { preprocessing, postprocessing: rules } = manifest;
-  const { size, voxels } = channels[preprocessing.brainChannel];
+  const { size, voxels } = channelOf(channels, preprocessing.brainChannel);
   const labels = new Uint8Array(voxels.length);
   const head = boundingBox(nonZero(voxels), size);
   if (head === undefined) return { labels, details: { voxels: {} } };
   const noise = gaussianNoise(random);
   const block = grownBlock(head, preprocessing.cropMargin, size);
-  const images = manifest.input.channels.map((sequence) => cutOut(channels[sequence].voxels, size, block, new Float32Array(voxelsOf(block.size))));
+  const images = manifest.input.channels.map((sequence) => cutOut(channelOf(channels, sequence).voxels, size, block, new Float32Array(voxelsOf(block.size))));
   const brain = brainMask(cutOut(voxels, size, block, new Float32Array(voxelsOf(block.size))));
   for (const image of images) normaliseChannel(image, noise);
 
   const within = (step: 0 | 1 | 2) => (done: number): void => { progress(REGION_START[step] + done * (REGION_START[step + 1 as 1 | 2 | 3] - REGION_START[step])); };
-  const wholeTumour = await predictRegion(manifest.networks.wholeTumour, images, block.size, brain, manifest, networks, noise, within(0));
+  const { mask: wholeTumour, probability } = await predictRegion(manifest.networks.wholeTumour, images, block.size, brain, manifest, networks, noise, within(0));
   const large = componentsOver(closed(wholeTumour, block.size, rules.connectivity), block.size, rules.connectivity, rules.wholeTumourMinVoxels);
   const coreBlock = blockOf(large, block.size, rules.boxMargin);
 
   const coreImages = images.map((image) => cutOut(image, block.size, coreBlock, new Float32Array(voxelsOf(coreBlock.size))));
   const coreBrain = cutOut(brain, block.size, coreBlock, new Uint8Array(voxelsOf(coreBlock.size)));
-  const core = await predictRegion(manifest.networks.tumourCore, coreImages, coreBlock.size, coreBrain, manifest, networks, noise, within(1));
+  const { mask: core } = await predictRegion(manifest.networks.tumourCore, coreImages, coreBlock.size, coreBrain, manifest, networks, noise, within(1));
   const main = largestTwo(closed(core, coreBlock.size, rules.connectivity), coreBlock.size, rules.connectivity, rules.secondComponentMinRatio);
   const activeBlock = blockOf(main, coreBlock.size, rules.boxMargin);
 
   const activeImages = coreImages.map((image) => cutOut(image, coreBlock.size, activeBlock, new Float32Array(voxelsOf(activeBlock.size))));
   const activeBrain = cutOut(coreBrain, coreBlock.size, activeBlock, new Uint8Array(voxelsOf(activeBlock.size)));
-  const active = await predictRegion(manifest.networks.enhancingTumour, activeImages, activeBlock.size, activeBrain, manifest, networks, noise, within(2));
+  const { mask: active } = await predictRegion(manifest.networks.enhancingTumour, activeImages, activeBlock.size, activeBrain, manifest, networks, noise, within(2));
 
   const tumourCore = widened(core, coreBlock, block.size);
   const enhancing = widened(widened(active, activeBlock, coreBlock.size), coreBlock, block.size);
   putBack(labels, size, block, fuse({ wholeTumour, tumourCore, enhancing }, block.size, rules));
   const found = { wholeTumour: countOf(wholeTumour), tumourCore: countOf(core), enhancing: countOf(active) };
-  return { labels, details: { brainBlock: block, coreBlock, enhancingBlock: activeBlock, predicted: found } };
+  return { labels, score: probability, details: { brainBlock: block, coreBlock, enhancingBlock: activeBlock, predicted: found } };
 }
 
 /**
@@ -74,12 +75,16 @@ export async function check(manifest: CascadedAnisotropicManifest, networks: Net
     for (const view of VIEW_NAMES) {
       const { path } = views[view];
       const session = await networks(path);
-      if (!session.inputNames.includes(input.name)) throw new AppError('model-load-failed', { detail: `${path} has no input "${input.name}"; it has ${session.inputNames.join(', ')}` });
-      if (session.inputNames.length !== 1) throw new AppError('model-load-failed', { detail: `${path} has ${session.inputNames.length} inputs; the recipe feeds one` });
-      if (!session.outputNames.includes(output.name)) throw new AppError('model-load-failed', { detail: `${path} has no output "${output.name}"; it has ${session.outputNames.join(', ')}` });
+      checkNames(session, path, input.name, output.name);
       await runBatch(session, batch, plane, manifest);
     }
   }
+}
+
+function channelOf(channels: Readonly<Partial<Record<Sequence, Volume>>>, sequence: Sequence): Volume {
+  const channel = channels[sequence];
+  if (channel === undefined) throw new AppError('internal', { detail: `The channel ${sequence} is missing` });
+  return channel;
 }
 
 /** The box of a mask with its margin; the whole volume when the mask is empty. */
@@ -108,7 +113,7 @@ function brainMask(image: Float32Array): Uint8Array {
 
 function countOf(mask: Uint8Array): number {
   let count = 0;
-  for (let i = 0; i < mask.length; i++) count += mask[i] ?? 0;
+  for (const value of mask) count += value;
   return count;
 }
 

@@ -1,5 +1,4 @@
-import type { TumourReport } from '../../model/manifests/tumour-report.js';
-import type { TumourRegion } from '../../model/manifests/tumour-report.js';
+import type { TumourRegion, TumourReport } from '../../model/manifests/tumour-report.js';
 import { components, keepComponents } from '../../volume/components.js';
 import { indexToLps, spacingOf, voxelVolumeMl } from '../../volume/geometry.js';
 import { boundingBox } from '../../volume/morphology.js';
@@ -64,7 +63,7 @@ export function measureTumours(labels: Uint8Array, grid: Grid, report: TumourRep
 /** Millilitres of all voxels with one of the values. */
 export function volumeMl(labels: Uint8Array, grid: Grid, values: readonly number[]): number {
   const counts = new Float64Array(256);
-  for (let i = 0; i < labels.length; i++) counts[labels[i] ?? 0] = (counts[labels[i] ?? 0] ?? 0) + 1;
+  for (const value of labels) counts[value] = (counts[value] ?? 0) + 1;
   return values.reduce((sum, value) => sum + (counts[value] ?? 0), 0) * voxelVolumeMl(grid.affine);
 }
 

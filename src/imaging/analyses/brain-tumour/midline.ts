@@ -93,11 +93,11 @@ function halvingPlane({ size: [columns, rows, slices], spacingMm: [dx], brain }:
     }
   }
   if (middles.length < 100) return undefined;
-  let fitted = leastSquares(middles);
-  const near = fitted && middles.filter(([j, k, x]) => Math.abs(x - at(fitted, j, k)) * dx <= 2 * MAX_RESIDUAL_MM);
-  fitted = near && near.length >= middles.length / 2 ? leastSquares(near) : undefined;
-  if (fitted === undefined || near === undefined) return undefined;
-  const found = fitted;
+  const rough = leastSquares(middles);
+  if (rough === undefined) return undefined;
+  const near = middles.filter(([j, k, x]) => Math.abs(x - at(rough, j, k)) * dx <= 2 * MAX_RESIDUAL_MM);
+  const found = near.length >= middles.length / 2 ? leastSquares(near) : undefined;
+  if (found === undefined) return undefined;
   const residual = Math.sqrt(near.reduce((sum, [j, k, x]) => sum + (x - at(found, j, k)) ** 2, 0) / near.length) * dx;
   const extent = (values: number[]): readonly [number, number] => [values.reduce((a, b) => Math.min(a, b), Infinity), values.reduce((a, b) => Math.max(a, b), -Infinity)];
   return residual > MAX_RESIDUAL_MM ? undefined : { ...found, slices: extent(middles.map(([, k]) => k)), rows: extent(middles.map(([j]) => j)) };

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { baseFaults, baseShape, filePath, sentence } from './base.js';
+import { mrPreparationSchema, mrSequence } from './mr-preparation.js';
 import { tumourReportFaults, tumourReportSchema } from './tumour-report.js';
 
 const side = z.int().min(1);
 const labelValue = z.int().min(1).max(255);
-const sequence = z.enum(['flair', 't1', 't1c', 't2']);
 
 /** A network that looks from one side. `leastPlane`: the smallest plane that it gets; larger blocks get larger planes. */
 const network = z.strictObject({ path: filePath, leastPlane: z.strictObject({ height: side, width: side }) });
@@ -22,7 +22,7 @@ export const cascadedAnisotropicSchema = z
     analysis: z.literal('brain-tumour-segmentation'),
     recipe: z.literal('cascaded-anisotropic'),
     networks: z.strictObject({ wholeTumour: views, tumourCore: views, enhancingTumour: views }),
-    input: z.strictObject({ name: sentence, channels: z.array(sequence).min(1).max(4), type: z.enum(['float32', 'float16']) }),
+    input: z.strictObject({ name: sentence, channels: z.array(mrSequence).min(1).max(4), type: z.enum(['float32', 'float16']) }),
     output: z.strictObject({ name: sentence, classes: z.literal(2) }),
     window: z.strictObject({
       inputSlices: side,
@@ -33,14 +33,11 @@ export const cascadedAnisotropicSchema = z
       batch: side,
       planeMultiple: side,
     }),
+    /** How the series become the channels' grid, on which all voxels below are counted. */
+    preparation: mrPreparationSchema.prefault({}),
     preprocessing: z.strictObject({
-      /** Directions in which columns, rows and slices run. */
-      orientation: z.string().regex(/^(?=.*[LR])(?=.*[AP])(?=.*[IS])[LRAPIS]{3}$/, 'must name three directions such as LPS'),
-      spacingMm: z.number().positive(),
-      /** The networks know nothing but brain: everything else is zero. */
-      skullStripped: z.boolean(),
       /** The sequence whose voxels above zero are the brain. */
-      brainChannel: sequence,
+      brainChannel: mrSequence,
       cropMargin: z.int().min(0),
     }),
     postprocessing: z.strictObject({

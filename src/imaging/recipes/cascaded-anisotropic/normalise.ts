@@ -8,14 +8,12 @@ import type { Noise } from './noise.js';
 export function normaliseChannel(voxels: Float32Array, noise: Noise): void {
   let count = 0;
   let sum = 0;
-  for (let i = 0; i < voxels.length; i++) {
-    const value = voxels[i] ?? 0;
+  for (const value of voxels) {
     if (value > 0) { count++; sum += value; }
   }
   const mean = count === 0 ? 0 : sum / count;
   let squares = 0;
-  for (let i = 0; i < voxels.length; i++) {
-    const value = voxels[i] ?? 0;
+  for (const value of voxels) {
     if (value > 0) squares += (value - mean) ** 2;
   }
   const deviation = Math.sqrt(squares / count) || 1;

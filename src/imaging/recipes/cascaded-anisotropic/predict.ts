@@ -1,9 +1,9 @@
-import { AppError } from '../../../kernel/errors.js';
 import type { Networks } from '../../analyses/analysis.js';
 import type { CascadedAnisotropicManifest } from '../../model/manifests/cascaded-anisotropic.js';
-import type { Session, Tensor } from '../../model/session.js';
+import type { Session } from '../../model/session.js';
 import type { Vector3 } from '../../volume/volume.js';
 import { voxelsOf } from '../../volume/block.js';
+import { finiteOutput } from '../finite-output.js';
 import type { Noise } from './noise.js';
 import { addWindow, planeSize, readWindow, VIEW_NAMES, viewOf, windowsOver, type ViewName } from './windows.js';
 
@@ -11,23 +11,37 @@ import { addWindow, planeSize, readWindow, VIEW_NAMES, viewOf, windowsOver, type
 export type RegionNetworks = CascadedAnisotropicManifest['networks']['wholeTumour'];
 
 
+/** 0 or 1 for each voxel of the block, and the mean probability of the ones. */
+export interface Predicted {
+  mask: Uint8Array;
+  probability: number;
+}
+
 /**
  * Where one region of the cascade is: three networks look at the block from three sides, and the mean of their probabilities decides.
  * One batch of windows is in memory at a time.
  *
  * @param images  normalised channels of the block, in the manifest's order, each [z, y, x]
  * @param brain   0 or 1; a voxel outside the brain is never in the region
- * @returns 0 or 1 for each voxel of the block
  * @throws AppError `model-load-failed`, `model-output-invalid`, `out-of-memory`
  */
-export async function predictRegion(region: RegionNetworks, images: readonly Float32Array[], size: Vector3, brain: Uint8Array, manifest: CascadedAnisotropicManifest, networks: Networks, noise: Noise, progress: (done: number) => void): Promise<Uint8Array> {
+export async function predictRegion(region: RegionNetworks, images: readonly Float32Array[], size: Vector3, brain: Uint8Array, manifest: CascadedAnisotropicManifest, networks: Networks, noise: Noise, progress: (done: number) => void): Promise<Predicted> {
   const sum = new Float32Array(voxelsOf(size));
   for (const [i, name] of VIEW_NAMES.entries()) {
     await predictView(name, region, images, size, sum, manifest, networks, noise, (done) => { progress((i + done) / VIEW_NAMES.length); });
   }
   const mask = new Uint8Array(sum.length);
-  for (let i = 0; i < mask.length; i++) mask[i] = (sum[i] ?? 0) > 0 && brain[i] === 1 ? 1 : 0;
-  return mask;
+  let count = 0;
+  let total = 0;
+  for (let i = 0; i < mask.length; i++) {
+    const value = sum[i] ?? 0;
+    if (value <= 0 || brain[i] !== 1) continue;
+    mask[i] = 1;
+    count++;
+    // The sum over the views of p − (1 − p).
+    total += (value / VIEW_NAMES.length + 1) / 2;
+  }
+  return { mask, probability: count === 0 ? 0 : total / count };
 }
 
 async function predictView(name: ViewName, region: RegionNetworks, images: readonly Float32Array[], size: Vector3, sum: Float32Array, manifest: CascadedAnisotropicManifest, networks: Networks, noise: Noise, progress: (done: number) => void): Promise<void> {
@@ -54,21 +68,8 @@ async function predictView(name: ViewName, region: RegionNetworks, images: reado
   }
 }
 
-/** One inference, checked: [batch, 2, output slices, height, width] of finite numbers. */
+/** One inference, checked: [batch, 2, output slices, height, width] of finite numbers. @throws AppError `model-load-failed`, `model-output-invalid` */
 export async function runBatch(session: Session, batch: Float32Array, { height, width }: { height: number; width: number }, { input, output, window }: CascadedAnisotropicManifest): Promise<Float32Array> {
   const outputs = await session.run({ [input.name]: { data: batch, dims: [window.batch, input.channels.length, window.inputSlices, height, width] } });
-  return checked(outputs[output.name], output.name, [window.batch, output.classes, window.outputSlices, height, width]);
-}
-
-function checked(tensor: Tensor | undefined, name: string, dims: readonly number[]): Float32Array {
-  if (tensor === undefined) throw new AppError('model-load-failed', { detail: `The model has no output "${name}"` });
-  if (tensor.dims.length !== dims.length || tensor.dims.some((side, i) => side !== dims[i]) || !(tensor.data instanceof Float32Array)) {
-    throw new AppError('model-output-invalid', { detail: `The output "${name}" has the shape [${tensor.dims.join(', ')}], not [${dims.join(', ')}]` });
-  }
-  const { data } = tensor;
-  // A NaN or an infinity anywhere makes the sum one; a sum of probabilities cannot overflow.
-  let total = 0;
-  for (let i = 0; i < data.length; i++) total += data[i] ?? 0;
-  if (!Number.isFinite(total)) throw new AppError('model-output-invalid', { detail: `The output "${name}" holds numbers that are not finite` });
-  return data;
+  return finiteOutput(outputs, output.name, [window.batch, output.classes, window.outputSlices, height, width]);
 }
