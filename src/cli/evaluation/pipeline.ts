@@ -12,7 +12,7 @@ import { ComputePool } from '../../platform/compute/compute-pool.js';
 import { createLogger } from '../../platform/ops/logger.js';
 import { Metrics } from '../../platform/ops/metrics.js';
 import { ImagingThreads } from '../../platform/threads/imaging-threads.service.js';
-import type { ModelPack } from '../packs/model-pack.js';
+import type { ModelPack } from '../../platform/packs/model-pack.js';
 import type { Dataset, Sample } from './dataset.js';
 
 /** What the product says of one sample. */

@@ -8,7 +8,7 @@ export interface Candidate {
   /** First and last index. */
   box: [Vector3, Vector3];
   /** 0 or 1, `[z, y, x]` in the box. */
-  mask(): Uint8Array;
+  mask: () => Uint8Array;
 }
 
 /** Takes masks slice by slice, from the first slice on; `end` says that there are no more. */
@@ -163,7 +163,7 @@ function candidateOf(runs: readonly Run[], columns: number, rows: number, weight
   const centre: Vector3 = mass > 0 ? [x / mass, y / mass, z / mass] : [(i0 + i1) / 2, (j0 + j1) / 2, (k0 + k1) / 2];
   return {
     voxels, centre, box: [[i0, j0, k0], [i1, j1, k1]],
-    mask() {
+    mask: () => {
       const [width, height] = [i1 - i0 + 1, j1 - j0 + 1];
       const mask = new Uint8Array(width * height * (k1 - k0 + 1));
       for (const { row, slice, from, to } of runs) {

@@ -16,7 +16,7 @@ export function finiteOutput(outputs: Readonly<Record<string, Tensor>>, name: st
   if (!(data instanceof Float32Array)) throw new AppError('model-output-invalid', { detail: `The output "${name}" does not hold floating-point numbers` });
   // A sum keeps every NaN, and an infinity stays one or becomes NaN.
   let sum = 0;
-  for (let i = 0; i < data.length; i++) sum += data[i] ?? 0;
+  for (const value of data) sum += value;
   if (!Number.isFinite(sum)) throw new AppError('model-output-invalid', { detail: `The output "${name}" holds numbers that are not finite` });
   return data;
 }

@@ -10,8 +10,8 @@ import { ComputePool } from '../../platform/compute/compute-pool.js';
 import { VERSION } from '../../platform/version.js';
 import { StudyReader, type StoredInstance, type StoredStudy } from '../images/images.contract.js';
 import type { NewResult } from '../results/results.contract.js';
-import type { InstalledModel } from './model-folder.js';
-import { ModelsService } from './models.service.js';
+import type { InstalledModel } from './models/model-folder.js';
+import { ModelsService } from './models/models.service.js';
 import type { RunLease } from './run-lease.js';
 import { restricted } from './runs.service.js';
 import type { RunRow } from './runs.store.js';
@@ -37,7 +37,7 @@ export class RunExecution {
     const startedAt = new Date();
     const started = performance.now();
     lease.progress('read', 0);
-    const model = this.models.find(run.modelDigest);
+    const model = await this.models.find(run.modelDigest);
     const analysis = CATALOG[run.analysis as AnalysisName]; // checked when the run was made; undefined for a newer product's
     if (!model || !analysis) throw new AppError('model-load-failed', { detail: 'This worker does not have the files of the model' });
     const stored = await this.studies.findById(run.institutionId, run.studyId);

@@ -33,6 +33,12 @@ export class ResultRetentionStore {
       FROM institutions n JOIN results r ON r.institution_id = n.id JOIN studies s ON s.id = r.study_id
       WHERE n.result_retention_days IS NOT NULL AND r.created_at < now() - make_interval(days => n.result_retention_days) AND NOT s.legal_hold
       ORDER BY r.created_at LIMIT ${limit}::int FOR UPDATE OF r SKIP LOCKED FOR SHARE OF s SKIP LOCKED`;
+    // Comparisons are kept no longer than what they compare.
+    await client.$executeRaw`
+      DELETE FROM shadow_results WHERE analysis_id IN (
+        SELECT r.analysis_id FROM institutions n JOIN shadow_results r ON r.institution_id = n.id JOIN studies s ON s.id = r.study_id
+        WHERE n.result_retention_days IS NOT NULL AND r.created_at < now() - make_interval(days => n.result_retention_days) AND NOT s.legal_hold
+        ORDER BY r.created_at LIMIT ${limit}::int FOR UPDATE OF r SKIP LOCKED)`;
     if (expired.length === 0) return [];
     // Written by ResultsStore only.
     const blobs = expired.flatMap(({ rendering }) => blobKeysOf(rendering as Rendering)).map((blobKey) => ({ blobKey }));

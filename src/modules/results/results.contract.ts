@@ -50,6 +50,19 @@ export interface PreparedResult {
   segmentationBlobKey: string | null;
 }
 
+/** What a model concluded in the shadow of the active one. */
+export type NewShadowResult = Pick<NewResult, 'institutionId' | 'analysisId' | 'studyId' | 'studyInstanceUid' | 'analysis' | 'summary' | 'findings' | 'labels' | 'segments'> & { modelDigest: string };
+
+/** What of a result is compared between models. */
+export type ComparableResult = Pick<NewResult, 'findings' | 'labels' | 'segments'>;
+
+/** Results of models in the shadow, kept apart from those that people see, and what is needed to compare the two. */
+export abstract class ShadowResults {
+  abstract add(tx: Transaction, result: NewShadowResult): Promise<void>;
+  /** Results of these analyses, of both kinds, by the analysis; those that are gone are missing. */
+  abstract compared(scope: { institutionId: string } | 'system', analysisIds: readonly string[]): Promise<ReadonlyMap<string, ComparableResult>>;
+}
+
 /** Results as other modules handle them: for those who tell of them, and who show or erase all that is kept of a patient. */
 export abstract class StudyResults {
   /** As API.md, "Findings", tells of them; read page by page, newest first. */

@@ -119,6 +119,8 @@ export class ResultsStore {
     const rows = await prismaOf(tx).result.findMany({ where: { institutionId, studyId }, select: { rendering: true } });
     const data = rows.flatMap(({ rendering }) => blobKeysOf(renderingOf(rendering))).map((blobKey) => ({ blobKey }));
     if (data.length > 0) await prismaOf(tx).blobTombstone.createMany({ data, skipDuplicates: true });
+    // What models in the shadow concluded was nobody's result, so it does not count.
+    await prismaOf(tx).shadowResult.deleteMany({ where: { institutionId, studyId } });
     const { count } = await prismaOf(tx).result.deleteMany({ where: { institutionId, studyId } });
     return count;
   }

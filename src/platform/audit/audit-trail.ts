@@ -2,14 +2,16 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppError } from '../../kernel/errors.js';
 import type { AuthenticatedRequest } from '../http/access.js';
 import { INSTALLATION, type AuditDraft, type Outcome } from './audit-event.js';
-import { auditNoteOf, noteForAudit, type AuditNote } from './audit-note.js';
+import { auditNoteOf, noteForAudit } from './audit-note.js';
 import type { AuditWriter } from './audit-writer.js';
 
 /** Ids in a path may be anything that somebody typed; what does not look like one is not kept. */
 const ID_PATTERN = /^[\w.:@+-]{1,128}$/;
 const STUDY_PARAMETERS = ['study', 'studyInstanceUid'];
 
-const TRAILS = new WeakMap<FastifyRequest, RequestTrail>();
+const TRAIL = Symbol('audit trail');
+/** On the request itself: what a WeakMap holds lives until a full collection when it refers back to its key, and this one does. */
+type TrailedRequest = FastifyRequest & { [TRAIL]?: RequestTrail };
 
 /** Puts one request on record: what is attempted before it is done, how it ended before the answer leaves. */
 export class RequestTrail {
@@ -22,17 +24,17 @@ export class RequestTrail {
   ) {}
 
   static begin(request: FastifyRequest, writer: AuditWriter, action: string): void {
-    TRAILS.set(request, new RequestTrail(request, writer, action));
+    (request as TrailedRequest)[TRAIL] = new RequestTrail(request, writer, action);
   }
 
   /** undefined for requests that are not put on record. */
   static of(request: FastifyRequest): RequestTrail | undefined {
-    return TRAILS.get(request);
+    return (request as TrailedRequest)[TRAIL];
   }
 
   /** @throws AppError `audit-unavailable`: then nothing may be done */
   async attempt(): Promise<void> {
-    const { patientIds } = await this.writer.write({ ...this.draft(), outcome: 'attempted' });
+    const { patientIds } = await this.writer.write(this.draft('attempted', null, null));
     // A study that the request deletes has no patient afterwards.
     if (patientIds.length > 0) noteForAudit(this.request, { patientIds });
   }
@@ -42,8 +44,7 @@ export class RequestTrail {
     if (this.isRecorded) return;
     this.isRecorded = true;
     const { refusal } = auditNoteOf(this.request);
-    const told = code ?? refusal;
-    await this.writer.write({ ...this.draft(), outcome: refusal === undefined ? outcomeOf(status, code) : 'refused', status, ...(told !== undefined && { code: told }) });
+    await this.writer.write(this.draft(refusal === undefined ? outcomeOf(status, code) : 'refused', status, code ?? refusal ?? null));
   }
 
   /** After an answer that could not be put on record was withdrawn, or an event stream broke: the next one is recorded too. */
@@ -51,26 +52,37 @@ export class RequestTrail {
     this.isRecorded = false;
   }
 
-  private draft(): Omit<AuditDraft, 'outcome'> {
+  /** One literal with every field: an object put together from others costs a kilobyte for each request. */
+  private draft(outcome: Outcome, status: number | null, code: string | null): AuditDraft {
     const { request } = this;
     const { principal } = request;
     const note = auditNoteOf(request);
+    const { actor } = note;
     // Fastify types the parameters as unknown; they are texts by name.
     const parameters = (request.params ?? {}) as Record<string, string | undefined>;
     const studies = STUDY_PARAMETERS.flatMap((name) => parameters[name] ?? []);
-    const object = note.object ?? objectOf(parameters);
-    const { crossing } = principal ?? {};
+    const crossing = principal?.crossing;
+    const details: Record<string, string | number | boolean | null> = { route: `${request.method} ${request.routeOptions.url ?? ''}` };
+    if (crossing) details.fromInstitutionId = crossing.fromInstitutionId;
+    if (note.details) Object.assign(details, note.details);
     return {
-      ...actorOf(request, note),
+      institutionId: principal?.institutionId ?? actor?.institutionId ?? note.institutionId ?? INSTALLATION,
+      actorKind: principal?.kind ?? actor?.kind ?? 'anonymous',
+      actorId: principal?.id ?? actor?.id ?? null,
+      userId: principal ? principal.userId : (actor?.id ?? null),
+      role: principal?.role ?? actor?.role ?? null,
       source: request.ip,
       action: this.action,
+      outcome,
+      status,
+      code,
       patientIds: note.patientIds ?? [],
-      studyInstanceUids: [...studies, ...(note.studyInstanceUids ?? [])],
-      ...(object !== undefined && { object }),
+      studyInstanceUids: note.studyInstanceUids ? [...studies, ...note.studyInstanceUids] : studies,
+      object: note.object ?? objectOf(parameters) ?? null,
       purpose: note.purpose ?? (crossing ? 'support' : null),
       reason: note.reason ?? crossing?.reason ?? null,
       requestId: request.id,
-      details: { route: `${request.method} ${request.routeOptions.url ?? ''}`, ...(crossing && { fromInstitutionId: crossing.fromInstitutionId }), ...note.details },
+      details,
     };
   }
 }
@@ -103,12 +115,6 @@ export function withdraw(reply: FastifyReply, payload: unknown): void {
 
 export function asUnavailable(error: unknown): AppError {
   return error instanceof AppError && error.code === 'audit-unavailable' ? error : new AppError('audit-unavailable', { cause: error, retryAfterSeconds: 2 });
-}
-
-function actorOf({ principal }: AuthenticatedRequest, { actor, institutionId = INSTALLATION }: AuditNote): Pick<AuditDraft, 'institutionId' | 'actorKind' | 'actorId' | 'userId' | 'role'> {
-  if (principal) return { institutionId: principal.institutionId, actorKind: principal.kind, actorId: principal.id, userId: principal.userId, role: principal.role };
-  if (actor) return { institutionId: actor.institutionId, actorKind: actor.kind, actorId: actor.id, userId: actor.id, role: actor.role };
-  return { institutionId, actorKind: 'anonymous' };
 }
 
 /** The most specific id of the path that is no study: `:id`, or a name and its version. */

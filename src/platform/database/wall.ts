@@ -23,6 +23,7 @@ const RIGHTS: Readonly<Record<string, Rights>> = {
   institutions: { app: ['SELECT', 'UPDATE'], system: READ_WRITE },
   outbox: { app: APPEND, system: READ_WRITE },
   models: { app: ['SELECT'], system: READ_WRITE },
+  model_activations: { app: [], system: APPEND },
   audit_events: { app: APPEND, system: APPEND },
   audit_seals: { app: APPEND, system: APPEND },
   audit_checkpoints: { app: APPEND, system: APPEND },

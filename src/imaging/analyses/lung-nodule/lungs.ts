@@ -1,5 +1,6 @@
 import type { NoduleFindings } from '../../model/manifests/nodule-findings.js';
-import { components, keepComponents } from '../../volume/components.js';
+import { componentsOfSlices } from '../../recipes/candidates.js';
+import { components } from '../../volume/components.js';
 import { closeMm, distanceTo } from '../../volume/distance.js';
 import { indexToLps, spacingOf } from '../../volume/geometry.js';
 import { boundingBox, erode, fillHoles } from '../../volume/morphology.js';
@@ -13,7 +14,7 @@ export interface Lungs {
   grid: Grid;
   /** 1 where a lung is, closed so that vessels and nodules at the pleura are part of it. */
   closed: Uint8Array;
-  /** Millimetres to the right and to the left lung; infinite where there is none. */
+  /** Millimetres to the right and to the left lung, or to what is surely part of it; infinite where there is none. */
   distance: Record<Side, Float32Array>;
   /** Lowest and highest LPS z of each lung. */
   extent: Partial<Record<Side, [number, number]>>;
@@ -41,27 +42,29 @@ export function findLungs(ct: Volume, options: NoduleFindings['lungMask']): Lung
   const spacing = spacingOf(whole.grid.affine);
   const voxelMl = (spacing[0] * spacing[1] * spacing[2]) / 1000;
   const everywhere = airInside(whole.hu, whole.grid.size, options, voxelMl);
-  const box = everywhere && boundingBox(everywhere, whole.grid.size);
-  if (!everywhere || !box) return undefined;
+  const box = boundingBox(everywhere, whole.grid.size);
+  if (!box) return undefined;
   const midline = midlineOf(everywhere, whole.hu, whole.grid, options.thresholdHu);
-  const { air, grid, origin } = cropped(everywhere, whole.grid, box, spacing.map((mm) => Math.ceil(options.closingMm / mm) + 1));
+  const margin = spacing.map((mm) => Math.ceil(options.closingMm / mm) + 1);
+  const { mask: air, grid, origin } = cropped(everywhere, whole.grid, box, margin);
   const { size } = grid;
-  const side = sidesOf(air, grid, midline);
+  const { side, distance } = sidesOf(air, grid, midline);
   const lung = { right: only(side, 1), left: only(side, 2) };
   const volumeMl = { right: voxelMl * sum(lung.right), left: voxelMl * sum(lung.left) };
   const closed = new Uint8Array(air.length);
   // Each by itself: a closing of both would fill the mediastinum between them.
   for (const one of [lung.right, lung.left]) {
-    if (!one.includes(1)) continue;
-    const filled = fillHoles(closeMm(one, size, spacing, options.closingMm), size);
-    for (let offset = 0; offset < closed.length; offset++) closed[offset] = (closed[offset] ?? 0) | (filled[offset] ?? 0);
+    const its = boundingBox(one, size);
+    if (!its) continue;
+    const part = cropped(one, grid, its, margin);
+    pasted(closed, size, fillHoles(closeMm(part.mask, part.grid.size, spacing, options.closingMm), part.grid.size), part.origin, part.grid.size);
   }
   const extent: Lungs['extent'] = {};
   for (const name of ['right', 'left'] as const) {
     const range = heights(lung[name], grid);
     if (range) extent[name] = range;
   }
-  return { grid, closed, distance: { right: distanceTo(lung.right, size, spacing), left: distanceTo(lung.left, size, spacing) }, extent, volumeMl, factors: whole.factors, origin };
+  return { grid, closed, distance, extent, volumeMl, factors: whole.factors, origin };
 }
 
 /** Whether a place (index of the fine volume) lies in a lung or no further from one than `marginMm`. */
@@ -142,37 +145,53 @@ function coarse(ct: Volume, voxelMm: number): { grid: Grid; hu: Float32Array; fa
 }
 
 /** The part of a mask in a box, with as much around it as there is of `margin`. */
-function cropped(mask: Uint8Array, { size: [columns, rows, slices], affine }: Grid, [from, to]: [Vector3, Vector3], margin: readonly number[]): { air: Uint8Array; grid: Grid; origin: Vector3 } {
+function cropped(mask: Uint8Array, { size: [columns, rows, slices], affine }: Grid, [from, to]: [Vector3, Vector3], margin: readonly number[]): { mask: Uint8Array; grid: Grid; origin: Vector3 } {
   const low = (axis: 0 | 1 | 2): number => Math.max(0, from[axis] - (margin[axis] ?? 0));
   const length = (axis: 0 | 1 | 2, whole: number): number => Math.min(whole, to[axis] + 1 + (margin[axis] ?? 0)) - low(axis);
   const origin: Vector3 = [low(0), low(1), low(2)];
   const size: Vector3 = [length(0, columns), length(1, rows), length(2, slices)];
-  const air = new Uint8Array(size[0] * size[1] * size[2]);
+  const part = new Uint8Array(size[0] * size[1] * size[2]);
   for (let k = 0; k < size[2]; k++) {
     for (let j = 0; j < size[1]; j++) {
       const start = origin[0] + columns * (origin[1] + j + rows * (origin[2] + k));
-      air.set(mask.subarray(start, start + size[0]), size[0] * (j + size[1] * k));
+      part.set(mask.subarray(start, start + size[0]), size[0] * (j + size[1] * k));
     }
   }
   const [x, y, z] = indexToLps(affine, origin);
   const moved = ([a, b, c]: Affine[0], t: number): Affine[0] => [a, b, c, t];
-  return { air, origin, grid: { size, affine: [moved(affine[0], x), moved(affine[1], y), moved(affine[2], z)] } };
+  return { mask: part, origin, grid: { size, affine: [moved(affine[0], x), moved(affine[1], y), moved(affine[2], z)] } };
 }
 
 /** Air that does not reach the border of the image, in parts big enough and dense enough for a lung. */
-function airInside(hu: Float32Array, size: Vector3, { thresholdHu, airHu, minVolumeMl }: NoduleFindings['lungMask'], voxelMl: number): Uint8Array | undefined {
-  const [columns, rows] = size;
-  const found = components(below(hu, thresholdHu), size, 6);
-  const density = new Float64Array(found.components.length + 1);
-  for (let offset = 0; offset < hu.length; offset++) {
-    const label = found.labels[offset] ?? 0;
-    density[label] = (density[label] ?? 0) + (hu[offset] ?? 0);
+function airInside(hu: Float32Array, size: Vector3, { thresholdHu, airHu, minVolumeMl }: NoduleFindings['lungMask'], voxelMl: number): Uint8Array {
+  const [columns, rows, slices] = size;
+  const found = componentsOfSlices(columns, rows, () => 1);
+  const plane = new Uint8Array(columns * rows);
+  for (let k = 0; k < slices; k++) {
+    for (let offset = 0; offset < plane.length; offset++) plane[offset] = (hu[k * plane.length + offset] ?? 0) < thresholdHu ? 1 : 0;
+    found.push(plane);
   }
-  const lungs = found.components.filter(({ label, voxels, box: [[i0, j0], [i1, j1]] }) =>
-    i0 > 0 && j0 > 0 && i1 < columns - 1 && j1 < rows - 1 && voxels * voxelMl >= minVolumeMl && (density[label] ?? 0) / voxels > airHu);
-  if (lungs.length === 0) return undefined;
-  const labels = new Set(lungs.map(({ label }) => label));
-  return keepComponents(found, ({ label }) => labels.has(label));
+  const out = new Uint8Array(hu.length);
+  for (const { voxels, box: [[i0, j0, k0], [i1, j1, k1]], mask } of found.candidates()) {
+    if (i0 === 0 || j0 === 0 || i1 === columns - 1 || j1 === rows - 1 || voxels * voxelMl < minVolumeMl) continue;
+    const part = new Uint8Array(hu.length);
+    pasted(part, size, mask(), [i0, j0, k0], [i1 - i0 + 1, j1 - j0 + 1, k1 - k0 + 1]);
+    let total = 0;
+    for (let offset = 0; offset < part.length; offset++) if (part[offset] === 1) total += hu[offset] ?? 0;
+    if (total / voxels <= airHu) continue;
+    for (let offset = 0; offset < part.length; offset++) out[offset] = (out[offset] ?? 0) | (part[offset] ?? 0);
+  }
+  return out;
+}
+
+/** Sets what is set in a part that begins at `origin`. */
+function pasted(out: Uint8Array, [columns, rows]: Vector3, part: Uint8Array, origin: Vector3, [width, height, depth]: Vector3): void {
+  for (let k = 0; k < depth; k++) {
+    for (let j = 0; j < height; j++) {
+      const [from, to] = [width * (j + height * k), origin[0] + columns * (origin[1] + j + rows * (origin[2] + k))];
+      for (let i = 0; i < width; i++) if (part[from + i] === 1) out[to + i] = 1;
+    }
+  }
 }
 
 /** LPS x with the fewest voxels of lung, near the middle of the body. */
@@ -200,7 +219,7 @@ function midlineOf(air: Uint8Array, hu: Float32Array, { size, affine }: Grid, th
 }
 
 /** 1 right, 2 left: by two separate parts where there are two, erosion helping, else by the midline. */
-function sidesOf(air: Uint8Array, grid: Grid, midline: number): Uint8Array {
+function sidesOf(air: Uint8Array, grid: Grid, midline: number): { side: Uint8Array; distance: Record<Side, Float32Array> } {
   const { size, affine } = grid;
   const spacing = spacingOf(affine);
   for (let step = 0; step <= 2; step++) {
@@ -210,10 +229,11 @@ function sidesOf(air: Uint8Array, grid: Grid, midline: number): Uint8Array {
     const [a, b] = [first, second].map(({ label }) => only(found.labels, label)) as [Uint8Array, Uint8Array]; // one of each
     const [xa, xb] = [meanX(a, grid), meanX(b, grid)];
     if ((xa - midline) * (xb - midline) >= 0) continue;
-    const [toRight, toLeft] = (xa < xb ? [a, b] : [b, a]).map((mask) => distanceTo(mask, size, spacing)) as [Float32Array, Float32Array]; // one of each
-    return air.map((value, offset) => (value === 0 ? 0 : (toRight[offset] ?? 0) <= (toLeft[offset] ?? 0) ? 1 : 2));
+    const [right, left] = (xa < xb ? [a, b] : [b, a]).map((mask) => distanceTo(mask, size, spacing)) as [Float32Array, Float32Array]; // one of each
+    return { side: air.map((value, offset) => (value === 0 ? 0 : (right[offset] ?? 0) <= (left[offset] ?? 0) ? 1 : 2)), distance: { right, left } };
   }
-  return air.map((value, offset) => (value === 0 ? 0 : xOf(offset, grid) < midline ? 1 : 2));
+  const side = air.map((value, offset) => (value === 0 ? 0 : xOf(offset, grid) < midline ? 1 : 2));
+  return { side, distance: { right: distanceTo(only(side, 1), size, spacing), left: distanceTo(only(side, 2), size, spacing) } };
 }
 
 function meanX(mask: Uint8Array, grid: Grid): number {
@@ -234,12 +254,6 @@ function heights(mask: Uint8Array, { size: [columns, rows], affine }: Grid): [nu
     [low, high] = [Math.min(low, z), Math.max(high, z)];
   }
   return low > high ? undefined : [low, high];
-}
-
-function below(hu: Float32Array, threshold: number): Uint8Array {
-  const out = new Uint8Array(hu.length);
-  for (let offset = 0; offset < hu.length; offset++) if ((hu[offset] ?? 0) < threshold) out[offset] = 1;
-  return out;
 }
 
 function only(labels: Uint8Array | Uint32Array, label: number): Uint8Array {

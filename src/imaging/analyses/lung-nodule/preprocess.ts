@@ -11,8 +11,7 @@ const AIR_HU = -500;
 export function qualityFault({ voxels }: Pick<FramedVolume, 'voxels'>): NotAnalysable | undefined {
   const seen = new Set<number>();
   let lowest = Infinity;
-  for (let offset = 0; offset < voxels.length; offset++) {
-    const value = voxels[offset] ?? 0;
+  for (const value of voxels) {
     if (value < lowest) lowest = value;
     if (seen.size < MIN_LEVELS) seen.add(value);
     if (lowest <= AIR_HU && seen.size >= MIN_LEVELS) return undefined;

@@ -2,12 +2,12 @@ import { Controller, Get, Headers, Param, Query, Req, Res } from '@nestjs/common
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { AppError } from '../../kernel/errors.js';
-import { RequirePermission } from '../../platform/http/access.js';
-import { Operation } from '../../platform/http/openapi.js';
-import { pageOf, type Page } from '../../platform/http/page.js';
-import { languageOf } from '../../platform/http/problem.js';
-import { etagOf, isNotModified } from '../../platform/http/representation.js';
+import { AppError } from '../../../kernel/errors.js';
+import { RequirePermission } from '../../../platform/http/access.js';
+import { Operation } from '../../../platform/http/openapi.js';
+import { pageOf, type Page } from '../../../platform/http/page.js';
+import { languageOf } from '../../../platform/http/problem.js';
+import { etagOf, isNotModified } from '../../../platform/http/representation.js';
 import { modelExample, modelJson, modelPageSchema, modelQuery, modelSchema, type ModelJson, type ModelQuery } from './models-json.js';
 import { ModelsStore } from './models.store.js';
 

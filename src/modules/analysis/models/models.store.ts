@@ -1,10 +1,11 @@
 import { Injectable } from '@nestjs/common';
-import { Prisma, type Model } from '../../generated/prisma/client.js';
-import type { Transaction } from '../../kernel/transaction.js';
-import { uuidv7 } from '../../kernel/uid.js';
-import { columnsOf } from '../../platform/database/columns.js';
-import { Database, prismaOf } from '../../platform/database/database.js';
+import { Prisma, type Model } from '../../../generated/prisma/client.js';
+import type { Transaction } from '../../../kernel/transaction.js';
+import { uuidv7 } from '../../../kernel/uid.js';
+import { columnsOf } from '../../../platform/database/columns.js';
+import { Database, prismaOf } from '../../../platform/database/database.js';
 import type { RejectionReason } from './model-folder.js';
+import { recordTransition } from './model-states.store.js';
 
 export type ModelRow = Model;
 
@@ -18,6 +19,7 @@ export interface ModelRecord {
   analysis: string;
   recipe: string;
   manifest: unknown;
+  signedBy: string | null;
   /** Set when the pack itself is broken. */
   reason: RejectionReason | null;
 }
@@ -31,15 +33,18 @@ export class ModelsStore {
   /**
    * Makes the row of name@version say what is on disk. The same content changes nothing; other content is another model, which
    * must be tried again.
+   *
+   * @returns null when an uploaded model has this name and version: what lies in a folder does not take its place
    */
-  async upsert(record: ModelRecord): Promise<ModelRow> {
+  async upsert(record: ModelRecord): Promise<ModelRow | null> {
     return this.database.transaction('system', async (tx) => {
-      const client = await locked(tx);
+      const client = await lockModels(tx);
       const { name, version } = record;
       const known = await client.model.findUnique({ where: { name_version: { name, version } } });
       if (known?.digest === record.digest && (record.reason === null || known.state === 'rejected')) return known;
+      if (known?.source === 'upload' && known.digest !== record.digest) return null;
       const data = {
-        digest: record.digest, analysis: record.analysis, recipe: record.recipe, state: record.reason ? 'rejected' : 'checking',
+        digest: record.digest, analysis: record.analysis, recipe: record.recipe, state: record.reason ? 'rejected' : 'checking', signedBy: record.signedBy,
         // Parsed from JSON, so it is JSON.
         manifest: record.manifest as Prisma.InputJsonValue, reason: record.reason ? { ...record.reason } : Prisma.DbNull, checkedAt: record.reason ? new Date() : null,
       };
@@ -50,11 +55,12 @@ export class ModelsStore {
   /** Records that a worker tried a model. It becomes active when no other is for the same analysis and domain. */
   async conclude(digest: string, domain: unknown, rejection: RejectionReason | null): Promise<ModelState | null> {
     return this.database.transaction('system', async (tx) => {
-      const client = await locked(tx);
+      const client = await lockModels(tx);
       const row = await client.model.findUnique({ where: { digest } });
       if (!row || !['checking', 'rejected'].includes(row.state)) return null;
       const state: ModelState = rejection ? 'rejected' : (await this.isTaken(client, row, domain)) ? 'available' : 'active';
       await client.model.update({ where: { id: row.id }, data: { state, reason: rejection ? { ...rejection } : Prisma.DbNull, checkedAt: new Date() } });
+      if (row.state !== state) await recordTransition(tx, row, state, { cause: 'checked', userId: null, reason: null });
       return state;
     });
   }
@@ -67,14 +73,18 @@ export class ModelsStore {
     return (await this.select(Prisma.sql`WHERE digest = ${digest}`))[0] ?? null;
   }
 
+  async ofIds(ids: readonly string[]): Promise<ModelRow[]> {
+    return this.select(Prisma.sql`WHERE id = ANY (${[...ids]}::uuid[]) ORDER BY id`);
+  }
+
   /** Every version of one model. */
   async versions(name: string): Promise<ModelRow[]> {
     return this.select(Prisma.sql`WHERE name = ${name}`);
   }
 
   /** Oldest first. */
-  async active(analysis: string): Promise<ModelRow[]> {
-    return this.select(Prisma.sql`WHERE analysis = ${analysis} AND state = 'active' ORDER BY id`);
+  async inState(analysis: string, state: ModelState): Promise<ModelRow[]> {
+    return this.select(Prisma.sql`WHERE analysis = ${analysis} AND state = ${state} ORDER BY id`);
   }
 
   /** Newest first. */
@@ -102,7 +112,7 @@ export class ModelsStore {
 }
 
 /** One process at a time decides about models. */
-async function locked(tx: Transaction): Promise<Prisma.TransactionClient> {
+export async function lockModels(tx: Transaction): Promise<Prisma.TransactionClient> {
   const client = prismaOf(tx);
   await client.$executeRaw`SELECT pg_advisory_xact_lock(hashtext('healthvision.models'))`;
   return client;

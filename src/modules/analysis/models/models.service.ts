@@ -1,20 +1,24 @@
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
-import { CATALOG } from '../../imaging/analyses/catalog.js';
-import type { StudyInput } from '../../imaging/analyses/analysis.js';
-import { parseManifest, type AnalysisName, type Manifest } from '../../imaging/model/manifest.js';
-import { AppError } from '../../kernel/errors.js';
-import { CONFIG, type Config } from '../../platform/config.js';
-import { LOGGER, type Logger } from '../../platform/ops/logger.js';
+import { CATALOG } from '../../../imaging/analyses/catalog.js';
+import type { StudyInput } from '../../../imaging/analyses/analysis.js';
+import { parseManifest, type AnalysisName, type Manifest } from '../../../imaging/model/manifest.js';
+import { AppError } from '../../../kernel/errors.js';
+import { CONFIG, type Config } from '../../../platform/config.js';
+import { LOGGER, type Logger } from '../../../platform/ops/logger.js';
+import { ModelCache } from './model-cache.service.js';
+import { ModelChoicesStore } from './model-choices.store.js';
 import { readModelFolders, type FolderReading, type InstalledModel } from './model-folder.js';
 import { ModelsStore, type ModelRow } from './models.store.js';
 
-/** The models of this process: what lies in MODELS_DIR, and which one serves a study. */
+/** The models of this process: what lies in MODELS_DIR or was uploaded, and which one serves a study. */
 @Injectable()
 export class ModelsService implements OnModuleInit {
   private readonly installed = new Map<string, InstalledModel>();
 
   constructor(
     private readonly store: ModelsStore,
+    private readonly choices: ModelChoicesStore,
+    private readonly cache: ModelCache,
     @Inject(CONFIG) private readonly config: Config,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
@@ -23,11 +27,15 @@ export class ModelsService implements OnModuleInit {
     await this.scan();
   }
 
-  /** A model whose files this process has. */
-  find(digest: string): InstalledModel | undefined {
-    return this.installed.get(digest);
+  /**
+   * A model whose files this process has, those of an uploaded one brought here first; undefined when it is not to be had.
+   * @throws AppError of the blob store
+   */
+  async find(digest: string): Promise<InstalledModel | undefined> {
+    return this.installed.get(digest) ?? (await this.cache.fetch(digest));
   }
 
+  /** Of MODELS_DIR. */
   all(): InstalledModel[] {
     return [...this.installed.values()];
   }
@@ -46,7 +54,7 @@ export class ModelsService implements OnModuleInit {
         continue;
       }
       names.set(`${name}@${version}`, reading.folder);
-      await this.record(reading);
+      if (!(await this.record(reading))) this.logger.warn({ folder: reading.folder, model: name, version }, 'model pack ignored: another one with this name and version was uploaded');
     }
   }
 
@@ -56,9 +64,9 @@ export class ModelsService implements OnModuleInit {
    * @param asked  `name` (the active version, else the newest that passed its checks) or `name@version`
    * @throws AppError `model-not-found`, `model-rejected`, `model-mismatch`, `no-active-model`
    */
-  async choose(analysis: AnalysisName, study: StudyInput, asked: string | undefined): Promise<ModelRow> {
+  async choose(institutionId: string, analysis: AnalysisName, study: StudyInput, asked: string | undefined): Promise<ModelRow> {
     if (asked === undefined) {
-      const active = await this.store.active(analysis);
+      const active = await this.serving(institutionId, analysis);
       const model = CATALOG[analysis] && (this.bestOf(analysis, study, active) ?? active[0]);
       if (!model) throw new AppError('no-active-model');
       return model;
@@ -71,8 +79,25 @@ export class ModelsService implements OnModuleInit {
   }
 
   /** The active model to plan a study with; undefined when modality and body part are no active model's. */
-  async planned(analysis: AnalysisName, study: StudyInput): Promise<ModelRow | undefined> {
-    return this.bestOf(analysis, study, await this.store.active(analysis));
+  async planned(institutionId: string, analysis: AnalysisName, study: StudyInput): Promise<ModelRow | undefined> {
+    return this.bestOf(analysis, study, await this.serving(institutionId, analysis));
+  }
+
+  /** Models that run in the shadow of `served` on a study which they fit. */
+  async shadowsOf(served: ModelRow, study: StudyInput): Promise<ModelRow[]> {
+    const analysis = served.analysis as AnalysisName; // a model that serves is of an analysis that there is
+    const code = CATALOG[analysis];
+    if (!code) return [];
+    const shadows = (await this.store.inState(analysis, 'shadow')).filter(({ id }) => id !== served.id);
+    return shadows.flatMap((model) => this.withManifest(model)).filter(({ manifest }) => code.fits(study, manifest)).map(({ model }) => model);
+  }
+
+  /** Active models, but for each analysis and domain the one that the institution has chosen, where it has. */
+  async serving(institutionId: string, analysis: AnalysisName): Promise<ModelRow[]> {
+    const [active, ids] = await Promise.all([this.store.inState(analysis, 'active'), this.choices.chosen(institutionId, analysis)]);
+    const chosen = ids.length === 0 ? [] : await this.store.ofIds(ids);
+    const taken = new Set(chosen.map(domainOf));
+    return [...chosen, ...active.filter((model) => !taken.has(domainOf(model)))];
   }
 
   /** A model that finds an image before one that only fits by modality and body part. */
@@ -102,24 +127,30 @@ export class ModelsService implements OnModuleInit {
 
   private async read(): Promise<FolderReading[]> {
     try {
-      return await readModelFolders(this.config.modelsDir);
+      return await readModelFolders(this.config.modelsDir, { signers: this.config.MODEL_SIGNERS ?? [], required: this.config.MODEL_SIGNATURE_REQUIRED });
     } catch (err) {
       this.logger.warn({ err, modelsDir: this.config.modelsDir }, 'MODELS_DIR cannot be read: no models');
       return [];
     }
   }
 
-  private async record(reading: Exclude<FolderReading, { kind: 'unreadable' }>): Promise<void> {
+  /** false when the place is taken by an uploaded model. */
+  private async record(reading: Exclude<FolderReading, { kind: 'unreadable' }>): Promise<boolean> {
     if (reading.kind === 'rejected') {
       const { name, version, analysis, recipe, digest, manifest, reason } = reading;
-      await this.store.upsert({ name, version, analysis, recipe, digest, manifest, reason });
-      return;
+      return (await this.store.upsert({ name, version, analysis, recipe, digest, manifest, reason, signedBy: null })) !== null;
     }
     const { manifest, digest } = reading.model;
     const { name, version, analysis, recipe } = manifest;
-    await this.store.upsert({ name, version, analysis, recipe, digest, manifest, reason: null });
-    this.installed.set(digest, reading.model);
+    const row = await this.store.upsert({ name, version, analysis, recipe, digest, manifest, reason: null, signedBy: reading.signedBy });
+    if (row) this.installed.set(digest, reading.model);
+    return row !== null;
   }
+}
+
+/** JSONB gives the keys in one order. */
+function domainOf({ manifest }: ModelRow): string {
+  return JSON.stringify((manifest as { domain?: unknown } | null)?.domain); // of a stored manifest, whatever it is
 }
 
 /** Semantic Versioning 2.0.0 §11, without comparing the identifiers of pre-releases one by one. */

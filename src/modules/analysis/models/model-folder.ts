@@ -4,9 +4,10 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
-import { modelDigest, type HashedFile } from '../../imaging/model/digest.js';
-import { parseManifest, type Manifest } from '../../imaging/model/manifest.js';
-import { AppError } from '../../kernel/errors.js';
+import { modelDigest, type HashedFile } from '../../../imaging/model/digest.js';
+import { parseManifest, type Manifest } from '../../../imaging/model/manifest.js';
+import { AppError } from '../../../kernel/errors.js';
+import { checkSignature, type SignaturePolicy } from '../../../platform/packs/signature.js';
 
 /** A model whose files are here and are what its manifest says. */
 export interface InstalledModel {
@@ -22,7 +23,7 @@ export interface RejectionReason {
 
 /** What one folder under MODELS_DIR holds. `rejected` still says which model it would have been. */
 export type FolderReading =
-  | { kind: 'installed'; folder: string; model: InstalledModel }
+  | { kind: 'installed'; folder: string; model: InstalledModel; signedBy: string | null }
   | { kind: 'rejected'; folder: string; name: string; version: string; analysis: string; recipe: string; digest: string; manifest: unknown; reason: RejectionReason }
   | { kind: 'unreadable'; folder: string; reason: RejectionReason };
 
@@ -30,18 +31,18 @@ export type FolderReading =
 const identitySchema = z.object({ name: z.string().min(1).max(100), version: z.string().min(1).max(100), analysis: z.string().catch(''), recipe: z.string().catch(''), files: z.array(z.object({ path: z.string(), sha256: z.string() })).catch([]) });
 
 /** Reads every folder with a `manifest.json`, in the order of their names. A broken pack is an answer, never an error. */
-export async function readModelFolders(modelsDir: string): Promise<FolderReading[]> {
+export async function readModelFolders(modelsDir: string, policy: SignaturePolicy = { signers: [], required: false }): Promise<FolderReading[]> {
   const entries = await readdir(modelsDir, { withFileTypes: true });
   const readings: FolderReading[] = [];
   for (const { name } of entries.filter((entry) => !entry.name.startsWith('.')).sort((a, b) => (a.name < b.name ? -1 : 1))) {
     const folder = join(modelsDir, name);
     const bytes = await readFile(join(folder, 'manifest.json')).catch(() => undefined);
-    if (bytes !== undefined) readings.push(await readModelFolder(folder, bytes));
+    if (bytes !== undefined) readings.push(await readModelFolder(folder, bytes, policy));
   }
   return readings;
 }
 
-async function readModelFolder(folder: string, bytes: Uint8Array): Promise<FolderReading> {
+async function readModelFolder(folder: string, bytes: Uint8Array, policy: SignaturePolicy): Promise<FolderReading> {
   let json: unknown;
   try {
     json = JSON.parse(new TextDecoder().decode(bytes));
@@ -53,7 +54,7 @@ async function readModelFolder(folder: string, bytes: Uint8Array): Promise<Folde
     const { hashed, faults } = await hashFiles(folder, manifest.files);
     const digest = modelDigest(bytes, hashed);
     if (faults.length > 0) return { kind: 'rejected', folder, ...identityOf(manifest), digest, manifest: json, reason: { code: 'model-load-failed', detail: faults.join('; ') } };
-    return { kind: 'installed', folder, model: { digest, manifest, files: manifest.files.map(({ path, sha256 }) => ({ path, sha256, file: join(folder, path) })) } };
+    return { kind: 'installed', folder, signedBy: await checkSignature(folder, digest, policy), model: { digest, manifest, files: manifest.files.map(({ path, sha256 }) => ({ path, sha256, file: join(folder, path) })) } };
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     const reason = { code: error.code, detail: error.message };

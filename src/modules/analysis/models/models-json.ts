@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { ANALYSIS_NAMES } from '../../imaging/model/manifest.js';
-import type { Language } from '../../kernel/errors.js';
-import { pageQuery, pageSchema } from '../../platform/http/page.js';
+import { ANALYSIS_NAMES } from '../../../imaging/model/manifest.js';
+import type { Language } from '../../../kernel/errors.js';
+import { pageQuery, pageSchema } from '../../../platform/http/page.js';
 import type { ModelRow } from './models.store.js';
 
 const STATES = ['checking', 'available', 'active', 'shadow', 'retired', 'rejected'] as const;
@@ -25,6 +25,8 @@ export const modelSchema = z
     analysis: z.string(),
     recipe: z.string(),
     state: z.enum(STATES).meta({ description: '`checking` until a worker has tried it' }),
+    source: z.enum(['folder', 'upload']).meta({ description: '`folder`: lies in MODELS_DIR' }),
+    signedBy: z.string().nullable().meta({ description: 'Key id of the trusted signer; null = unsigned, or by nobody whom MODEL_SIGNERS names' }),
     reason: z.object({ code: z.string(), detail: z.string() }).optional().meta({ description: 'Why it was rejected' }),
     labels: z.array(labelJson),
     domain: z.record(z.string(), z.unknown()).nullable().meta({ description: 'Studies that the model was made for' }),
@@ -61,6 +63,8 @@ export function modelJson(row: ModelRow, language: Language): ModelJson {
     name: row.name, version: row.version, digest: row.digest, title, license, intendedUse, analysis: row.analysis, recipe: row.recipe,
     // The column holds nothing else.
     state: row.state as ModelJson['state'],
+    source: row.source as ModelJson['source'],
+    signedBy: row.signedBy,
     ...(reason.success && { reason: reason.data }),
     labels: labels.filter(({ enabled }) => enabled).map(({ name, names, code, threshold, critical }) => ({ name, displayName: names?.[language] ?? name, code, threshold, critical })),
     domain, validation,
@@ -71,7 +75,7 @@ export function modelJson(row: ModelRow, language: Language): ModelJson {
 export const modelExample: ModelJson = {
   name: 'chest-xray-pneumonia', version: '1.0.0', digest: 'sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08',
   title: 'Pneumonia on chest X-rays of children', license: 'Apache-2.0', intendedUse: 'Second look at frontal chest X-rays of children of 1 to 5 years.',
-  analysis: 'chest-xray-classification', recipe: 'image-classifier', state: 'active',
+  analysis: 'chest-xray-classification', recipe: 'image-classifier', state: 'active', source: 'folder', signedBy: null,
   labels: [{ name: 'Pneumonia', displayName: 'Pneumonia', code: { system: 'SNOMED-CT', value: '233604007', meaning: 'Pneumonia' }, threshold: 0.5, critical: false }],
   domain: { modalities: ['CR', 'DX'], bodyParts: ['CHEST'], viewPositions: ['AP', 'PA'], ageYears: { min: 1, max: 5 }, unknownAge: 'outside', unknownView: 'inside', unknownBodyPart: 'inside' },
   validation: [{ dataset: 'PneumoniaMNIST', split: 'test', metric: 'AUC', label: 'Pneumonia', value: 0.97, ci95: [0.96, 0.98], n: 624 }],
