@@ -5,7 +5,7 @@ import { boundingBox } from '../volume/morphology.js';
 import type { Vector3, Volume } from '../volume/volume.js';
 import { cutOut, grownBlock, putBack, voxelsOf, type Block } from '../volume/block.js';
 import { fuse } from './cascaded-anisotropic/fusion.js';
-import { gaussianNoise } from './cascaded-anisotropic/noise.js';
+import { gaussianNoise, type Noise } from './cascaded-anisotropic/noise.js';
 import { normaliseChannel } from './cascaded-anisotropic/normalise.js';
 import { predictRegion, runBatch } from './cascaded-anisotropic/predict.js';
 import { closed, componentsOver, largestTwo } from './cascaded-anisotropic/regions.js';
@@ -22,36 +22,40 @@ const REGION_START = [0, 0.8, 0.92, 1] as const;
  * Whole tumour, core and enhancing part, each looked for in the box of the one before by three networks that look from three sides.
  *
  * @param channels  the four sequences on one grid in the manifest's orientation and spacing, zero outside the brain
+ * The noise comes from the manifest's seed and not from the input's digest: the same voxels give the same labels, however they were sent.
+ *
  * @returns labels on that grid with the values of the manifest
  * @throws AppError `model-load-failed`, `model-output-invalid`, `out-of-memory`, `internal` for a channel that is missing
  * @see Wang et al. 2017, "Automatic Brain Tumor Segmentation using Cascaded Anisotropic Convolutional Neural Networks"
  */
-export async function segment(channels: Readonly<Partial<Record<Sequence, Volume>>>, manifest: CascadedAnisotropicManifest, networks: Networks, { progress, random }: Pick<RecipeTools, 'progress' | 'random'>): Promise<LabelMap> {
+export async function segment(channels: Readonly<Partial<Record<Sequence, Volume>>>, manifest: CascadedAnisotropicManifest, networks: Networks, { progress }: Pick<RecipeTools, 'progress'>): Promise<LabelMap> {
   const { preprocessing, postprocessing: rules } = manifest;
   const { size, voxels } = channelOf(channels, preprocessing.brainChannel);
   const labels = new Uint8Array(voxels.length);
   const head = boundingBox(nonZero(voxels), size);
   if (head === undefined) return { labels, details: { voxels: {} } };
-  const noise = gaussianNoise(random);
   const block = grownBlock(head, preprocessing.cropMargin, size);
   const images = manifest.input.channels.map((sequence) => cutOut(channelOf(channels, sequence).voxels, size, block, new Float32Array(voxelsOf(block.size))));
   const brain = brainMask(cutOut(voxels, size, block, new Float32Array(voxelsOf(block.size))));
-  for (const image of images) normaliseChannel(image, noise);
+  // A stream of its own for each use, so that one region's box does not change the noise of the next.
+  const noise = (use: number): Noise => gaussianNoise(manifest.noiseSeed * 4 + use);
+  const background = noise(0);
+  for (const image of images) normaliseChannel(image, background);
 
   const within = (step: 0 | 1 | 2) => (done: number): void => { progress(REGION_START[step] + done * (REGION_START[step + 1 as 1 | 2 | 3] - REGION_START[step])); };
-  const { mask: wholeTumour, probability } = await predictRegion(manifest.networks.wholeTumour, images, block.size, brain, manifest, networks, noise, within(0));
+  const { mask: wholeTumour, probability } = await predictRegion(manifest.networks.wholeTumour, images, block.size, brain, manifest, networks, noise(1), within(0));
   const large = componentsOver(closed(wholeTumour, block.size, rules.connectivity), block.size, rules.connectivity, rules.wholeTumourMinVoxels);
   const coreBlock = blockOf(large, block.size, rules.boxMargin);
 
   const coreImages = images.map((image) => cutOut(image, block.size, coreBlock, new Float32Array(voxelsOf(coreBlock.size))));
   const coreBrain = cutOut(brain, block.size, coreBlock, new Uint8Array(voxelsOf(coreBlock.size)));
-  const { mask: core } = await predictRegion(manifest.networks.tumourCore, coreImages, coreBlock.size, coreBrain, manifest, networks, noise, within(1));
+  const { mask: core } = await predictRegion(manifest.networks.tumourCore, coreImages, coreBlock.size, coreBrain, manifest, networks, noise(2), within(1));
   const main = largestTwo(closed(core, coreBlock.size, rules.connectivity), coreBlock.size, rules.connectivity, rules.secondComponentMinRatio);
   const activeBlock = blockOf(main, coreBlock.size, rules.boxMargin);
 
   const activeImages = coreImages.map((image) => cutOut(image, coreBlock.size, activeBlock, new Float32Array(voxelsOf(activeBlock.size))));
   const activeBrain = cutOut(coreBrain, coreBlock.size, activeBlock, new Uint8Array(voxelsOf(activeBlock.size)));
-  const { mask: active } = await predictRegion(manifest.networks.enhancingTumour, activeImages, activeBlock.size, activeBrain, manifest, networks, noise, within(2));
+  const { mask: active } = await predictRegion(manifest.networks.enhancingTumour, activeImages, activeBlock.size, activeBrain, manifest, networks, noise(3), within(2));
 
   const tumourCore = widened(core, coreBlock, block.size);
   const enhancing = widened(widened(active, activeBlock, coreBlock.size), coreBlock, block.size);
@@ -70,7 +74,7 @@ export async function check(manifest: CascadedAnisotropicManifest, networks: Net
   // Small, so that a check takes seconds: the networks are fully convolutional.
   const plane = { height: window.planeMultiple * 4, width: window.planeMultiple * 4 };
   const batch = new Float32Array(window.batch * input.channels.length * window.inputSlices * plane.height * plane.width);
-  gaussianNoise(ramp()).fill(batch, 0, batch.length);
+  gaussianNoise(manifest.noiseSeed).fill(batch, 0, batch.length);
   for (const views of Object.values(manifest.networks)) {
     for (const view of VIEW_NAMES) {
       const { path } = views[view];
@@ -115,10 +119,4 @@ function countOf(mask: Uint8Array): number {
   let count = 0;
   for (const value of mask) count += value;
   return count;
-}
-
-/** Four fixed numbers to seed the noise of a check with. */
-function ramp(): () => number {
-  let step = 0;
-  return () => (step = (step + 0.19) % 1);
 }

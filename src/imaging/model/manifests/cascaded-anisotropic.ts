@@ -33,6 +33,8 @@ export const cascadedAnisotropicSchema = z
       batch: side,
       planeMultiple: side,
     }),
+    /** Of the noise that stands for what is not there: outside of the brain, outside of the box, in place of missing windows. */
+    noiseSeed: z.int().min(0).max(1_000_000),
     /** How the series become the channels' grid, on which all voxels below are counted. */
     preparation: mrPreparationSchema.prefault({}),
     preprocessing: z.strictObject({

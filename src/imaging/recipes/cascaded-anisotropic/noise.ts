@@ -5,17 +5,17 @@ export interface Noise {
 }
 
 /**
- * Gaussian noise from a seeded generator: four draws of `random` seed a xorshift128 of 32-bit integers, because a run wants tens of
- * millions of numbers and a call through a closure for each would be felt.
+ * Gaussian noise: a xorshift128 of 32-bit integers, because a run wants tens of millions of numbers and a call through a closure for each
+ * would be felt.
  *
- * @param random  uniform in [0, 1)
- * @see Marsaglia 2003 (Xorshift RNGs), Box and Muller 1958
+ * @param seed  a whole number
+ * @see Marsaglia 2003 (Xorshift RNGs), Box and Muller 1958, Steele et al. 2014 (SplitMix, which spreads the seed over the state)
  */
-export function gaussianNoise(random: () => number): Noise {
-  let x = seedWord(random);
-  let y = seedWord(random);
-  let z = seedWord(random);
-  let w = seedWord(random) | 1; // All zeros is the one state that the generator never leaves.
+export function gaussianNoise(seed: number): Noise {
+  let x = mixed(seed, 1);
+  let y = mixed(seed, 2);
+  let z = mixed(seed, 3);
+  let w = mixed(seed, 4) | 1; // All zeros is the one state that the generator never leaves.
   return {
     fill(out, from, to) {
       for (let i = from; i < to; i += 2) {
@@ -35,6 +35,9 @@ export function gaussianNoise(random: () => number): Noise {
   };
 }
 
-function seedWord(random: () => number): number {
-  return Math.floor(random() * 4294967296) | 0;
+function mixed(seed: number, word: number): number {
+  let bits = (seed + Math.imul(word, 0x9e3779b9)) | 0;
+  bits = Math.imul(bits ^ (bits >>> 16), 0x85ebca6b);
+  bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35);
+  return bits ^ (bits >>> 16);
 }
