@@ -1,7 +1,6 @@
 import { ANALYSIS_NAMES, type AnalysisName } from '../model/manifest.js';
 import type { Analysis } from './analysis.js';
 import { brainTumourSegmentation } from './brain-tumour/analysis.js';
-import { brainTumourSegmentation } from './brain-tumour/analysis.js';
 import { chestXrayClassification } from './chest-xray/analysis.js';
 import { lungNoduleDetection } from './lung-nodule/analysis.js';
 
