@@ -1,5 +1,6 @@
 import { ANALYSIS_NAMES, type AnalysisName } from '../model/manifest.js';
 import type { Analysis } from './analysis.js';
+import { brainTumourSegmentation } from './brain-tumour/analysis.js';
 import { chestXrayClassification } from './chest-xray/analysis.js';
 import { lungNoduleDetection } from './lung-nodule/analysis.js';
 
@@ -7,7 +8,7 @@ import { lungNoduleDetection } from './lung-nodule/analysis.js';
 export const CATALOG: Readonly<Record<AnalysisName, Analysis | undefined>> = {
   'chest-xray-classification': chestXrayClassification,
   'lung-nodule-detection': lungNoduleDetection,
-  'brain-tumour-segmentation': undefined,
+  'brain-tumour-segmentation': brainTumourSegmentation,
 };
 
 /** The analyses that can run. */

@@ -104,9 +104,9 @@ function lungNodules(metadata: Metadata, config: MonaiConfig, files: readonly Bu
 
 /** Values as BraTS has them, by what a channel is called. */
 const REGIONS = [
-  { pattern: /enhanc|^ET$/i, value: 4, name: 'Enhancing tumour' },
-  { pattern: /core|^TC$/i, value: 1, name: 'Tumour core' },
-  { pattern: /whole|^WT$/i, value: 2, name: 'Whole tumour' },
+  { pattern: /enhanc|^ET$/i, value: 4, name: 'Enhancing tumour', report: { number: 3, region: 'enhancing-tumour', values: [4] } },
+  { pattern: /core|^TC$/i, value: 1, name: 'Tumour core', report: { number: 2, region: 'tumour-core', values: [1, 4] } },
+  { pattern: /whole|^WT$/i, value: 2, name: 'Whole tumour', report: { number: 1, region: 'whole-tumour', values: [1, 2, 4] } },
 ] as const;
 
 const SEQUENCES: Readonly<Record<string, string>> = { t1: 't1', t1c: 't1c', t1ce: 't1c', t1gd: 't1c', t2: 't2', flair: 'flair', t2flair: 'flair' };
@@ -135,6 +135,8 @@ function brainTumour(metadata: Metadata, config: MonaiConfig, files: readonly Bu
     },
     window: windowOf(inferer, read, { roi_size: [240, 240, 160], overlap: 0.5 }),
     postprocessing: { activation: 'sigmoid', threshold: read(componentOf(config, /AsDiscreted?$/), 'threshold', 0.5), values: regions.map(({ channel, value }) => ({ channel, value })) },
+    // A bundle says nothing of what is too small to report.
+    report: { segments: regions.map(({ channel, report: { number, ...part } }) => ({ number, label: channel, ...part })), minComponentMl: 0.5, connectivity: 18 },
     labels: regions.map(({ channel, name }) => ({ index: channel, name, code: { system: 'SNOMED-CT', value: '126952004', meaning: 'Neoplasm of brain' }, threshold: 0.5 })),
   };
 }

@@ -19,6 +19,8 @@ export interface Detections {
 
 /** What a segmentation gives. */
 export interface LabelMap {
+  /** Mean probability of the voxels that are marked, where the recipe has one. */
+  score?: number;
   /** On the grid of the input, `[z, y, x]`; 0 is background. */
   labels: Uint8Array;
   details: Record<string, unknown>;

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { baseFaults, baseShape, filePath, sentence } from './base.js';
+import { mrPreparationSchema, mrSequence } from './mr-preparation.js';
+import { tumourReportFaults, tumourReportSchema } from './tumour-report.js';
 import { axesCode, axesMm, volumeInput, windowFaults, windowFields } from './window-fields.js';
 
 const channel = z.int().min(0);
@@ -19,8 +21,10 @@ export const slidingWindowSegmentationSchema = z
       /** Logits `[n, channels, …]` of the window's size; without a name, the first output. */
       output: z.strictObject({ name: sentence.optional(), channels: z.int().min(1) }),
     }),
+    /** How the series become the channels' grid. */
+    preparation: mrPreparationSchema.prefault({}),
     /** Which sequence each channel of the input is. */
-    channels: z.array(z.enum(['t1', 't1c', 't2', 'flair'])).min(1),
+    channels: z.array(mrSequence).min(1),
     preprocessing: z.strictObject({
       axes: axesCode,
       /** Along the tensor's axes; without it the volume is not resampled. */
@@ -36,12 +40,14 @@ export const slidingWindowSegmentationSchema = z
       /** The largest channel gives the value; one that is not listed is background. */
       z.strictObject({ activation: z.literal('softmax'), values: z.array(valueOfChannel).min(1) }),
     ]),
+    report: tumourReportSchema,
   })
   .superRefine((manifest, context) => {
     const fault = (path: (string | number)[], message: string): void => { context.addIssue({ code: 'custom', path, message }); };
     const { network, channels, postprocessing } = manifest;
     baseFaults(manifest, [{ path: network.path, at: ['network', 'path'] }], fault);
     windowFaults(manifest, fault);
+    tumourReportFaults(manifest, fault);
     if (channels.length !== network.input.shape[1]) fault(['channels'], `must have ${network.input.shape[1]} names, one for each channel of the input`);
     for (const [i, name] of channels.entries()) if (channels.indexOf(name) !== i) fault(['channels', i], 'is named twice');
     for (const [i, entry] of postprocessing.values.entries()) {

@@ -1,0 +1,26 @@
+import type { Noise } from './noise.js';
+
+/**
+ * (v − mean) / standard deviation over the voxels above zero; voxels that are zero become noise, in place of a background that the networks
+ * would otherwise learn from.
+ * A channel whose values are all equal becomes zeros and noise. In place.
+ */
+export function normaliseChannel(voxels: Float32Array, noise: Noise): void {
+  let count = 0;
+  let sum = 0;
+  for (const value of voxels) {
+    if (value > 0) { count++; sum += value; }
+  }
+  const mean = count === 0 ? 0 : sum / count;
+  let squares = 0;
+  for (const value of voxels) {
+    if (value > 0) squares += (value - mean) ** 2;
+  }
+  const deviation = Math.sqrt(squares / count) || 1;
+  const random = new Float32Array(voxels.length);
+  noise.fill(random, 0, random.length);
+  for (let i = 0; i < voxels.length; i++) {
+    const value = voxels[i] ?? 0;
+    voxels[i] = value === 0 ? (random[i] ?? 0) : (value - mean) / deviation;
+  }
+}
