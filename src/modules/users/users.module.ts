@@ -52,6 +52,7 @@ import { SessionController } from './sessions/session.controller.js';
 import { SessionsController } from './sessions/sessions.controller.js';
 import { SessionsService } from './sessions/sessions.service.js';
 import { SessionsStore } from './sessions/sessions.store.js';
+import { SignInPlacesStore } from './sessions/sign-in-places.store.js';
 import { SignedInStore } from './sessions/signed-in.store.js';
 import { SignInService } from './sign-in.service.js';
 import { SigningKeysModule } from './signing-keys.module.js';
@@ -69,7 +70,7 @@ import { UsersService } from './users.service.js';
     AuditLogStore,
     ApiKeysStore, RefreshTokensStore, InstitutionStatesStore, AccessTokens, AccessTokenStrategy,
     PrincipalsService, SignInService, TokenService, UsersService, NewUsersService, InstitutionsService,
-    AccountsStore, CredentialChanges, PasswordChangeService, SessionsStore, SignedInStore, SessionsService, PageCookies,
+    AccountsStore, CredentialChanges, PasswordChangeService, SessionsStore, SignInPlacesStore, SignedInStore, SessionsService, PageCookies,
     SecondFactorStore, CodeCheckService, SecondFactorService, UserLinksStore, UserLinksService,
     OAuthClientsStore, OAuthClientsService, ClientPrincipals, ClientDocuments, ClientAuthenticationService, ClientTokenService,
     ExternalTokens, ExternalUsersStore, ExternalPrincipals, Crossings,
