@@ -36,6 +36,7 @@ import { InstitutionsService } from './institutions.service.js';
 import { UserLinksController } from './links/user-links.controller.js';
 import { UserLinksService } from './links/user-links.service.js';
 import { UserLinksStore } from './links/user-links.store.js';
+import { KeyBounds } from './key-bounds.js';
 import { LiveAccessInterceptor } from './live-access.interceptor.js';
 import { NewUsersService } from './new-users.service.js';
 import { OAuthController } from './oauth.controller.js';
@@ -68,7 +69,7 @@ import { UsersService } from './users.service.js';
     SessionController, SessionsController, SecondFactorController, PasswordController, UserLinksController],
   providers: [
     AuditLogStore,
-    ApiKeysStore, RefreshTokensStore, InstitutionStatesStore, AccessTokens, AccessTokenStrategy,
+    ApiKeysStore, KeyBounds, RefreshTokensStore, InstitutionStatesStore, AccessTokens, AccessTokenStrategy,
     PrincipalsService, SignInService, TokenService, UsersService, NewUsersService, InstitutionsService,
     AccountsStore, CredentialChanges, PasswordChangeService, SessionsStore, SignInPlacesStore, SignedInStore, SessionsService, PageCookies,
     SecondFactorStore, CodeCheckService, SecondFactorService, UserLinksStore, UserLinksService,
