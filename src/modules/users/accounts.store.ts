@@ -69,12 +69,13 @@ export class AccountsStore {
     return rows.length > 0;
   }
 
-  /** Also unlocks the account, and makes an invited person an active one. */
+  /** Also unlocks the account, makes an invited person an active one, and voids links for a new password: whoever has one of before shall not undo what the person has just done. */
   async setPassword(tx: Transaction, id: string, passwordHash: string): Promise<void> {
     await prismaOf(tx).$executeRaw`
       UPDATE users SET password_hash = ${passwordHash}, password_changed_at = now(), failed_sign_ins = 0, locked_until = NULL,
         state = CASE WHEN state = 'invited' THEN 'active' ELSE state END, updated_at = CASE WHEN state = 'invited' THEN now() ELSE updated_at END
       WHERE id = ${id}::uuid`;
+    await prismaOf(tx).$executeRaw`DELETE FROM user_links WHERE user_id = ${id}::uuid AND purpose = 'password-reset' AND used_at IS NULL`;
     await prismaOf(tx).$executeRaw`UPDATE sign_in_places SET failures = 0, locked_until = NULL WHERE user_id = ${id}::uuid`;
   }
 
