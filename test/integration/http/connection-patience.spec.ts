@@ -22,7 +22,6 @@ afterEach(async () => {
 
 async function serve(https?: { key: string; cert: string }): Promise<number> {
   const options = { connectionTimeout: SILENCE_MS, forceCloseConnections: true };
-  // Fastify types servers over TLS as something else; what is called of them is the same.
   fastify = https ? Fastify({ ...options, https }) : Fastify(options);
   cutOffSilentClients(fastify, SILENCE_MS);
   fastify.get('/late', async () => {
