@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { modelSigners } from './model-signers.js';
 import { oidcIssuers } from './oidc-issuers.js';
 import { isAllowedHost } from './http/public-address.js';
 
@@ -58,6 +59,9 @@ const environment = z.object({
   MASTER_KEY: masterKey.optional(),
   MASTER_KEY_PREVIOUS: masterKey.optional(),
   MODELS_DIR: z.string().default('./models'),
+  MODEL_SIGNERS: modelSigners.optional(),
+  MODEL_SIGNATURE_REQUIRED: flag.default(false),
+  MODEL_CACHE_BYTES: bytes.default(16 * 2 ** 30),
   EXECUTION_PROVIDERS: list.pipe(z.array(z.enum(['cpu', 'cuda', 'tensorrt', 'webgpu'])).min(1)).default(['cpu']),
   GPU_DEVICE_ID: z.coerce.number().int().min(0).default(0),
   EXECUTION_PROVIDERS_STRICT: flag.default(false),
@@ -143,6 +147,7 @@ function contradictions(values: z.output<typeof environment>): string[] {
   if (values.OIDC_ISSUERS?.some(({ issuer }) => issuer.replace(/\/+$/, '') === values.PUBLIC_URL?.replace(/\/+$/, ''))) lines.push('OIDC_ISSUERS: names this installation itself (PUBLIC_URL)');
   for (const entry of values.ALLOWED_PRIVATE_HOSTS ?? []) if (!isAllowedHost(entry)) lines.push(`ALLOWED_PRIVATE_HOSTS: "${entry}" is neither a host name nor an address nor a network such as 10.1.0.0/16`);
   if (values.DATABASE_MIGRATION_URL !== undefined && values.DATABASE_URL === undefined) lines.push('DATABASE_MIGRATION_URL: needs DATABASE_URL');
+  if (values.MODEL_SIGNATURE_REQUIRED && !values.MODEL_SIGNERS) lines.push('MODEL_SIGNERS: is required when MODEL_SIGNATURE_REQUIRED=true');
   if (values.NODE_ENV === 'production' && !values.MASTER_KEY) lines.push('MASTER_KEY: is required when NODE_ENV=production (openssl rand -base64 32)');
   return lines;
 }

@@ -54,6 +54,19 @@ def nan_dark():
                     helper.make_node("Log", ["above"], ["logits"])], [constant("tenth", [0.1])])
 
 
+def absent_operator():
+    """Needs an operator that no runtime has."""
+    graph = helper.make_graph(
+        [helper.make_node("Frobnicate", ["image"], ["logits"], domain="com.example"),
+         helper.make_node("AveragePool", ["image"], ["activation_map"], kernel_shape=[4, 4], strides=[4, 4])],
+        "test",
+        [helper.make_tensor_value_info("image", FLOAT, ["batch", 1, 28, 28])],
+        [helper.make_tensor_value_info("logits", FLOAT, ["batch", 1]),
+         helper.make_tensor_value_info("activation_map", FLOAT, ["batch", 1, 7, 7])])
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("com.example", 1)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString()
+
+
 def slow(rounds=400):
     """Multiplies 512 x 512 matrices for some seconds, in one inference, then gives the logit of `bright`."""
     value = helper.make_tensor_value_info
@@ -101,6 +114,7 @@ def manifest(name, title, content):
 def main():
     packs = {"bright": ("Finds bright images", bright()), "nan": ("Gives NaN", nan()),
              "nan-dark": ("Gives NaN for dark images", nan_dark()), "slow": ("Takes seconds", slow()),
+             "absent-operator": ("Needs an operator that nobody has", absent_operator()),
              "broken": ("Is no ONNX file", b"this is not a network\n")}
     for name, (title, content) in packs.items():
         folder = HERE / name

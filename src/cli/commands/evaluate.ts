@@ -5,7 +5,7 @@ import { ANALYSIS_NAMES } from '../../imaging/model/manifest.js';
 import { parseConfig } from '../../platform/config.js';
 import { CommandError } from '../failure.js';
 import { listModelPacks } from '../packs/models-folder.js';
-import type { ModelPack } from '../packs/model-pack.js';
+import type { ModelPack } from '../../platform/packs/model-pack.js';
 import { ProgressBar, writeJson, writeLine } from '../terminal.js';
 
 interface EvaluateOptions {

@@ -1,31 +1,30 @@
-import { Command, Option } from 'commander';
-import { resolve } from 'node:path';
+import { Command } from 'commander';
+import { openAsBlob } from 'node:fs';
+import { basename, resolve } from 'node:path';
 import { z } from 'zod';
 import { parseConfig } from '../../platform/config.js';
+import { CommandError } from '../failure.js';
 import { Installation, type ConnectionOptions } from '../installation.js';
-import { installModelPack, listModelPacks } from '../packs/models-folder.js';
+import { installModelPack, listModelPacks, withArchive } from '../packs/models-folder.js';
 import { paint, table, writeJson, writeLine } from '../terminal.js';
+import { activateCommand, rollBackCommand, signCommand } from './models-switch.js';
+import { withOptionalConnection } from './optional-connection.js';
 
-interface ListedModel {
-  name: string;
-  version: string;
-  analysis: string;
-  recipe: string;
-  state: string;
-  digest: string;
-}
+const modelSchema = z.object({
+  name: z.string(), version: z.string(), analysis: z.string(), recipe: z.string(), state: z.string(), digest: z.string(), reason: z.object({ code: z.string(), detail: z.string() }).optional(),
+});
+type ListedModel = z.infer<typeof modelSchema>;
+
+/** How long `install --url` waits for a worker to try the model. */
+const PATIENCE_MS = 5 * 60_000;
 
 /** `healthvision models …`: what is in MODELS_DIR, or in a running installation. */
 export function modelsCommand(): Command {
-  return new Command('models').description('model packs').addCommand(listCommand()).addCommand(installCommand());
+  return new Command('models').description('model packs').addCommand(listCommand()).addCommand(installCommand()).addCommand(activateCommand()).addCommand(rollBackCommand()).addCommand(signCommand());
 }
 
 function listCommand(): Command {
-  return new Command('list')
-    .description('list the packs in MODELS_DIR, or with --url the models of a running installation')
-    .addOption(new Option('--url <url>', 'a running installation').env('HEALTHVISION_URL'))
-    .addOption(new Option('--token <jwt>', 'access token').env('HEALTHVISION_TOKEN'))
-    .addOption(new Option('--api-key <key>', 'API key').env('HEALTHVISION_API_KEY'))
+  return withOptionalConnection(new Command('list').description('list the packs in MODELS_DIR, or with --url the models of a running installation'))
     .action(async ({ url, json, ...access }: Partial<ConnectionOptions> & { json?: boolean }) => {
       const models = url === undefined ? await ofFolder(parseConfig().modelsDir) : await ofInstallation({ url, ...access });
       if (json) writeJson({ items: models });
@@ -43,18 +42,45 @@ function listCommand(): Command {
     });
 }
 
+type InstallOptions = Partial<ConnectionOptions> & { weights?: string; json?: boolean };
+
 function installCommand(): Command {
-  return new Command('install')
-    .description('check a pack and copy it into MODELS_DIR')
-    .argument('<pack>', 'folder or .tgz with manifest.json')
+  return withOptionalConnection(new Command('install').description('check a pack and copy it into MODELS_DIR, or with --url upload it to a running installation and wait for its checks'))
+    .argument('<pack>', 'folder or .tgz of a pack with manifest.json, or of a MONAI bundle with its .onnx')
     .option('--weights <dir>', 'folder that holds the .onnx files apart from the manifest')
-    .action(async (pack: string, { weights, json }: { weights?: string; json?: boolean }) => {
-      const { modelsDir } = parseConfig();
-      const { pack: installed, isNew } = await installModelPack(resolve(pack), modelsDir, weights === undefined ? undefined : resolve(weights));
-      const { name, version, analysis } = installed.manifest;
-      if (json) writeJson({ name, version, analysis, digest: installed.digest, folder: installed.folder, installed: isNew });
-      else writeLine(isNew ? `${paint('green', 'Installed')} ${name}@${version} in ${installed.folder}. The product takes it up when it starts.` : `${name}@${version} is installed in ${installed.folder}.`);
+    .action(async (pack: string, { url, weights: dir, json = false, ...access }: InstallOptions) => {
+      const weights = dir === undefined ? undefined : resolve(dir);
+      if (url === undefined) await installHere(resolve(pack), weights, json);
+      else await upload(resolve(pack), weights, new Installation({ url, ...access }), json);
     });
+}
+
+async function installHere(source: string, weights: string | undefined, json: boolean): Promise<void> {
+  const { modelsDir, MODEL_SIGNERS, MODEL_SIGNATURE_REQUIRED } = parseConfig();
+  const { pack, isNew } = await installModelPack(source, modelsDir, weights, { signers: MODEL_SIGNERS ?? [], required: MODEL_SIGNATURE_REQUIRED });
+  const { name, version, analysis } = pack.manifest;
+  if (json) writeJson({ name, version, analysis, digest: pack.digest, folder: pack.folder, installed: isNew });
+  else writeLine(isNew ? `${paint('green', 'Installed')} ${name}@${version} in ${pack.folder}. The product takes it up when it starts.` : `${name}@${version} is installed in ${pack.folder}.`);
+}
+
+async function upload(source: string, weights: string | undefined, installation: Installation, json: boolean): Promise<void> {
+  const sent = await withArchive(source, weights, async (archive) => {
+    const form = new FormData();
+    form.append('pack', await openAsBlob(archive), basename(archive));
+    return modelSchema.parse(await installation.json('/api/v1/models', { method: 'POST', body: form }));
+  });
+  const model = await checked(installation, sent);
+  if (model.state === 'rejected') throw new CommandError('model-rejected', `${model.name}@${model.version} was rejected: ${model.reason?.detail ?? 'it did not pass its checks'}`);
+  if (json) writeJson(model);
+  else writeLine(`${paint('green', 'Installed')} ${model.name}@${model.version} in ${installation.url}: ${model.state}.`);
+}
+
+async function checked(installation: Installation, sent: ListedModel): Promise<ListedModel> {
+  for (const deadline = Date.now() + PATIENCE_MS; ; ) {
+    const model = modelSchema.parse(await installation.json(`/api/v1/models/${encodeURIComponent(sent.name)}/${encodeURIComponent(sent.version)}`));
+    if (model.state !== 'checking' || Date.now() > deadline) return model;
+    await new Promise((done) => setTimeout(done, 500));
+  }
 }
 
 async function ofFolder(modelsDir: string): Promise<ListedModel[]> {
@@ -66,6 +92,5 @@ async function ofFolder(modelsDir: string): Promise<ListedModel[]> {
 }
 
 async function ofInstallation(options: ConnectionOptions): Promise<ListedModel[]> {
-  const model = z.object({ name: z.string(), version: z.string(), analysis: z.string(), recipe: z.string(), state: z.string(), digest: z.string() });
-  return z.object({ items: z.array(model) }).parse(await new Installation(options).models()).items;
+  return z.object({ items: z.array(modelSchema) }).parse(await new Installation(options).models()).items;
 }

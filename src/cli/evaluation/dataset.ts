@@ -49,6 +49,7 @@ async function openNpz(path: string, split: string, manifest: Manifest): Promise
   const { data } = images;
   const size = height * width * channels;
   const flags = labels.shape[1] ?? 1;
+  if (manifest.recipe !== 'image-classifier') throw new CommandError('dataset-invalid', `The dataset holds images; the recipe ${manifest.recipe} reads volumes`);
   const outputs = manifest.outputs.logits.shape[1];
   return {
     path, kind: 'npz', sha256: await sha256Of(path), split, hasAges: false, hasViews: false,

@@ -12,7 +12,7 @@ import { ComputePool } from '../../platform/compute/compute-pool.js';
 import { createLogger } from '../../platform/ops/logger.js';
 import { Metrics } from '../../platform/ops/metrics.js';
 import { ImagingThreads } from '../../platform/threads/imaging-threads.service.js';
-import type { ModelPack } from '../packs/model-pack.js';
+import type { ModelPack } from '../../platform/packs/model-pack.js';
 import type { Dataset, Sample } from './dataset.js';
 
 /** What the product says of one sample. */
@@ -58,7 +58,7 @@ async function predictOne(sample: Sample, pack: ModelPack, manifest: Manifest, c
     const study = studyOf(bytes);
     const selected = analysis.select(study, manifest);
     if (selected.kind === 'not-analysable') return { sample, kind: 'not-analysable', code: selected.code, detail: selected.detail };
-    const { outcome } = await compute.run({ digest: pack.digest, manifest: pack.manifest, files: pack.files }, selected.frames.map((frame) => ({ ...frame, bytes })));
+    const { outcome } = await compute.run({ digest: pack.digest, manifest: pack.manifest, files: pack.files }, { series: selected.series, instances: selected.series.flatMap(({ frames }) => frames.map(({ sopInstanceUid }) => ({ sopInstanceUid, bytes }))) });
     if (outcome.kind === 'not-analysable') return { sample, kind: 'not-analysable', code: outcome.code, detail: outcome.detail };
     return { sample, kind: 'labels', probabilities: new Map(outcome.labels.map(({ name, probability }) => [name, probability])) };
   } catch (error) {

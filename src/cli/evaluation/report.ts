@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Interval } from '../../imaging/evaluation/roc.js';
 import { VERSION } from '../../platform/version.js';
-import type { ModelPack } from '../packs/model-pack.js';
+import type { ModelPack } from '../../platform/packs/model-pack.js';
 import { paint, table, writeLine } from '../terminal.js';
 import type { Dataset } from './dataset.js';
 import { METHODS, type Figures, type LabelFigures } from './figures.js';

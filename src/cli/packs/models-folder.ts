@@ -1,10 +1,12 @@
 import { copyFile, mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { AppError } from '../../kernel/errors.js';
+import { basename, dirname, join } from 'node:path';
+import { readModelPack, type ModelPack } from '../../platform/packs/model-pack.js';
+import { manifestForBundle, PACK_MARKS } from '../../platform/packs/monai-bundle-folder.js';
+import { folderOfPack, unpackArchive } from '../../platform/packs/pack-archive.js';
+import { checkSignature, SIGNATURE_FILES, type SignaturePolicy } from '../../platform/packs/signature.js';
+import { writeArchive } from '../../platform/packs/tar-writer.js';
 import { CommandError } from '../failure.js';
-import { readModelPack, type ModelPack } from './model-pack.js';
-import { extractTarball } from './tarball.js';
 
 export type ListedPack = { folder: string; pack: ModelPack } | { folder: string; fault: string };
 
@@ -20,27 +22,64 @@ export async function listModelPacks(modelsDir: string): Promise<ListedPack[]> {
   return packs;
 }
 
+/** A pack wherever it lies, ready to be read. */
+interface OpenedPack {
+  pack: ModelPack;
+  /** Where its model card and signature are. */
+  folder: string;
+}
+
+/** What stands beside the files of a manifest. */
+const COMPANIONS = ['MODEL_CARD.md', ...SIGNATURE_FILES];
+
 /**
  * Copies a pack into MODELS_DIR, complete or not at all.
  *
- * @param source   a folder or a `.tgz` of one
+ * @param source   a folder or a `.tgz` of one: a pack, or a MONAI bundle with exported networks
  * @param weights  a folder with the files that are not in the pack
  * @returns the installed pack; `isNew` is false when the very same pack was there
- * @throws AppError `manifest-invalid`; CommandError `conflict` when another pack has this name and version
+ * @throws AppError `manifest-invalid`, `model-signature-invalid` and those of `unpackArchive`; CommandError `conflict` when another pack has this name and version
  */
-export async function installModelPack(source: string, modelsDir: string, weights?: string): Promise<{ pack: ModelPack; isNew: boolean }> {
-  if ((await stat(source)).isDirectory()) return installFolder(source, modelsDir, weights);
+export async function installModelPack(source: string, modelsDir: string, weights: string | undefined, policy: SignaturePolicy): Promise<{ pack: ModelPack; isNew: boolean }> {
+  return withPack(source, weights, async (opened) => {
+    await checkSignature(opened.folder, opened.pack.digest, policy);
+    return copyInto(opened, modelsDir);
+  });
+}
+
+/** Runs `work` with a `.tgz` of a pack, made for it where the pack is a folder or a bundle. Throws as `installModelPack` does. */
+export async function withArchive<T>(source: string, weights: string | undefined, work: (archive: string, pack: ModelPack) => Promise<T>): Promise<T> {
+  return withPack(source, weights, async ({ pack, folder }, scratch) => {
+    const archive = join(scratch, `${pack.manifest.name}-${pack.manifest.version}.tgz`);
+    const companions = await present(folder, COMPANIONS);
+    await writeArchive([{ path: 'manifest.json', file: join(pack.folder, 'manifest.json') }, ...companions.map((path) => ({ path, file: join(folder, path) })), ...pack.files], archive);
+    return work(archive, pack);
+  });
+}
+
+async function withPack<T>(source: string, weights: string | undefined, work: (opened: OpenedPack, scratch: string) => Promise<T>): Promise<T> {
+  const about = await stat(source).catch((error: unknown) => { throw new CommandError('no-such-file', `${basename(source)} is not there`, { cause: error }); });
   const scratch = await mkdtemp(join(tmpdir(), 'healthvision-pack-'));
   try {
-    await extractTarball(source, scratch);
-    return await installFolder(await folderOfManifest(scratch), modelsDir, weights);
+    let folder = source;
+    if (!about.isDirectory()) {
+      const unpacked = join(scratch, 'unpacked');
+      await mkdir(unpacked);
+      await unpackArchive(source, unpacked);
+      folder = await folderOfPack(unpacked, PACK_MARKS);
+    }
+    // The manifest of a bundle is made apart from it: its folder is somebody else's.
+    const made = join(scratch, 'made');
+    await mkdir(made);
+    const isBundle = (await manifestForBundle(folder, made)) === 'made';
+    const pack = isBundle ? await readModelPack(made, folder) : await readModelPack(folder, weights);
+    return await work({ pack, folder }, scratch);
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
 }
 
-async function installFolder(folder: string, modelsDir: string, weights: string | undefined): Promise<{ pack: ModelPack; isNew: boolean }> {
-  const { manifest, digest, files } = await readModelPack(folder, weights);
+async function copyInto({ pack: { folder: manifestFolder, manifest, digest, files }, folder }: OpenedPack, modelsDir: string): Promise<{ pack: ModelPack; isNew: boolean }> {
   const name = `${manifest.name}@${manifest.version}`;
   for (const listed of await listModelPacks(modelsDir)) {
     if (!('pack' in listed)) continue;
@@ -57,8 +96,8 @@ async function installFolder(folder: string, modelsDir: string, weights: string 
       await mkdir(dirname(join(draft, path)), { recursive: true });
       await copyFile(file, join(draft, path));
     }
-    await copyFile(join(folder, 'manifest.json'), join(draft, 'manifest.json'));
-    await copyFile(join(folder, 'MODEL_CARD.md'), join(draft, 'MODEL_CARD.md')).catch(() => undefined);
+    await copyFile(join(manifestFolder, 'manifest.json'), join(draft, 'manifest.json'));
+    for (const path of await present(folder, COMPANIONS)) await copyFile(join(folder, path), join(draft, path));
     await rename(draft, target).catch((error: unknown) => { throw new CommandError('conflict', `${target} is in the way`, { cause: error }); });
   } finally {
     await rm(draft, { recursive: true, force: true });
@@ -66,11 +105,7 @@ async function installFolder(folder: string, modelsDir: string, weights: string 
   return { pack: await readModelPack(target), isNew: true };
 }
 
-/** The top of the archive, or its only folder. */
-async function folderOfManifest(top: string): Promise<string> {
-  const entries = await readdir(top, { withFileTypes: true });
-  if (entries.some(({ name }) => name === 'manifest.json')) return top;
-  const [only] = entries;
-  if (entries.length === 1 && only?.isDirectory()) return join(top, only.name);
-  throw new AppError('manifest-invalid', { detail: 'The archive has no manifest.json at its top or in its only folder.' });
+async function present(folder: string, names: readonly string[]): Promise<string[]> {
+  const there = new Set(await readdir(folder));
+  return names.filter((name) => there.has(name));
 }

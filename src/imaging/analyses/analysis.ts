@@ -2,6 +2,7 @@ import type { DicomJson } from '../dicom/dicom-json.js';
 import type { Codec } from '../dicom/pixels.js';
 import type { AnalysisName, Manifest } from '../model/manifest.js';
 import type { Session } from '../model/session.js';
+import type { Grid } from '../volume/volume.js';
 import type { EvidenceMap } from '../recipes/heat-map.js';
 import type { Finding, Label, Segment, Summary } from '../report/finding.js';
 
@@ -20,7 +21,10 @@ export interface StudyInput {
 }
 
 /** Why a study cannot be analysed. Stable: callers program against them. */
-export const NOT_ANALYSABLE_CODES = ['outside-model-domain', 'wrong-body-part', 'no-suitable-image', 'low-image-quality', 'study-not-readable'] as const;
+export const NOT_ANALYSABLE_CODES = [
+  'outside-model-domain', 'wrong-body-part', 'no-suitable-image', 'low-image-quality', 'study-not-readable',
+  'missing-sequence', 'series-not-a-volume', 'slice-too-thick', 'not-axial', 'too-few-slices',
+] as const;
 export type NotAnalysableCode = (typeof NOT_ANALYSABLE_CODES)[number];
 
 /** An answer, not a failure. `detail` is a sentence for the caller and free of PHI. */
@@ -36,28 +40,54 @@ export interface FrameRef {
   frame: number;
 }
 
-export interface Selected {
-  kind: 'selected';
+/** A series that an analysis reads. */
+export interface SelectedSeries {
+  /** What it is to the analysis: `radiograph`, `ct`, `t1`, `t1c`, `t2`, `flair`. */
+  role: string;
+  seriesInstanceUid: string;
   frames: FrameRef[];
+  /** Why this one; a sentence. */
+  reason: string;
 }
 
-/** A Part 10 object with the frames that are read of it. */
+export interface Selected {
+  kind: 'selected';
+  series: SelectedSeries[];
+  /** Series that were looked at and left. */
+  passedOver: { seriesInstanceUid: string; reason: string }[];
+}
+
+/** A Part 10 object. */
 export interface InstanceBytes {
   sopInstanceUid: string;
-  frame: number;
   bytes: Uint8Array;
 }
 
-export const STAGES = ['load', 'decode', 'prepare', 'infer', 'conclude'] as const;
+export interface AnalysisInput {
+  series: SelectedSeries[];
+  /** Every instance that a series names, once. */
+  instances: readonly InstanceBytes[];
+}
+
+export const STAGES = ['load', 'decode', 'register', 'prepare', 'infer', 'conclude'] as const;
 export type Stage = (typeof STAGES)[number];
+
+/** Loads the network of a path of the manifest, or hands out the warm one. @throws AppError `model-load-failed`, `out-of-memory` */
+export type Networks = (path: string) => Promise<Session>;
 
 /** What an analysis works with. Ports only. */
 export interface AnalysisTools {
-  session: Session;
+  networks: Networks;
   codec: Codec;
   manifest: Manifest;
+  /** 0 ≤ x < 1; the same sequence for the same input and model. */
+  random: () => number;
+  /** Memory ran out before: take smaller steps, as far as the result stays the same. */
+  reduced: boolean;
   /** Runs one stage and measures it. */
   stage: <T>(name: Stage, work: () => T | Promise<T>) => Promise<T>;
+  /** Measures a part of a stage under a name of its own. */
+  timed: <T>(name: string, work: () => T | Promise<T>) => Promise<T>;
   /** How much of the present stage is done, 0–1. */
   progress: (done: number) => void;
 }
@@ -72,6 +102,21 @@ export interface Conclusion {
   /** The frame that a preview shows. */
   keyImage: FrameRef | null;
   heatMaps: (EvidenceMap & { label: string })[];
+  segmentation: Segmentation | null;
+  /** For the provenance: what was selected, how it was prepared, what was counted. JSON, free of PHI. */
+  details: Record<string, unknown>;
+}
+
+/** A label map on the grid of the series that it is shown on. */
+export interface Segmentation {
+  grid: Grid;
+  seriesInstanceUid: string;
+  /** Of each slice, in the order of the grid. */
+  frames: FrameRef[];
+  /** `[z, y, x]`; 0 is background. */
+  labels: Uint8Array;
+  /** Values that make up a segment; segments may overlap, as whole tumour and core do. */
+  members: { segment: number; values: number[] }[];
 }
 
 /** One clinical question. Pure: it runs in a compute thread and, for `fits` and `select`, anywhere. */
@@ -82,9 +127,9 @@ export interface Analysis {
   /** Picks the images, or says why there are none. */
   select(study: StudyInput, manifest: Manifest): Selected | NotAnalysable;
   /** Tries the model on made-up data. @throws AppError `model-load-failed`, `model-output-invalid` */
-  check(manifest: Manifest, session: Session): Promise<void>;
+  check(manifest: Manifest, networks: Networks): Promise<void>;
   /** @throws AppError of decoding and of the model */
-  analyse(instances: readonly InstanceBytes[], tools: AnalysisTools): Promise<Conclusion | NotAnalysable>;
+  analyse(input: AnalysisInput, tools: AnalysisTools): Promise<Conclusion | NotAnalysable>;
 }
 
 export function notAnalysable(code: NotAnalysableCode, detail: string): NotAnalysable {

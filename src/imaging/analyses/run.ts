@@ -1,11 +1,12 @@
+import { sha256Hex } from '../../kernel/digest.js';
 import { AppError, type ErrorCode } from '../../kernel/errors.js';
 import type { Codec } from '../dicom/pixels.js';
 import type { Manifest } from '../model/manifest.js';
-import type { Session } from '../model/session.js';
-import { notAnalysable, STAGES, type Analysis, type Conclusion, type InstanceBytes, type NotAnalysable, type Stage } from './analysis.js';
+import { uniformStream } from '../phantom/random.js';
+import { notAnalysable, STAGES, type Analysis, type AnalysisInput, type Conclusion, type Networks, type NotAnalysable, type Stage } from './analysis.js';
 
 /** Where each stage begins on the way from 0 to 1; inference takes most of the time. */
-const STAGE_START: Record<Stage, number> = { load: 0, decode: 0.1, prepare: 0.2, infer: 0.3, conclude: 0.95 };
+const STAGE_START: Record<Stage, number> = { load: 0, decode: 0.05, register: 0.15, prepare: 0.25, infer: 0.3, conclude: 0.95 };
 
 /** Faults of the images, not of the product: they make a study not analysable. */
 const UNREADABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -14,18 +15,19 @@ const UNREADABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 ]);
 
 export interface RunTools {
-  /** Loads the network, or hands out the warm one. */
-  session(): Promise<Session>;
+  networks: Networks;
   codec: Codec;
   manifest: Manifest;
+  /** Memory ran out at the last try. */
+  reduced: boolean;
   /** The stage that runs and how far the whole run is, 0–1. */
   progress(stage: Stage, done: number): void;
 }
 
 export interface RunReport {
   outcome: Conclusion | NotAnalysable;
-  /** Milliseconds per stage. */
-  timings: Partial<Record<Stage, number>>;
+  /** Milliseconds per stage, and of parts that an analysis measures. */
+  timings: Record<string, number>;
   executionProvider: string;
 }
 
@@ -35,26 +37,41 @@ export interface RunReport {
  *
  * @throws AppError `model-load-failed`, `model-output-invalid`, `out-of-memory`
  */
-export async function runAnalysis(analysis: Analysis, instances: readonly InstanceBytes[], tools: RunTools): Promise<RunReport> {
+export async function runAnalysis(analysis: Analysis, input: AnalysisInput, tools: RunTools): Promise<RunReport> {
   const timings: RunReport['timings'] = {};
+  const providers = new Set<string>();
   let current: Stage = 'load';
   const stage = async <T>(name: Stage, work: () => T | Promise<T>): Promise<T> => {
     current = name;
     tools.progress(name, STAGE_START[name]);
+    return timed(name, work);
+  };
+  const timed = async <T>(name: string, work: () => T | Promise<T>): Promise<T> => {
     const started = performance.now();
     try {
       return await work();
     } finally {
-      timings[name] = Math.round((performance.now() - started) * 100) / 100;
+      timings[name] = Math.round(((timings[name] ?? 0) + performance.now() - started) * 100) / 100;
     }
+  };
+  const networks: Networks = async (path) => {
+    const session = await tools.networks(path);
+    providers.add(session.provider);
+    return session;
   };
   const progress = (done: number): void => {
     const next = STAGES[STAGES.indexOf(current) + 1];
     tools.progress(current, STAGE_START[current] + done * ((next === undefined ? 1 : STAGE_START[next]) - STAGE_START[current]));
   };
-  const session = await stage('load', () => tools.session());
-  const outcome = await analysis.analyse(instances, { session, codec: tools.codec, manifest: tools.manifest, stage, progress }).catch(unreadable);
-  return { outcome, timings, executionProvider: session.provider };
+  const { codec, manifest, reduced } = tools;
+  const outcome = await analysis.analyse(input, { networks, codec, manifest, reduced, random: uniformStream(seedOf(input)), stage, timed, progress }).catch(unreadable);
+  return { outcome, timings, executionProvider: [...providers].sort().join('+') || 'none' };
+}
+
+/** From what the images are called, so that a study analysed again gives the same. */
+function seedOf({ instances }: AnalysisInput): number {
+  const names = instances.map(({ sopInstanceUid }) => sopInstanceUid).sort();
+  return Number.parseInt(sha256Hex(names.join('\n')).slice(0, 8), 16);
 }
 
 function unreadable(error: unknown): NotAnalysable {

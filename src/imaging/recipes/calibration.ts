@@ -1,6 +1,6 @@
-import type { Manifest } from '../model/manifest.js';
+import type { ImageClassifierManifest } from '../model/manifests/image-classifier.js';
 
-export type Postprocessing = Manifest['postprocessing'];
+export type Postprocessing = ImageClassifierManifest['postprocessing'];
 
 /**
  * Calibrated probabilities of one image's outputs.

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import type { Manifest } from '../model/manifest.js';
+import type { ImageClassifierManifest } from '../model/manifests/image-classifier.js';
 import type { Session, Tensor } from '../model/session.js';
 import { check, classify, prepare } from './image-classifier.js';
 
 const SIDE = 16;
 
-function manifest(activationMap: boolean, channels: 1 | 3 = 1): Manifest {
+function manifest(activationMap: boolean, channels: 1 | 3 = 1): ImageClassifierManifest {
   return {
     manifestVersion: 1, name: 'test', version: '1.0.0', title: 'Test', license: 'x', intendedUse: 'x', analysis: 'chest-xray-classification', recipe: 'image-classifier',
     domain: { modalities: ['DX'], bodyParts: ['CHEST'], unknownAge: 'inside', unknownView: 'inside', unknownBodyPart: 'inside' },

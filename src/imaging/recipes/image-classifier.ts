@@ -1,5 +1,6 @@
 import { AppError } from '../../kernel/errors.js';
-import type { Manifest, ModelLabel } from '../model/manifest.js';
+import type { ModelLabel } from '../model/manifest.js';
+import type { ImageClassifierManifest } from '../model/manifests/image-classifier.js';
 import type { Session, Tensor } from '../model/session.js';
 import type { DisplayImage } from '../render/window.js';
 import { evidence, probabilities } from './calibration.js';
@@ -21,7 +22,7 @@ export interface Classification {
 }
 
 /** Crop → resize → normalise, as the manifest says. */
-export function prepare(image: DisplayImage, manifest: Manifest): ClassifierInput {
+export function prepare(image: DisplayImage, manifest: ImageClassifierManifest): ClassifierInput {
   const { preprocessing, input } = manifest;
   const { width, height } = image;
   const area = preprocessing.crop === 'centre-square' ? centreSquare(width, height) : { x: 0, y: 0, width, height };
@@ -37,7 +38,7 @@ export function prepare(image: DisplayImage, manifest: Manifest): ClassifierInpu
  * @throws AppError `model-output-invalid` for numbers that are not finite or outputs of another shape
  * @see Zhou et al. 2016 (class activation maps)
  */
-export async function classify(input: ClassifierInput, manifest: Manifest, session: Session, progress: (done: number) => void = () => undefined): Promise<Classification> {
+export async function classify(input: ClassifierInput, manifest: ImageClassifierManifest, session: Session, progress: (done: number) => void = () => undefined): Promise<Classification> {
   const { postprocessing } = manifest;
   const labels = manifest.labels.filter(({ enabled }) => enabled);
   const { logits, activationMap } = await forward(input.planes.data, 1, manifest, session);
@@ -64,7 +65,7 @@ export async function classify(input: ClassifierInput, manifest: Manifest, sessi
 }
 
 /** Probabilities alone, for many images at once; for evaluation. Throws as `classify` does. */
-export async function classifyBatch(inputs: readonly ClassifierInput[], manifest: Manifest, session: Session): Promise<number[][]> {
+export async function classifyBatch(inputs: readonly ClassifierInput[], manifest: ImageClassifierManifest, session: Session): Promise<number[][]> {
   const size = inputs[0]?.planes.data.length ?? 0;
   const batch = new Float32Array(inputs.length * size);
   for (const [i, { planes }] of inputs.entries()) batch.set(planes.data, i * size);
@@ -77,7 +78,7 @@ export async function classifyBatch(inputs: readonly ClassifierInput[], manifest
  *
  * @throws AppError `model-load-failed`, `model-output-invalid`
  */
-export async function check(manifest: Manifest, session: Session): Promise<void> {
+export async function check(manifest: ImageClassifierManifest, session: Session): Promise<void> {
   const { input, outputs } = manifest;
   const wanted = [outputs.logits.name, ...(outputs.activationMap ? [outputs.activationMap.name] : [])];
   if (!session.inputNames.includes(input.name)) throw new AppError('model-load-failed', { detail: `The model has no input "${input.name}"; it has ${session.inputNames.join(', ')}` });
@@ -93,7 +94,7 @@ export async function check(manifest: Manifest, session: Session): Promise<void>
   await classify(prepare({ width, height, channels: 1, data }, manifest), manifest, session);
 }
 
-async function forward(data: Float32Array, count: number, manifest: Manifest, session: Session): Promise<{ logits: number[][]; activationMap?: Tensor }> {
+async function forward(data: Float32Array, count: number, manifest: ImageClassifierManifest, session: Session): Promise<{ logits: number[][]; activationMap?: Tensor }> {
   const [, channels, height, width] = manifest.input.shape;
   const outputs = await session.run({ [manifest.input.name]: { data, dims: [count, channels, height, width] } });
   const { logits: declared, activationMap: declaredMap } = manifest.outputs;
@@ -119,7 +120,7 @@ function finite(tensor: Tensor | undefined, name: string): Tensor {
 }
 
 /** The label's channel in units of calibrated evidence; against the mean of the other classes where they compete (softmax). */
-function classActivation({ data, dims }: Tensor, index: number, { postprocessing: { activation, calibration } }: Manifest): EvidenceMap {
+function classActivation({ data, dims }: Tensor, index: number, { postprocessing: { activation, calibration } }: ImageClassifierManifest): EvidenceMap {
   const [, depth = 1, height = 1, width = 1] = dims;
   const count = height * width;
   const factor = calibration.method === 'platt' ? calibration.slope : calibration.method === 'temperature' ? 1 / calibration.temperature : 1;

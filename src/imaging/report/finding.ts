@@ -7,6 +7,19 @@ export const codeSchema = z.object({ system: z.string(), value: z.string(), mean
 const point = z.tuple([z.number(), z.number(), z.number()]).meta({ items: { type: 'number' }, minItems: 3, maxItems: 3 });
 const box = z.tuple([point, point]).meta({ items: { type: 'array', items: { type: 'number' } }, minItems: 2, maxItems: 2, description: 'Two opposite corners' });
 
+/** What a finding is like, beyond what is measured: `attenuation`, `side`, `zone`, `lungRads`, … */
+export const attributeSchema = z
+  .object({
+    name: z.string(),
+    /** A word that programs read: `part-solid`, `right`, `4A`. */
+    value: z.string(),
+    /** What is said, coded. */
+    concept: codeSchema.optional(),
+    /** The value, coded. */
+    code: codeSchema.optional(),
+  })
+  .meta({ id: 'Attribute', description: 'What a finding is like, beyond what is measured' });
+
 export const findingSchema = z
   .object({
     id: z.uuid(),
@@ -23,6 +36,7 @@ export const findingSchema = z
       })
       .optional(),
     measurements: z.array(z.object({ name: z.string(), value: z.number(), unit: z.string() })),
+    attributes: z.array(attributeSchema).optional(),
   })
   .meta({ id: 'Finding' });
 
@@ -49,12 +63,15 @@ export const provenanceSchema = z
     /** sha256 over the digests of the instances that were read, sorted by SOP Instance UID. */
     inputDigest: z.string(),
     executionProvider: z.string(),
+    /** What was selected, how it was prepared, what was counted; its keys are the analysis's own. */
+    details: z.record(z.string(), z.unknown()).optional(),
     startedAt: z.string(),
     finishedAt: z.string(),
   })
   .meta({ id: 'Provenance' });
 
 export type Finding = z.infer<typeof findingSchema>;
+export type Attribute = z.infer<typeof attributeSchema>;
 export type Label = z.infer<typeof labelSchema>;
 export type Segment = z.infer<typeof segmentSchema>;
 export type Summary = z.infer<typeof summarySchema>;

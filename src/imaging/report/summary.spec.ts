@@ -36,6 +36,15 @@ describe('summaryText', () => {
     expect(summaryText({ ...nothing, analysis: 'lung-nodule-detection', findings: [nodule(4), nodule(8.42)] }, 'zh-CN')).toBe('2 个结节，最大直径 8.4 mm');
   });
 
+  it('says where the largest one is', () => {
+    const place = [{ name: 'side', value: 'right' }, { name: 'zone', value: 'upper' }];
+    const findings = [{ ...nodule(8.42), attributes: place }, nodule(4)];
+    expect(summaryText({ ...nothing, analysis: 'lung-nodule-detection', findings }, 'en')).toBe('2 nodules, largest 8.4 mm (right upper)');
+    expect(summaryText({ ...nothing, analysis: 'lung-nodule-detection', findings }, 'zh-CN')).toBe('2 个结节，最大直径 8.4 mm（右肺上野）');
+    expect(summaryText({ ...nothing, analysis: 'lung-nodule-detection', findings: findings.slice(0, 1) }, 'zh-CN')).toBe('1 个结节，直径 8.4 mm（右肺上野）');
+    expect(summaryText({ ...nothing, analysis: 'lung-nodule-detection', findings: [nodule(9), { ...nodule(8.42), attributes: place }] }, 'en')).toBe('2 nodules, largest 9 mm');
+  });
+
   it('gives the volume of every segment', () => {
     const segments = [{ number: 1, name: 'Whole tumour', volumeMl: 41.24 }, { number: 2, name: 'Enhancing tumor', volumeMl: 3 }];
     expect(summaryText({ ...nothing, analysis: 'brain-tumour-segmentation', segments }, 'en')).toBe('Whole tumour 41.2 mL, Enhancing tumor 3 mL');

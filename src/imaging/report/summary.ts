@@ -17,7 +17,7 @@ const NOTHING: Readonly<Record<string, Readonly<Record<Language, string>>>> = {
 };
 
 /**
- * One sentence that a worklist can show: "Pneumonia 93 %, Effusion 71 %", "2 nodules, largest 8.4 mm".
+ * One sentence that a worklist can show: "Pneumonia 93 %, Effusion 71 %", "2 nodules, largest 8.4 mm (right upper)".
  * Composed from the structured content at every reading, so that each language says the same.
  */
 export function summaryText(content: SummaryContent, language: Language): string {
@@ -64,14 +64,36 @@ function kindsOf(findings: readonly Finding[]): Kind[] {
 
 function countText({ kind, findings }: Kind, language: Language): string {
   const count = findings.length;
-  const diameters = findings.flatMap(({ measurements }) => measurements.filter(({ name, unit }) => name === 'diameter' && unit === 'mm').map(({ value }) => value));
-  const largest = diameters.length > 0 ? decimal(Math.max(...diameters)) : undefined;
+  const [largest] = findings.flatMap((finding) => sizeOf(finding)).sort((a, b) => b.diameter - a.diameter);
   if (language === 'zh-CN') {
     const text = `${String(count)} 个${displayNameOf(kind, language)}`;
-    return largest === undefined ? text : count === 1 ? `${text}，直径 ${largest} mm` : `${text}，最大直径 ${largest} mm`;
+    if (largest === undefined) return text;
+    const size = `${decimal(largest.diameter)} mm${largest.place === undefined ? '' : `（${placeText(largest.place, language)}）`}`;
+    return count === 1 ? `${text}，直径 ${size}` : `${text}，最大直径 ${size}`;
   }
   const text = `${String(count)} ${pluralOf(kind.replaceAll(/[\s_]+/g, ' '), count)}`;
-  return largest === undefined ? text : count === 1 ? `${text}, ${largest} mm` : `${text}, largest ${largest} mm`;
+  if (largest === undefined) return text;
+  const size = `${decimal(largest.diameter)} mm${largest.place === undefined ? '' : ` (${placeText(largest.place, language)})`}`;
+  return count === 1 ? `${text}, ${size}` : `${text}, largest ${size}`;
+}
+
+interface Place {
+  side: string;
+  zone: string;
+}
+
+function sizeOf({ measurements, attributes = [] }: Finding): { diameter: number; place: Place | undefined }[] {
+  const valueOf = (wanted: string): string | undefined => attributes.find(({ name }) => name === wanted)?.value;
+  const [side, zone] = [valueOf('side'), valueOf('zone')];
+  const place = side === undefined || zone === undefined ? undefined : { side, zone };
+  return measurements.filter(({ name, unit }) => name === 'diameter' && unit === 'mm').map(({ value }) => ({ diameter: value, place }));
+}
+
+const CHINESE_PLACES: Readonly<Record<string, string>> = { right: '右肺', left: '左肺', upper: '上野', middle: '中野', lower: '下野' };
+
+/** "right upper": zones are thirds of a lung, not lobes. */
+function placeText({ side, zone }: Place, language: Language): string {
+  return language === 'zh-CN' ? `${CHINESE_PLACES[side] ?? side}${CHINESE_PLACES[zone] ?? zone}` : `${side} ${zone}`;
 }
 
 function pluralOf(noun: string, count: number): string {

@@ -34,6 +34,20 @@ const CHINESE: Readonly<Record<string, string>> = {
   'necrosis': '坏死',
   'diameter': '直径',
   'volume': '体积',
+  'long axis': '长径',
+  'short axis': '短径',
+  'mean attenuation': '平均密度',
+  'attenuation': '密度',
+  'solid': '实性',
+  'part solid': '部分实性',
+  'ground glass': '磨玻璃',
+  'side': '侧',
+  'right': '右',
+  'left': '左',
+  'zone': '肺野',
+  'upper': '上',
+  'middle': '中',
+  'lower': '下',
 };
 
 /** Labels that say that nothing was found. */

@@ -2,7 +2,14 @@ import { Module } from '@nestjs/common';
 import { ImagesCoreModule } from '../images/images-core.module.js';
 import { ResultsCoreModule } from '../results/results-core.module.js';
 import { AnalysisCoreModule } from './analysis-core.module.js';
-import { ModelsController } from './models.controller.js';
+import { ModelChangesController } from './models/model-changes.controller.js';
+import { ModelChoicesController } from './models/model-choices.controller.js';
+import { ModelPerformanceController } from './models/model-performance.controller.js';
+import { ModelStatesModule } from './models/model-states.module.js';
+import { ModelsController } from './models/models.controller.js';
+import { PackUploads } from './models/pack-uploads.service.js';
+import { ModelPerformance } from './models/performance.service.js';
+import { PerformanceStore } from './models/performance.store.js';
 import { PatientErasureService } from './patients/patient-erasure.service.js';
 import { PatientExportService } from './patients/patient-export.service.js';
 import { PatientRightsController } from './patients/patient-rights.controller.js';
@@ -12,8 +19,8 @@ import { RunsController } from './runs.controller.js';
 
 /** Runs and models over HTTP, and what concerns all that is kept of a patient. */
 @Module({
-  imports: [AnalysisCoreModule, ImagesCoreModule, ResultsCoreModule],
-  controllers: [RunsController, ModelsController, PatientRightsController],
-  providers: [RunFeed, RunExistsGuard, PatientExportService, PatientErasureService],
+  imports: [AnalysisCoreModule, ModelStatesModule, ImagesCoreModule, ResultsCoreModule],
+  controllers: [RunsController, ModelsController, ModelChangesController, ModelChoicesController, ModelPerformanceController, PatientRightsController],
+  providers: [PackUploads, PerformanceStore, ModelPerformance, RunFeed, RunExistsGuard, PatientExportService, PatientErasureService],
 })
 export class AnalysisModule {}

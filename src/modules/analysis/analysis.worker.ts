@@ -10,7 +10,9 @@ import { ANALYSIS_REQUESTED } from './analysis.contract.js';
 import { ClaimsStore } from './claims.store.js';
 import { ForgetResultJob } from './forget-result.job.js';
 import { ForgetStudyJob } from './forget-study.job.js';
-import { ModelChecks } from './model-checks.service.js';
+import { CheckModelJob } from './models/check-model.job.js';
+import { ModelChecks } from './models/model-checks.service.js';
+import { MODEL_ADDED } from './models/model-events.js';
 import { PlanJob } from './plan.job.js';
 import { RecoverJob } from './recover.job.js';
 import { RunEnding } from './run-ending.service.js';
@@ -21,6 +23,7 @@ import { RUN_JOB_ATTEMPTS, RunJob } from './run.job.js';
 export const analysisJobs: readonly JobDefinition[] = [
   { queue: 'plan', handler: PlanJob, topics: [STUDY_COMPLETED], concurrency: 4 },
   { queue: 'run', handler: RunJob, topics: [ANALYSIS_REQUESTED], concurrency: 'configured', attempts: RUN_JOB_ATTEMPTS },
+  { queue: 'check-model', handler: CheckModelJob, topics: [MODEL_ADDED], concurrency: 1, attempts: 8 },
   { queue: 'recover', handler: RecoverJob, everyMs: 5_000, concurrency: 1 },
   { queue: 'forget-study', handler: ForgetStudyJob, topics: [STUDY_DELETED], concurrency: 2 },
   { queue: 'forget-result', handler: ForgetResultJob, topics: [RESULT_REMOVED], concurrency: 2 },
@@ -28,6 +31,6 @@ export const analysisJobs: readonly JobDefinition[] = [
 
 @Module({
   imports: [ImagesCoreModule, ResultsCoreModule, AnalysisCoreModule],
-  providers: [ComputePool, ModelChecks, ClaimsStore, RunExecution, RunEnding, RunNotices, RunJob, PlanJob, RecoverJob, ForgetStudyJob, ForgetResultJob],
+  providers: [ComputePool, ModelChecks, CheckModelJob, ClaimsStore, RunExecution, RunEnding, RunNotices, RunJob, PlanJob, RecoverJob, ForgetStudyJob, ForgetResultJob],
 })
 export class AnalysisWorkerModule {}

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { CATALOG } from '../../imaging/analyses/catalog.js';
-import type { Conclusion, FrameRef, NotAnalysable } from '../../imaging/analyses/analysis.js';
+import type { Conclusion, NotAnalysable, Selected } from '../../imaging/analyses/analysis.js';
 import type { RunReport } from '../../imaging/analyses/run.js';
 import type { AnalysisName } from '../../imaging/model/manifest.js';
 import { sha256Hex } from '../../kernel/digest.js';
@@ -10,11 +10,14 @@ import { ComputePool } from '../../platform/compute/compute-pool.js';
 import { VERSION } from '../../platform/version.js';
 import { StudyReader, type StoredInstance, type StoredStudy } from '../images/images.contract.js';
 import type { NewResult } from '../results/results.contract.js';
-import type { InstalledModel } from './model-folder.js';
-import { ModelsService } from './models.service.js';
+import type { InstalledModel } from './models/model-folder.js';
+import { ModelsService } from './models/models.service.js';
 import type { RunLease } from './run-lease.js';
 import { restricted } from './runs.service.js';
 import type { RunRow } from './runs.store.js';
+
+/** Instances of a study that are read at a time. */
+const READ_AT_ONCE = 8;
 
 export type Timings = Record<string, number>;
 
@@ -34,7 +37,7 @@ export class RunExecution {
     const startedAt = new Date();
     const started = performance.now();
     lease.progress('read', 0);
-    const model = this.models.find(run.modelDigest);
+    const model = await this.models.find(run.modelDigest);
     const analysis = CATALOG[run.analysis as AnalysisName]; // checked when the run was made; undefined for a newer product's
     if (!model || !analysis) throw new AppError('model-load-failed', { detail: 'This worker does not have the files of the model' });
     const stored = await this.studies.findById(run.institutionId, run.studyId);
@@ -42,47 +45,54 @@ export class RunExecution {
     const study = restricted(stored, run.seriesInstanceUids);
     const selected = analysis.select(study, model.manifest);
     if (selected.kind === 'not-analysable') return { ...selected, timings: { read: since(started) } };
-    const inputs = await this.read(run, study, selected.frames);
+    const instances = await this.read(run, study, selected);
     const read = since(started);
-    const { outcome, timings, executionProvider } = await this.compute.run(model, inputs.map(({ frame, bytes }) => ({ ...frame, bytes })), {
-      signal: lease.signal, onProgress: (stage, done) => { lease.progress(stage, done); },
+    const { outcome, timings, executionProvider } = await this.compute.run(model, { series: selected.series, instances: instances.map(({ instance: { sopInstanceUid }, bytes }) => ({ sopInstanceUid, bytes })) }, {
+      reduced: run.attempts > 1, signal: lease.signal, onProgress: (stage, done) => { lease.progress(stage, done); },
     });
     const all = { read, ...timings };
     if (outcome.kind === 'not-analysable') return { ...outcome, timings: all };
-    return { kind: 'result', timings: all, result: this.resultOf(run, model, inputs.map(({ instance }) => instance), outcome, { executionProvider, startedAt }) };
+    return { kind: 'result', timings: all, result: this.resultOf(run, model, instances.map(({ instance }) => instance), outcome, { executionProvider, startedAt, details: { selection: selectionOf(selected), ...outcome.details } }) };
   }
 
-  private async read(run: RunRow, study: StoredStudy, frames: readonly FrameRef[]): Promise<{ frame: FrameRef; instance: StoredInstance; bytes: Uint8Array }[]> {
+  private async read(run: RunRow, study: StoredStudy, { series: selected }: Selected): Promise<{ instance: StoredInstance; bytes: Uint8Array }[]> {
     const instances = new Map(study.series.flatMap((series) => series.instances.map((instance) => [instance.sopInstanceUid, instance])));
-    const inputs = [];
-    for (const frame of frames) {
-      const instance = instances.get(frame.sopInstanceUid);
-      if (!instance) throw new AppError('internal', { detail: 'An analysis picked an instance that the study does not have' });
-      try {
-        inputs.push({ frame, instance, bytes: await this.studies.readInstance(instance.blobKey) });
-      } catch (error) {
-        // The study may have been deleted since it was read, and its bytes with it.
-        if (error instanceof AppError && error.code === 'blob-missing' && !(await this.studies.findById(run.institutionId, run.studyId))) throw new AppError('study-deleted', { cause: error });
-        throw error;
-      }
-    }
-    return inputs;
+    const names = [...new Set(selected.flatMap(({ frames }) => frames.map(({ sopInstanceUid }) => sopInstanceUid)))];
+    const read: { instance: StoredInstance; bytes: Uint8Array }[] = [];
+    for (let at = 0; at < names.length; at += READ_AT_ONCE) read.push(...(await Promise.all(names.slice(at, at + READ_AT_ONCE).map((name) => this.readOne(run, instances.get(name))))));
+    return read;
   }
 
-  private resultOf(run: RunRow, { manifest, digest }: InstalledModel, instances: readonly StoredInstance[], conclusion: Conclusion, { executionProvider, startedAt }: { executionProvider: RunReport['executionProvider']; startedAt: Date }): NewResult {
-    const { summary, findings, labels, segments, keyImage, heatMaps } = conclusion;
+  private async readOne(run: RunRow, instance: StoredInstance | undefined): Promise<{ instance: StoredInstance; bytes: Uint8Array }> {
+    if (!instance) throw new AppError('internal', { detail: 'An analysis picked an instance that the study does not have' });
+    try {
+      return { instance, bytes: await this.studies.readInstance(instance.blobKey) };
+    } catch (error) {
+      // The study may have been deleted since it was read, and its bytes with it.
+      if (error instanceof AppError && error.code === 'blob-missing' && !(await this.studies.findById(run.institutionId, run.studyId))) throw new AppError('study-deleted', { cause: error });
+      throw error;
+    }
+  }
+
+  private resultOf(run: RunRow, { manifest, digest }: InstalledModel, instances: readonly StoredInstance[], conclusion: Conclusion, { executionProvider, startedAt, details }: { executionProvider: RunReport['executionProvider']; startedAt: Date; details: Record<string, unknown> }): NewResult {
+    const { summary, findings, labels, segments, keyImage, heatMaps, segmentation } = conclusion;
     const keyInstance = instances.find(({ sopInstanceUid }) => sopInstanceUid === keyImage?.sopInstanceUid);
     return {
       institutionId: run.institutionId, analysisId: run.id, studyId: run.studyId, studyInstanceUid: run.studyInstanceUid, analysis: run.analysis,
-      summary, labels, segments, heatMaps,
+      summary, labels, segments, heatMaps, segmentation,
       findings: findings.map((finding) => ({ id: uuidv7(), ...finding })),
       provenance: {
         model: { name: manifest.name, version: manifest.version, digest }, software: VERSION, inputDigest: inputDigestOf(instances), executionProvider,
-        startedAt: startedAt.toISOString(), finishedAt: new Date().toISOString(),
+        startedAt: startedAt.toISOString(), finishedAt: new Date().toISOString(), details,
       },
       keyImage: keyImage && keyInstance ? { ...keyImage, blobKey: keyInstance.blobKey } : null,
     };
   }
+}
+
+/** Which series was read as what, and why the others were not. */
+function selectionOf({ series, passedOver }: Selected): unknown {
+  return { series: series.map(({ role, seriesInstanceUid, frames, reason }) => ({ role, seriesInstanceUid, frames: frames.length, reason })), passedOver };
 }
 
 /** sha256 over the digests of the instances that were read, sorted by SOP Instance UID. */

@@ -7,10 +7,10 @@ import { Database } from '../../platform/database/database.js';
 import { LiveChannel } from '../../platform/database/live-channel.js';
 import { Outbox } from '../../platform/queue/outbox.js';
 import { StudyReader, type StoredStudy } from '../images/images.contract.js';
-import { ModelsService } from './models.service.js';
-import type { ModelRow } from './models.store.js';
+import { ModelsService } from './models/models.service.js';
+import type { ModelRow } from './models/models.store.js';
 import { requested, RUN_CANCELLED, RUN_CHANGED } from './run-events.js';
-import { FINAL_STATUSES, RunsStore, type RunRow } from './runs.store.js';
+import { FINAL_STATUSES, RunsStore, SHADOW, type RunRow } from './runs.store.js';
 
 export interface RunRequest {
   analysis: AnalysisName;
@@ -19,6 +19,15 @@ export interface RunRequest {
   model?: string | undefined;
   priority: string;
 }
+
+export interface RunOptions {
+  selection?: readonly string[];
+  priority?: string;
+  requestedBy?: string | null;
+  purpose?: string;
+}
+
+const IN_SHADOW = { purpose: SHADOW, priority: 'research' } as const;
 
 /** Runs are created, cancelled and retried here. */
 @Injectable()
@@ -42,19 +51,28 @@ export class RunsService {
     if (!study) throw new AppError('study-not-found');
     const selection = [...new Set(seriesInstanceUids)].sort();
     if (selection.some((uid) => !study.series.some((series) => series.seriesInstanceUid === uid))) throw new AppError('series-not-found', { detail: 'A series of seriesInstanceUids is not in the study.' });
-    const model = await this.models.choose(analysis, restricted(study, selection), asked);
+    const model = await this.models.choose(institutionId, analysis, restricted(study, selection), asked);
+    const shadows = asked === undefined ? await this.models.shadowsOf(model, restricted(study, selection)) : [];
     return this.database.transaction({ institutionId }, async (tx) => {
       if (!(await this.studies.lock(tx, institutionId, study.id))) throw new AppError('study-not-found');
-      return this.create(tx, study, model, { selection, priority, requestedBy });
+      const made = await this.create(tx, study, model, { selection, priority, requestedBy });
+      for (const shadow of shadows) await this.create(tx, study, shadow, { selection, ...IN_SHADOW });
+      return made;
     });
   }
 
+  /** The run of a study that is complete, and beside it those of the models in the shadow. The study's row must be locked. */
+  async plan(tx: Transaction, study: StoredStudy, { model, shadows }: { model: ModelRow; shadows: readonly ModelRow[] }): Promise<void> {
+    await this.create(tx, study, model);
+    for (const shadow of shadows) await this.create(tx, study, shadow, IN_SHADOW);
+  }
+
   /** Creates the run unless it is there. The study's row must be locked. */
-  async create(tx: Transaction, study: StoredStudy, model: ModelRow, { selection = [], priority = 'routine', requestedBy = null }: { selection?: readonly string[]; priority?: string; requestedBy?: string | null } = {}): Promise<{ run: RunRow; created: boolean }> {
+  async create(tx: Transaction, study: StoredStudy, model: ModelRow, { selection = [], priority = 'routine', requestedBy = null, purpose = 'clinical' }: RunOptions = {}): Promise<{ run: RunRow; created: boolean }> {
     const made = await this.runs.create(tx, {
       id: uuidv7(), institutionId: study.institutionId, studyId: study.id, studyInstanceUid: study.studyInstanceUid, studyRevision: study.revision,
       analysis: model.analysis, modelId: model.id, modelName: model.name, modelVersion: model.version, modelDigest: model.digest,
-      seriesInstanceUids: [...selection], selection: selection.join(','), purpose: 'clinical', priority, requestedBy,
+      seriesInstanceUids: [...selection], selection: selection.join(','), purpose, priority, requestedBy,
     });
     if (made.created) await this.outbox.append(tx, requested(made.run));
     return made;

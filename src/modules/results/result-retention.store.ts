@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Prisma } from '../../generated/prisma/client.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { Database, prismaOf } from '../../platform/database/database.js';
-import type { Rendering } from './results.store.js';
+import { blobKeysOf, type Rendering } from './results.store.js';
 
 /** A result whose time is over. */
 export interface ExpiredResult {
@@ -33,10 +33,16 @@ export class ResultRetentionStore {
       FROM institutions n JOIN results r ON r.institution_id = n.id JOIN studies s ON s.id = r.study_id
       WHERE n.result_retention_days IS NOT NULL AND r.created_at < now() - make_interval(days => n.result_retention_days) AND NOT s.legal_hold
       ORDER BY r.created_at LIMIT ${limit}::int FOR UPDATE OF r SKIP LOCKED FOR SHARE OF s SKIP LOCKED`;
+    // Comparisons are kept no longer than what they compare.
+    await client.$executeRaw`
+      DELETE FROM shadow_results WHERE analysis_id IN (
+        SELECT r.analysis_id FROM institutions n JOIN shadow_results r ON r.institution_id = n.id JOIN studies s ON s.id = r.study_id
+        WHERE n.result_retention_days IS NOT NULL AND r.created_at < now() - make_interval(days => n.result_retention_days) AND NOT s.legal_hold
+        ORDER BY r.created_at LIMIT ${limit}::int FOR UPDATE OF r SKIP LOCKED)`;
     if (expired.length === 0) return [];
     // Written by ResultsStore only.
-    const heatMaps = expired.flatMap(({ rendering }) => (rendering as Rendering).heatMaps.map(({ blobKey }) => ({ blobKey })));
-    if (heatMaps.length > 0) await client.blobTombstone.createMany({ data: heatMaps, skipDuplicates: true });
+    const blobs = expired.flatMap(({ rendering }) => blobKeysOf(rendering as Rendering)).map((blobKey) => ({ blobKey }));
+    if (blobs.length > 0) await client.blobTombstone.createMany({ data: blobs, skipDuplicates: true });
     await client.result.deleteMany({ where: { id: { in: expired.map(({ id }) => id) } } });
     return expired.map(({ id, institutionId, analysisId }) => ({ id, institutionId, analysisId }));
   }

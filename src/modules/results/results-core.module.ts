@@ -1,13 +1,14 @@
 import { Module } from '@nestjs/common';
 import { ResultRetentionStore } from './result-retention.store.js';
 import { StoredResultWriter } from './result-writer.js';
-import { ResultWriter, StudyResults } from './results.contract.js';
+import { ResultWriter, ShadowResults, StudyResults } from './results.contract.js';
 import { ResultsStore } from './results.store.js';
+import { StoredShadowResults } from './shadow-results.store.js';
 import { StoredStudyResults } from './study-results.js';
 
 /** What both roles need of this module. */
 @Module({
-  providers: [ResultsStore, ResultRetentionStore, { provide: ResultWriter, useClass: StoredResultWriter }, { provide: StudyResults, useClass: StoredStudyResults }],
-  exports: [ResultsStore, ResultRetentionStore, ResultWriter, StudyResults],
+  providers: [ResultsStore, ResultRetentionStore, { provide: ResultWriter, useClass: StoredResultWriter }, { provide: StudyResults, useClass: StoredStudyResults }, { provide: ShadowResults, useClass: StoredShadowResults }],
+  exports: [ResultsStore, ResultRetentionStore, ResultWriter, StudyResults, ShadowResults],
 })
 export class ResultsCoreModule {}

@@ -1,3 +1,4 @@
+import type { Segmentation } from '../../imaging/analyses/analysis.js';
 import type { Finding, Label, Provenance, Segment, Summary } from '../../imaging/report/finding.js';
 import type { Language } from '../../kernel/errors.js';
 import type { Transaction } from '../../kernel/transaction.js';
@@ -30,6 +31,7 @@ export interface NewResult {
   /** The image that the preview shows; `frame` counts from 1 as in DICOM. */
   keyImage: { sopInstanceUid: string; blobKey: string; frame: number } | null;
   heatMaps: HeatMap[];
+  segmentation: Segmentation | null;
 }
 
 /** What `analysis` may ask of `results`. Two steps, because bytes are safe before the rows that name them. */
@@ -44,6 +46,21 @@ export interface PreparedResult {
   id: string;
   result: NewResult;
   heatMapBlobKeys: string[];
+  /** Of the label map; null when there is none. */
+  segmentationBlobKey: string | null;
+}
+
+/** What a model concluded in the shadow of the active one. */
+export type NewShadowResult = Pick<NewResult, 'institutionId' | 'analysisId' | 'studyId' | 'studyInstanceUid' | 'analysis' | 'summary' | 'findings' | 'labels' | 'segments'> & { modelDigest: string };
+
+/** What of a result is compared between models. */
+export type ComparableResult = Pick<NewResult, 'findings' | 'labels' | 'segments'>;
+
+/** Results of models in the shadow, kept apart from those that people see, and what is needed to compare the two. */
+export abstract class ShadowResults {
+  abstract add(tx: Transaction, result: NewShadowResult): Promise<void>;
+  /** Results of these analyses, of both kinds, by the analysis; those that are gone are missing. */
+  abstract compared(scope: { institutionId: string } | 'system', analysisIds: readonly string[]): Promise<ReadonlyMap<string, ComparableResult>>;
 }
 
 /** Results as other modules handle them: for those who tell of them, and who show or erase all that is kept of a patient. */

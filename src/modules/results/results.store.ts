@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Prisma, type Result } from '../../generated/prisma/client.js';
+import type { Segmentation } from '../../imaging/analyses/analysis.js';
 import type { Finding, Label, Provenance, Segment, Summary } from '../../imaging/report/finding.js';
 import { AppError } from '../../kernel/errors.js';
 import type { Transaction } from '../../kernel/transaction.js';
@@ -13,7 +14,12 @@ export type ResultStatus = 'preliminary' | 'final' | 'amended' | 'withheld';
 export interface Rendering {
   keyImage: { sopInstanceUid: string; blobKey: string; frame: number } | null;
   heatMaps: { label: string; width: number; height: number; blobKey: string }[];
+  /** Absent in results of versions that segmented nothing. */
+  segmentation?: StoredSegmentation | null;
 }
+
+/** A label map whose values lie in a blob, compressed with gzip. */
+export type StoredSegmentation = Omit<Segmentation, 'labels'> & { blobKey: string };
 
 /** A result as it is stored; texts are composed when it is read. */
 export interface ResultRecord {
@@ -63,14 +69,16 @@ export class ResultsStore {
   }
 
   /** @throws AppError `blob-missing` when the sweep has taken a heat map that was reserved too long ago */
-  async insert(tx: Transaction, { id, result, heatMapBlobKeys }: PreparedResult): Promise<void> {
+  async insert(tx: Transaction, { id, result, heatMapBlobKeys, segmentationBlobKey }: PreparedResult): Promise<void> {
     const rendering: Rendering = {
       keyImage: result.keyImage,
       heatMaps: result.heatMaps.map(({ label, width, height }, index) => ({ label, width, height, blobKey: heatMapBlobKeys[index] ?? '' })),
+      segmentation: storedSegmentation(result.segmentation, segmentationBlobKey),
     };
     const { institutionId, analysisId, studyId, studyInstanceUid, analysis, summary, findings, labels, segments, provenance } = result;
-    const claimed = await prismaOf(tx).blobTombstone.deleteMany({ where: { blobKey: { in: heatMapBlobKeys } } });
-    if (claimed.count !== heatMapBlobKeys.length) throw new AppError('blob-missing');
+    const blobKeys = blobKeysOf(rendering);
+    const claimed = await prismaOf(tx).blobTombstone.deleteMany({ where: { blobKey: { in: blobKeys } } });
+    if (claimed.count !== blobKeys.length) throw new AppError('blob-missing');
     await prismaOf(tx).result.create({
       data: {
         id, institutionId, analysisId, studyId, studyInstanceUid, analysis,
@@ -109,11 +117,24 @@ export class ResultsStore {
   /** Removes the results of a study that is gone, and leaves their heat maps to the sweep. Gives how many there were. */
   async deleteOfStudy(tx: Transaction, institutionId: string, studyId: string): Promise<number> {
     const rows = await prismaOf(tx).result.findMany({ where: { institutionId, studyId }, select: { rendering: true } });
-    const data = rows.flatMap(({ rendering }) => renderingOf(rendering).heatMaps).map(({ blobKey }) => ({ blobKey }));
+    const data = rows.flatMap(({ rendering }) => blobKeysOf(renderingOf(rendering))).map((blobKey) => ({ blobKey }));
     if (data.length > 0) await prismaOf(tx).blobTombstone.createMany({ data, skipDuplicates: true });
+    // What models in the shadow concluded was nobody's result, so it does not count.
+    await prismaOf(tx).shadowResult.deleteMany({ where: { institutionId, studyId } });
     const { count } = await prismaOf(tx).result.deleteMany({ where: { institutionId, studyId } });
     return count;
   }
+}
+
+function storedSegmentation(segmentation: Segmentation | null, blobKey: string | null): StoredSegmentation | null {
+  if (!segmentation || blobKey === null) return null;
+  const { grid, seriesInstanceUid, frames, members } = segmentation;
+  return { grid, seriesInstanceUid, frames, members, blobKey };
+}
+
+/** Every blob that a result owns. */
+export function blobKeysOf({ heatMaps, segmentation }: Rendering): string[] {
+  return [...heatMaps.map(({ blobKey }) => blobKey), ...(segmentation ? [segmentation.blobKey] : [])];
 }
 
 /** Plain data of our own types. */

@@ -15,11 +15,13 @@ import { SignedInStore, type SignedIn } from './sessions/signed-in.store.js';
 const PERSON_LIFETIME_MS = 15_000;
 const API_KEY_LIFETIME_MS = 5_000;
 const CAPACITY = 10_000;
+const MOST_COMBINATIONS = 500;
 
 /** Turns what a request shows into who makes it, without the database when it asked a moment ago. */
 @Injectable()
 export class PrincipalsService {
   private readonly people = new ExpiringCache<SignedIn>(PERSON_LIFETIME_MS, CAPACITY);
+  private readonly permissions = new Map<string, ReadonlySet<string>>();
   private readonly keys = new ExpiringCache<ApiKey>(API_KEY_LIFETIME_MS, CAPACITY);
 
   constructor(
@@ -34,7 +36,7 @@ export class PrincipalsService {
   async ofToken({ sub, institution_id, scope, sid }: AccessTokenClaims): Promise<Principal | null> {
     const person = await this.active(await this.people.get(`${sub}/${sid ?? ''}`, () => this.load(() => this.signedIn.find(sub, sid ?? null))), institution_id);
     if (!person || (sid !== undefined && person.sessionLives !== true)) return null;
-    return this.withEmergency(principalOf(person, effectivePermissions(scope.split(' '), person.role)));
+    return this.withEmergency(principalOf(person, this.permissionsIn(scope, person.role)));
   }
 
   /** @param secret  of a page's cookie. @returns null when its sign-in ended, or as `ofToken`. @throws AppError `institution-suspended` */
@@ -73,6 +75,17 @@ export class PrincipalsService {
   /** @returns null when the user is gone, disabled, or not of this institution. @throws AppError `institution-suspended` */
   async activeUser(id: string, institutionId: string): Promise<Pick<SignedIn, 'id' | 'institutionId' | 'role'> | null> {
     return this.active(await this.people.get(`${id}/`, () => this.signedIn.find(id, null)), institutionId);
+  }
+
+  /** Few combinations of scopes and roles are in use, and each makes the same set. */
+  private permissionsIn(scope: string, role: string): ReadonlySet<string> {
+    const key = `${role} ${scope}`;
+    const known = this.permissions.get(key);
+    if (known) return known;
+    if (this.permissions.size >= MOST_COMBINATIONS) this.permissions.clear();
+    const made = effectivePermissions(scope.split(' '), role);
+    this.permissions.set(key, made);
+    return made;
   }
 
   private async active(person: SignedIn | undefined, institutionId = person?.institutionId): Promise<SignedIn | null> {

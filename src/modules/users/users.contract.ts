@@ -3,7 +3,7 @@ export const PERMISSIONS = [
   'institutions:read', 'institutions:write', 'institutions:create', 'users:read', 'users:write', 'api-keys:read', 'api-keys:write', 'oauth-clients:read', 'oauth-clients:write',
   'patients:read', 'patients:export', 'patients:erase', 'break-glass:use',
   'images:read', 'images:write', 'images:delete', 'images:hold', 'images:export', 'dimse-callers:read', 'dimse-callers:write',
-  'analyses:read', 'analyses:create', 'analyses:cancel', 'models:read', 'models:write',
+  'analyses:read', 'analyses:create', 'analyses:cancel', 'models:read', 'models:choose', 'models:write',
   'results:read', 'results:review', 'notifications:read', 'audit:read', 'jobs:read', 'jobs:write',
 ] as const;
 
@@ -18,7 +18,7 @@ export const ROLES = ['platform-admin', 'admin', 'radiologist', 'technician', 'a
 export type Role = (typeof ROLES)[number];
 
 /** What concerns the whole installation. */
-const PLATFORM: ReadonlySet<Permission> = new Set<Permission>(['institutions:create']);
+const PLATFORM: ReadonlySet<Permission> = new Set<Permission>(['institutions:create', 'models:write']);
 const clinical = ['patients:read', 'images:read', 'analyses:read', 'models:read', 'results:read', 'notifications:read'] as const;
 
 /** What break-glass gives for a while: to see what is needed to treat somebody, and to change nothing. */

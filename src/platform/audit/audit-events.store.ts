@@ -18,8 +18,9 @@ export class AuditEventsStore {
   constructor(private readonly database: Database) {}
 
   /** In one transaction and one round trip; those that are there already are left. Durable afterwards. */
-  async insert(events: readonly (AuditEvent & { mac: Uint8Array })[]): Promise<void> {
-    const json = JSON.stringify(events.map((event) => ({ ...event, mac: hex(event.mac) })));
+  async insert(events: readonly AuditEvent[], macs: readonly Uint8Array[]): Promise<void> {
+    // Every event has members, so the MAC can follow its last; copies of the events would be half of the garbage that a small request makes.
+    const json = `[${events.map((event, index) => `${JSON.stringify(event).slice(0, -1)},"mac":"${hex(macs[index] ?? new Uint8Array())}"}`).join(',')}]`;
     await this.database.writeAll('system', [
       Prisma.sql`SELECT set_config('idle_in_transaction_session_timeout', ${PATIENCE}, true), pg_advisory_xact_lock_shared(${WRITERS_LOCK}::bigint)`,
       Prisma.sql`

@@ -19,19 +19,20 @@ export interface AuditNote {
   actor?: { kind: 'user' | 'client'; id: string; role: string; institutionId: string };
 }
 
-const NOTES = new WeakMap<FastifyRequest, AuditNote>();
+const NOTE = Symbol('audit note');
+type NotedRequest = FastifyRequest & { [NOTE]?: AuditNote };
 
 /** Adds to the audit event of a request, which is written before the answer leaves. Lists grow, the rest is replaced. */
 export function noteForAudit(request: FastifyRequest, note: AuditNote): void {
-  const known = NOTES.get(request) ?? {};
-  NOTES.set(request, {
+  const known = auditNoteOf(request);
+  (request as NotedRequest)[NOTE] = {
     ...known, ...note,
     patientIds: [...(known.patientIds ?? []), ...(note.patientIds ?? [])],
     studyInstanceUids: [...(known.studyInstanceUids ?? []), ...(note.studyInstanceUids ?? [])],
     details: { ...known.details, ...note.details },
-  });
+  };
 }
 
 export function auditNoteOf(request: FastifyRequest): AuditNote {
-  return NOTES.get(request) ?? {};
+  return (request as NotedRequest)[NOTE] ?? {};
 }

@@ -4,7 +4,7 @@ import type { AuthenticatedRequest } from '../http/access.js';
 import { callerAddress } from '../limits/caller-address.js';
 import { WINDOW_MS } from '../limits/window-store.js';
 import { INSTALLATION, type AuditDraft, type Outcome } from './audit-event.js';
-import { auditNoteOf, noteForAudit, type AuditNote } from './audit-note.js';
+import { auditNoteOf, noteForAudit } from './audit-note.js';
 import type { AuditWriter } from './audit-writer.js';
 import { FirstOfWindow } from './first-of-window.js';
 
@@ -15,7 +15,9 @@ const STUDY_PARAMETERS = ['study', 'studyInstanceUid'];
 /** Refusals for too many requests: the first of a caller in this time is put on record, the others are counted in `healthvision_rate_limited_total`. */
 const LIMITED = new FirstOfWindow(WINDOW_MS);
 
-const TRAILS = new WeakMap<FastifyRequest, RequestTrail>();
+const TRAIL = Symbol('audit trail');
+/** On the request itself: what a WeakMap holds lives until a full collection when it refers back to its key, and this one does. */
+type TrailedRequest = FastifyRequest & { [TRAIL]?: RequestTrail };
 
 /** Puts one request on record: what is attempted before it is done, how it ended before the answer leaves. */
 export class RequestTrail {
@@ -29,18 +31,18 @@ export class RequestTrail {
   ) {}
 
   static begin(request: FastifyRequest, writer: AuditWriter, action: string): void {
-    TRAILS.set(request, new RequestTrail(request, writer, action));
+    (request as TrailedRequest)[TRAIL] = new RequestTrail(request, writer, action);
   }
 
   /** undefined for requests that are not put on record. */
   static of(request: FastifyRequest): RequestTrail | undefined {
-    return TRAILS.get(request);
+    return (request as TrailedRequest)[TRAIL];
   }
 
   /** @throws AppError `audit-unavailable`: then nothing may be done */
   async attempt(): Promise<void> {
     this.isAttempted = true;
-    const { patientIds } = await this.writer.write({ ...this.draft(), outcome: 'attempted' });
+    const { patientIds } = await this.writer.write(this.draft('attempted', null, null));
     // A study that the request deletes has no patient afterwards.
     if (patientIds.length > 0) noteForAudit(this.request, { patientIds });
   }
@@ -50,12 +52,11 @@ export class RequestTrail {
     if (this.isRecorded) return;
     this.isRecorded = true;
     const { refusal } = auditNoteOf(this.request);
-    const told = code ?? refusal;
     // What was attempted has its outcome on record, whatever that is. A flood of the rest would be a flood of events.
     const limited = status === 429 && !this.isAttempted ? this.caller() : undefined;
     if (limited !== undefined && !LIMITED.isFirst(limited)) return;
     try {
-      await this.writer.write({ ...this.draft(), outcome: refusal === undefined ? outcomeOf(status, code) : 'refused', status, ...(told !== undefined && { code: told }) });
+      await this.writer.write(this.draft(refusal === undefined ? outcomeOf(status, code) : 'refused', status, code ?? refusal ?? null));
     } catch (error) {
       if (limited !== undefined) LIMITED.forget(limited);
       throw error;
@@ -73,26 +74,37 @@ export class RequestTrail {
     return principal ? `${principal.institutionId} ${principal.id}` : callerAddress(ip, socket.remoteAddress);
   }
 
-  private draft(): Omit<AuditDraft, 'outcome'> {
+  /** One literal with every field: an object put together from others costs a kilobyte for each request. */
+  private draft(outcome: Outcome, status: number | null, code: string | null): AuditDraft {
     const { request } = this;
     const { principal } = request;
     const note = auditNoteOf(request);
+    const { actor } = note;
     // Fastify types the parameters as unknown; they are texts by name.
     const parameters = (request.params ?? {}) as Record<string, string | undefined>;
     const studies = STUDY_PARAMETERS.flatMap((name) => parameters[name] ?? []);
-    const object = note.object ?? objectOf(parameters);
-    const { crossing } = principal ?? {};
+    const crossing = principal?.crossing;
+    const details: Record<string, string | number | boolean | null> = { route: `${request.method} ${request.routeOptions.url ?? ''}` };
+    if (crossing) details.fromInstitutionId = crossing.fromInstitutionId;
+    if (note.details) Object.assign(details, note.details);
     return {
-      ...actorOf(request, note),
+      institutionId: principal?.institutionId ?? actor?.institutionId ?? note.institutionId ?? INSTALLATION,
+      actorKind: principal?.kind ?? actor?.kind ?? 'anonymous',
+      actorId: principal?.id ?? actor?.id ?? null,
+      userId: principal ? principal.userId : (actor?.id ?? null),
+      role: principal?.role ?? actor?.role ?? null,
       source: request.ip,
       action: this.action,
+      outcome,
+      status,
+      code,
       patientIds: note.patientIds ?? [],
-      studyInstanceUids: [...studies, ...(note.studyInstanceUids ?? [])],
-      ...(object !== undefined && { object }),
+      studyInstanceUids: note.studyInstanceUids ? [...studies, ...note.studyInstanceUids] : studies,
+      object: note.object ?? objectOf(parameters) ?? null,
       purpose: note.purpose ?? (crossing ? 'support' : null),
       reason: note.reason ?? crossing?.reason ?? null,
       requestId: request.id,
-      details: { route: `${request.method} ${request.routeOptions.url ?? ''}`, ...(crossing && { fromInstitutionId: crossing.fromInstitutionId }), ...note.details },
+      details,
     };
   }
 }
@@ -125,12 +137,6 @@ export function withdraw(reply: FastifyReply, payload: unknown): void {
 
 export function asUnavailable(error: unknown): AppError {
   return error instanceof AppError && error.code === 'audit-unavailable' ? error : new AppError('audit-unavailable', { cause: error, retryAfterSeconds: 2 });
-}
-
-function actorOf({ principal }: AuthenticatedRequest, { actor, institutionId = INSTALLATION }: AuditNote): Pick<AuditDraft, 'institutionId' | 'actorKind' | 'actorId' | 'userId' | 'role'> {
-  if (principal) return { institutionId: principal.institutionId, actorKind: principal.kind, actorId: principal.id, userId: principal.userId, role: principal.role };
-  if (actor) return { institutionId: actor.institutionId, actorKind: actor.kind, actorId: actor.id, userId: actor.id, role: actor.role };
-  return { institutionId, actorKind: 'anonymous' };
 }
 
 /** The most specific id of the path that is no study: `:id`, or a name and its version. */

@@ -12,6 +12,8 @@ import { AuditKeys } from './audit-keys.js';
 
 /** Events of one transaction at most. */
 const BATCH = 256;
+/** Transactions at a time: while one waits for the disk the next is computed. Few, so that requests gather and the other connections stay free. */
+const MOST_AT_ONCE = 2;
 /** A database that says nothing for this long counts as away. */
 const PATIENCE_MS = 5_000;
 const DRAIN_MS = 1_000;
@@ -23,13 +25,13 @@ interface Waiting {
 }
 
 /**
- * Puts events on record. Many requests share a transaction: while one batch is being written the next gathers. What cannot be recorded must not happen: `write` throws, unless
+ * Puts events on record. Many requests share a transaction: while batches are being written the next gathers. What cannot be recorded must not happen: `write` throws, unless
  * AUDIT_FAILURE=queue lets events wait.
  */
 @Injectable()
 export class AuditWriter implements OnApplicationBootstrap, OnApplicationShutdown {
   private waiting: Waiting[] = [];
-  private isWriting = false;
+  private writing = 0;
   private readonly backlog: AuditBacklog | undefined;
   private draining: NodeJS.Timeout | undefined;
 
@@ -67,12 +69,12 @@ export class AuditWriter implements OnApplicationBootstrap, OnApplicationShutdow
     const event = eventOf(draft);
     return new Promise((done, failed) => {
       this.waiting.push({ event, done, failed });
-      if (!this.isWriting) void this.writeWaiting();
+      if (this.writing < MOST_AT_ONCE && this.waiting.length === 1) void this.writeWaiting();
     });
   }
 
   private async writeWaiting(): Promise<void> {
-    this.isWriting = true;
+    this.writing += 1;
     // Requests of one turn of the event loop share a batch.
     await Promise.resolve();
     while (this.waiting.length > 0) {
@@ -80,7 +82,7 @@ export class AuditWriter implements OnApplicationBootstrap, OnApplicationShutdow
       this.waiting = batch.splice(BATCH);
       await this.writeBatch(batch);
     }
-    this.isWriting = false;
+    this.writing -= 1;
   }
 
   private async writeBatch(batch: readonly Waiting[]): Promise<void> {
@@ -118,7 +120,7 @@ export class AuditWriter implements OnApplicationBootstrap, OnApplicationShutdow
     const studies = events.flatMap(({ institutionId, studyInstanceUids }) => studyInstanceUids.map((studyInstanceUid) => ({ institutionId, studyInstanceUid })));
     const [key, patients] = await Promise.all([this.keys.macKey(), studies.length === 0 ? undefined : this.store.patientsOf(studies)]);
     const complete = patients === undefined ? events : events.map((event) => withPatients(event, patients));
-    await this.store.insert(complete.map((event) => ({ ...event, mac: macOf(event, key) })));
+    await this.store.insert(complete, complete.map((event) => macOf(event, key)));
     for (const { outcome } of complete) this.metrics.auditEvents.inc({ outcome });
     return [...complete];
   }

@@ -1,5 +1,5 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
-import type { InstanceBytes, Stage } from '../../imaging/analyses/analysis.js';
+import type { AnalysisInput, Stage } from '../../imaging/analyses/analysis.js';
 import { AppError } from '../../kernel/errors.js';
 import { CONFIG, type Config } from '../config.js';
 import { LOGGER, type Logger } from '../ops/logger.js';
@@ -15,6 +15,8 @@ export interface ComputeOptions {
   onProgress?: (stage: Stage, done: number) => void;
   /** Milliseconds. */
   timeLimitMs?: number;
+  /** Memory ran out at the last try: the recipe takes smaller steps. */
+  reduced?: boolean;
 }
 
 /** No analysis of one study takes longer than this; a thread that does is stuck. */
@@ -22,7 +24,7 @@ const TIME_LIMIT_MS = 15 * 60_000;
 const CHECK_LIMIT_MS = 2 * 60_000;
 /** JavaScript's own heap in one thread. Pixels and tensors live outside of it. */
 const HEAP_MB = 1024;
-const CACHE = { maxSessions: 8, maxBytes: 2 * 2 ** 30 };
+const CACHE = { maxModels: 8, maxBytes: 2 * 2 ** 30 };
 
 /**
  * WORKER_CONCURRENCY threads that own ONNX Runtime sessions and run whole analyses, so that nothing heavy is on the event loop.
@@ -55,13 +57,13 @@ export class ComputePool implements OnApplicationShutdown {
   /**
    * Runs one analysis: load → decode → prepare → infer → conclude.
    *
-   * @param instances  their bytes are moved to the thread and empty afterwards
+   * @param input  the bytes of its instances are moved to the thread and empty afterwards
    * @throws AppError `time-limit`, `out-of-memory`, `thread-lost`, `model-load-failed`, `model-output-invalid`, `shutting-down`; the
    *   signal's reason
    */
-  async run(model: ComputeModel, instances: readonly InstanceBytes[], options: ComputeOptions = {}): Promise<ComputeRunResult> {
+  async run(model: ComputeModel, { series, instances }: AnalysisInput, options: ComputeOptions = {}): Promise<ComputeRunResult> {
     const owned = instances.map((instance) => ({ ...instance, bytes: ownBuffer(instance.bytes) }));
-    const task: ComputeTask = { kind: 'run', model, instances: owned };
+    const task: ComputeTask = { kind: 'run', model, input: { series, instances: owned }, reduced: options.reduced ?? false };
     // The thread answers a run with a run's result.
     return (await this.submit(task, owned.map(({ bytes }) => bytes.buffer), options)) as ComputeRunResult;
   }

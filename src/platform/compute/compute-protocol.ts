@@ -1,4 +1,4 @@
-import type { InstanceBytes, Stage } from '../../imaging/analyses/analysis.js';
+import type { AnalysisInput, Stage } from '../../imaging/analyses/analysis.js';
 import type { RunReport } from '../../imaging/analyses/run.js';
 import type { Manifest } from '../../imaging/model/manifest.js';
 import type { Fallback, SessionOptions } from './onnx-session.js';
@@ -11,7 +11,7 @@ export interface ComputeModel {
 }
 
 export type ComputeTask =
-  | { kind: 'run'; model: ComputeModel; instances: readonly InstanceBytes[] }
+  | { kind: 'run'; model: ComputeModel; input: AnalysisInput; reduced: boolean }
   | { kind: 'check'; model: ComputeModel };
 
 export type ComputeProgress = { kind: 'progress'; stage: Stage; done: number } | { kind: 'fallback'; fallback: Fallback };
@@ -20,7 +20,7 @@ export type ComputeRunResult = RunReport;
 
 /** Bounds of the warm sessions of one thread. */
 export interface CacheLimits {
-  maxSessions: number;
+  maxModels: number;
   /** Size of the model files that are held, a proxy for the memory that their sessions take. */
   maxBytes: number;
 }

@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { env, InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { AppError } from '../../kernel/errors.js';
 import type { Session, Tensor } from '../../imaging/model/session.js';
@@ -55,7 +56,9 @@ export async function openOnnxSession(file: string, options: SessionOptions): Pr
       failed.push({ wanted: provider, why: error instanceof Error ? error.message.slice(0, 500) : '' });
     }
   }
-  throw runtimeError(cause, `ONNX Runtime cannot load the model with ${failed.map(({ wanted }) => wanted).join(', ')}`);
+  // In its own words, which name the operator or the tensor; where the file lies is nobody's business.
+  const why = failed.map((failure) => `${failure.wanted}: ${failure.why.replaceAll(file, basename(file))}`).join('; ');
+  throw runtimeError(cause, `ONNX Runtime cannot load the model (${why})`);
 }
 
 function providerOption(provider: ExecutionProvider, deviceId: number): InferenceSession.ExecutionProviderConfig {

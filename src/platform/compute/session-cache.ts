@@ -6,10 +6,16 @@ import { AppError } from '../../kernel/errors.js';
 import type { CacheLimits, ComputeModel } from './compute-protocol.js';
 import { openOnnxSession, type Fallback, type OnnxSession, type SessionOptions } from './onnx-session.js';
 
-/** The warm sessions of one thread, by model digest. The least recently used is released when there are too many. */
+interface WarmModel {
+  /** By the path that the manifest names. */
+  sessions: Map<string, OnnxSession>;
+  bytes: number;
+}
+
+/** The warm sessions of one thread, by model. The model that was not used for the longest time is released when there are too many. */
 export class SessionCache {
   // A Map keeps the order of insertion: the first is the least recently used.
-  private readonly sessions = new Map<string, { session: OnnxSession; bytes: number }>();
+  private readonly models = new Map<string, WarmModel>();
 
   constructor(
     private readonly options: SessionOptions,
@@ -17,35 +23,48 @@ export class SessionCache {
     private readonly onFallback: (fallback: Fallback) => void,
   ) {}
 
-  /** @throws AppError `model-load-failed` when a file is missing or is not the one that the manifest names, `out-of-memory` */
-  async get(model: ComputeModel): Promise<OnnxSession> {
-    const held = this.sessions.get(model.digest);
-    if (held) {
-      this.sessions.delete(model.digest);
-      this.sessions.set(model.digest, held);
-      return held.session;
-    }
-    const bytes = await verifiedBytes(model);
-    await this.makeRoom(bytes);
-    const onnx = model.files.find(({ path }) => path.endsWith('.onnx'));
-    if (onnx === undefined) throw new AppError('model-load-failed', { detail: 'The model has no .onnx file' });
+  /**
+   * @param path  of an .onnx file, as the manifest names it
+   * @throws AppError `model-load-failed` when a file is missing or is not the one that the manifest names, `out-of-memory`
+   */
+  async get(model: ComputeModel, path: string): Promise<OnnxSession> {
+    const warm = await this.warm(model);
+    const held = warm.sessions.get(path);
+    if (held) return held;
+    const onnx = model.files.find((file) => file.path === path);
+    if (onnx === undefined) throw new AppError('model-load-failed', { detail: `The model has no file "${path}"` });
     const session = await openOnnxSession(onnx.file, this.options);
     for (const fallback of session.fallbacks) this.onFallback(fallback);
-    this.sessions.set(model.digest, { session, bytes });
+    warm.sessions.set(path, session);
     return session;
   }
 
-  /** Forgets a session, after an error that may have left it in any state. */
+  /** Forgets a model's sessions, after an error that may have left them in any state. */
   async drop(digest: string): Promise<void> {
-    const held = this.sessions.get(digest);
-    this.sessions.delete(digest);
-    await held?.session.release().catch(() => undefined);
+    const held = this.models.get(digest);
+    this.models.delete(digest);
+    for (const session of held?.sessions.values() ?? []) await session.release().catch(() => undefined);
+  }
+
+  /** The model as the most recently used one; its files are verified when it is new. */
+  private async warm(model: ComputeModel): Promise<WarmModel> {
+    const held = this.models.get(model.digest);
+    if (held) {
+      this.models.delete(model.digest);
+      this.models.set(model.digest, held);
+      return held;
+    }
+    const bytes = await verifiedBytes(model);
+    await this.makeRoom(bytes);
+    const made: WarmModel = { sessions: new Map(), bytes };
+    this.models.set(model.digest, made);
+    return made;
   }
 
   private async makeRoom(bytes: number): Promise<void> {
-    for (const digest of [...this.sessions.keys()]) {
-      const total = [...this.sessions.values()].reduce((sum, held) => sum + held.bytes, bytes);
-      if (this.sessions.size < this.limits.maxSessions && total <= this.limits.maxBytes) return;
+    for (const digest of [...this.models.keys()]) {
+      const total = [...this.models.values()].reduce((sum, held) => sum + held.bytes, bytes);
+      if (this.models.size < this.limits.maxModels && total <= this.limits.maxBytes) return;
       await this.drop(digest);
     }
   }

@@ -21,14 +21,19 @@ serveTasks(async (message, report) => {
   const analysis = analysisOf(manifest.analysis);
   try {
     if (task.kind === 'check') {
-      const session = await sessions.get(task.model);
-      await analysis.check(manifest, session);
-      return { result: { executionProvider: session.provider } };
+      const providers = new Set<string>();
+      await analysis.check(manifest, async (path) => {
+        const session = await sessions.get(task.model, path);
+        providers.add(session.provider);
+        return session;
+      });
+      return { result: { executionProvider: [...providers].sort().join('+') } };
     }
-    const result = await runAnalysis(analysis, task.instances, {
-      session: () => sessions.get(task.model),
+    const result = await runAnalysis(analysis, task.input, {
+      networks: (path) => sessions.get(task.model, path),
       codec: nativeCodec,
       manifest,
+      reduced: task.reduced,
       progress: (stage, done) => { announce({ kind: 'progress', stage, done }); },
     });
     return { result, transfer: buffersOf(result) };
@@ -46,6 +51,7 @@ function analysisOf(name: AnalysisName): Analysis {
 }
 
 function buffersOf({ outcome }: RunReport): ArrayBuffer[] {
-  const maps = outcome.kind === 'concluded' ? outcome.heatMaps : [];
-  return [...new Set(maps.map(({ data }) => data.buffer))].filter((buffer) => buffer instanceof ArrayBuffer);
+  if (outcome.kind !== 'concluded') return [];
+  const buffers = [...outcome.heatMaps.map(({ data }) => data.buffer), ...(outcome.segmentation ? [outcome.segmentation.labels.buffer] : [])];
+  return [...new Set(buffers)].filter((buffer) => buffer instanceof ArrayBuffer);
 }

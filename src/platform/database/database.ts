@@ -1,13 +1,13 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { createHash } from 'node:crypto';
-import type { Writable } from 'node:stream';
 import pg from 'pg';
 import { Prisma, PrismaClient } from '../../generated/prisma/client.js';
 import { AppError } from '../../kernel/errors.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { CONFIG, type Config } from '../config.js';
 import { DATABASE_URLS, POOL_WAIT_MS, poolOptions, type DatabaseUrls } from './connection.js';
+import { inOneTrip, type TripStatement } from './one-trip.js';
 
 export type PrismaTransaction = Prisma.TransactionClient;
 
@@ -40,9 +40,12 @@ READ_TYPES.setTypeParser(pg.types.builtins.INT8, BigInt);
 export class Database implements OnApplicationShutdown {
   private readonly app: Side;
   private readonly system: Side;
+  /** Whether each scope has a login of its own. */
+  private readonly hasLogins: boolean;
   private readonly statementNames = new Map<string, string>();
 
   constructor(@Inject(CONFIG) config: Config, @Inject(DATABASE_URLS) { appUrl, systemUrl }: DatabaseUrls) {
+    this.hasLogins = appUrl !== systemUrl;
     const name = (sql: string): string => this.statementName(sql);
     this.app = new Side(appUrl, config, config.DATABASE_POOL_SIZE, name);
     this.system = new Side(systemUrl, config, Math.max(MIN_SYSTEM_CONNECTIONS, Math.ceil(config.DATABASE_POOL_SIZE / 3)), name);
@@ -55,7 +58,7 @@ export class Database implements OnApplicationShutdown {
    * @throws AppError `database-unavailable` when PostgreSQL does not answer
    */
   async read<Row extends pg.QueryResultRow>(scope: Scope, sql: Prisma.Sql): Promise<Row[]> {
-    const [result] = await this.inOneTrip<Row>('BEGIN READ ONLY', scope, [sql]);
+    const [result] = await this.inOneTrip<Row>('read', scope, [sql]);
     return result?.rows ?? [];
   }
 
@@ -67,7 +70,7 @@ export class Database implements OnApplicationShutdown {
   async write<Row extends pg.QueryResultRow = never>(scope: Scope, sql: Prisma.Sql): Promise<Written<Row>> {
     for (let attempt = 1; ; attempt++) {
       try {
-        const [result] = await this.inOneTrip<Row>('BEGIN', scope, [sql]);
+        const [result] = await this.inOneTrip<Row>('write', scope, [sql]);
         return { rows: result?.rows ?? [], count: result?.rowCount ?? 0 };
       } catch (error) {
         if (attempt >= 3 || !isConflict(error)) throw error;
@@ -82,7 +85,7 @@ export class Database implements OnApplicationShutdown {
    * @throws AppError `database-unavailable` when PostgreSQL does not answer; whether anything was written is not known then
    */
   async writeAll(scope: Scope, statements: readonly Prisma.Sql[]): Promise<pg.QueryResultRow[][]> {
-    return (await this.inOneTrip('BEGIN', scope, statements)).map(({ rows }) => rows);
+    return (await this.inOneTrip('write', scope, statements)).map(({ rows }) => rows);
   }
 
   /**
@@ -93,11 +96,12 @@ export class Database implements OnApplicationShutdown {
    */
   async transaction<T>(scope: Scope, work: (tx: Transaction) => Promise<T>): Promise<T> {
     const [institution, name] = settingsOf(scope);
+    const isSet = scope === 'system' && this.hasLogins;
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.sideOf(scope).prisma.$transaction(
           async (client) => {
-            await client.$executeRaw`SELECT set_config('app.institution_id', ${institution}, true), set_config('app.scope', ${name}, true)`;
+            if (!isSet) await client.$executeRaw`SELECT set_config('app.institution_id', ${institution}, true), set_config('app.scope', ${name}, true)`;
             // The brand exists only in the type system; a transaction is Prisma's client under an opaque name.
             return work(client as unknown as Transaction);
           },
@@ -128,20 +132,25 @@ export class Database implements OnApplicationShutdown {
     return scope === 'system' ? this.system : this.app;
   }
 
-  private async inOneTrip<Row extends pg.QueryResultRow>(begin: string, scope: Scope, statements: readonly Prisma.Sql[]): Promise<pg.QueryResult<Row>[]> {
+  private async inOneTrip<Row extends pg.QueryResultRow>(kind: 'read' | 'write', scope: Scope, statements: readonly Prisma.Sql[]): Promise<pg.QueryResult<Row>[]> {
     const client = await this.sideOf(scope).pool.connect().catch((error: unknown) => { throw translateDirect(error); });
-    const [around, results] = inOneWrite(client, () => {
-      const opening = [client.query(begin), client.query({ name: 'scope', text: `SELECT set_config('app.institution_id', $1, true), set_config('app.scope', $2, true)`, values: settingsOf(scope) })];
-      const work = statements.map(({ text, values }) => client.query<Row>({ name: this.statementName(text), text, values, types: READ_TYPES }));
-      return [Promise.allSettled([...opening, client.query('COMMIT')]), Promise.allSettled(work)] as const;
-    });
-    const framed = (await around).find(isRejected);
-    const outcomes = await results;
-    const failure = framed ?? outcomes.find(isRejected);
-    // A connection whose transaction did not end as asked is not used again.
-    client.release(framed !== undefined);
-    if (failure) throw translateDirect(failure.reason);
-    return outcomes.filter((outcome) => outcome.status === 'fulfilled').map(({ value }) => value);
+    const opening = this.opening(kind, scope);
+    try {
+      const results = await inOneTrip(client, [...opening, ...statements.map(({ text, values }) => ({ name: this.statementName(text), text, values }))], READ_TYPES);
+      client.release();
+      return results.slice(opening.length);
+    } catch (error) {
+      // PostgreSQL's own refusal leaves the connection as it was; what else went wrong may not.
+      client.release(!(error instanceof pg.DatabaseError));
+      throw translateDirect(error);
+    }
+  }
+
+  /** What comes before the statements: the login of `system` needs none, unless one login serves both scopes. */
+  private opening(kind: 'read' | 'write', scope: Scope): TripStatement[] {
+    if (scope === 'system' && this.hasLogins) return [];
+    const scoped = `set_config('app.institution_id', $1, true), set_config('app.scope', $2, true)`;
+    return [kind === 'read' ? { name: 'scope-read', text: `SELECT ${scoped}, set_config('transaction_read_only', 'on', true)`, values: settingsOf(scope) } : { name: 'scope', text: `SELECT ${scoped}`, values: settingsOf(scope) }];
   }
 
   /** Empty = not prepared. */
@@ -180,24 +189,8 @@ class Side {
   }
 }
 
-function isRejected(outcome: PromiseSettledResult<unknown>): outcome is PromiseRejectedResult {
-  return outcome.status === 'rejected';
-}
-
 function ignore(): void {
   // See the constructor.
-}
-
-/** What `send` hands to the connection goes out together: each write of its own would wake PostgreSQL and wait for the processor. */
-function inOneWrite<T>(client: pg.PoolClient, send: () => T): T {
-  // Not in the types; the socket, or TLS on top of it.
-  const { stream } = (client as unknown as { connection: { stream: Writable } }).connection;
-  stream.cork();
-  try {
-    return send();
-  } finally {
-    stream.uncork();
-  }
 }
 
 /** The institution, and the name of the scope, which only the policies for a login that serves both scopes look at. */

@@ -77,6 +77,7 @@ export async function configureCluster(location: string, port: number, account: 
     'maintenance_work_mem = 128MB',
     'max_wal_size = 2GB',
     'wal_compression = on',
+    'wal_init_zero = off',
     'fsync = on',
     'synchronous_commit = on',
     'full_page_writes = on',

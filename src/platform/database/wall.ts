@@ -25,6 +25,7 @@ const RIGHTS: Readonly<Record<string, Rights>> = {
   institutions: { app: ['SELECT', 'UPDATE'], system: READ_WRITE },
   outbox: { app: APPEND, system: READ_WRITE },
   models: { app: READ, system: READ_WRITE },
+  model_activations: { app: [], system: APPEND },
   // Written by the audit trail alone, which is the system's.
   audit_events: { app: READ, system: APPEND },
   audit_seals: { app: READ, system: APPEND },

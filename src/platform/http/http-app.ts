@@ -70,7 +70,7 @@ export async function createHttpApp(module: DynamicModule, config: Config, logge
   const fastify: FastifyInstance = app.getHttpAdapter().getInstance();
   await fastify.register(multipart, { limits: { fileSize: config.MAX_UPLOAD_BYTES, files: 100_000, fields: 1_000, fieldSize: 64 * 1024, headerPairs: 200 }, throwFileSizeLimit: true });
   await fastify.register(cookie);
-  await sendSafeHeaders(fastify, config);
+  sendSafeHeaders(fastify, config);
   useStrictParsers(app);
   // STOW-RS bodies are streamed by their controller.
   for (const type of [/^multipart\/related/, 'application/dicom']) fastify.addContentTypeParser(type, (_request, payload, done) => { done(null, payload); });

@@ -1,5 +1,7 @@
 import { Gauge, type Registry } from 'prom-client';
 
+const RESOLUTION_MS = 1_000;
+
 /** A gauge of how many different ones were seen in the last while, in this process. Who they are is not told. */
 export class RecentlySeen {
   private readonly seen = new Map<string, number>();
@@ -9,9 +11,11 @@ export class RecentlySeen {
   }
 
   see(id: string): void {
+    const now = this.now();
+    if (now - (this.seen.get(id) ?? -Infinity) < RESOLUTION_MS) return;
     // Anew, so that the map stays in the order of time.
     this.seen.delete(id);
-    this.seen.set(id, this.now());
+    this.seen.set(id, now);
   }
 
   private count(): number {

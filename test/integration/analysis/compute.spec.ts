@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readModelFolders, type InstalledModel } from '../../../src/modules/analysis/model-folder.js';
+import type { AnalysisInput } from '../../../src/imaging/analyses/analysis.js';
+import { readModelFolders, type InstalledModel } from '../../../src/modules/analysis/models/model-folder.js';
 import { wrapImage } from '../../../src/imaging/dicom/wrap-image.js';
 import { ComputePool } from '../../../src/platform/compute/compute-pool.js';
 import { parseConfig } from '../../../src/platform/config.js';
@@ -12,10 +13,18 @@ import { modelsDirectory, PACKS } from './model-packs.js';
 
 const SIDE = 64;
 
-function radiograph(grey: number): { sopInstanceUid: string; frame: number; bytes: Uint8Array } {
+/** A study of one image. */
+function radiograph(grey: number): AnalysisInput {
+  return inputOf(imageOf(grey));
+}
+
+function inputOf(bytes: Uint8Array): AnalysisInput {
+  return { series: [{ role: 'radiograph', seriesInstanceUid: '1.2.3.4', frames: [{ sopInstanceUid: '1.2.3.4.5', frame: 1 }], reason: '' }], instances: [{ sopInstanceUid: '1.2.3.4.5', bytes }] };
+}
+
+function imageOf(grey: number): Uint8Array {
   const pixels = Uint8Array.from({ length: SIDE * SIDE }, (_, i) => grey + (i % SIDE) / 8);
-  const bytes = wrapImage({ pixels, width: SIDE, height: SIDE, channels: 1, bits: 8 }, { modality: 'DX', studyInstanceUid: '1.2.3', seriesInstanceUid: '1.2.3.4', sopInstanceUid: '1.2.3.4.5' });
-  return { sopInstanceUid: '1.2.3.4.5', frame: 1, bytes };
+  return wrapImage({ pixels, width: SIDE, height: SIDE, channels: 1, bits: 8 }, { modality: 'DX', studyInstanceUid: '1.2.3', seriesInstanceUid: '1.2.3.4', sopInstanceUid: '1.2.3.4.5' });
 }
 
 describe('the compute pool', () => {
@@ -37,18 +46,18 @@ describe('the compute pool', () => {
 
   it('runs a whole analysis in a thread, tells its progress, and keeps the session warm', async () => {
     const stages: string[] = [];
-    const first = await pool.run(model('bright'), [radiograph(200)], { onProgress: (stage, done) => stages.push(`${stage} ${String(Math.round(done * 100))}`) });
-    expect(stages).toEqual(['load 0', 'decode 10', 'prepare 20', 'infer 30', 'infer 43', 'infer 95', 'conclude 95']);
+    const first = await pool.run(model('bright'), radiograph(200), { onProgress: (stage, done) => stages.push(`${stage} ${String(Math.round(done * 100))}`) });
+    expect(stages).toEqual(['load 0', 'decode 5', 'prepare 25', 'infer 30', 'infer 43', 'infer 95', 'conclude 95']);
     if (first.outcome.kind !== 'concluded') throw new Error(first.outcome.detail);
     // The mean of the image is 203.5 / 255, the logit 20 (mean - 0.5).
     expect(first.outcome.labels[0]?.probability).toBeCloseTo(1 / (1 + Math.exp(-20 * (203.5 / 255 - 0.5))), 5);
     expect(first.outcome.heatMaps[0]).toMatchObject({ label: 'Bright', width: 7, height: 7 });
-    const second = await pool.run(model('bright'), [radiograph(10)]);
+    const second = await pool.run(model('bright'), radiograph(10));
     expect(second.timings.load).toBeLessThan(Math.max(1, (first.timings.load ?? 0) / 2));
   });
 
   it('falls back to the next execution provider and counts it', async () => {
-    expect((await pool.run(model('bright'), [radiograph(50)])).executionProvider).toBe('cpu');
+    expect((await pool.run(model('bright'), radiograph(50))).executionProvider).toBe('cpu');
     expect(await metrics.registry.getSingleMetricAsString('healthvision_provider_fallbacks_total')).toContain('{wanted="cuda",used="cpu"} 1');
   });
 
@@ -69,28 +78,28 @@ describe('the compute pool', () => {
   });
 
   it('answers with a code when one image makes the model give NaN, and goes on', async () => {
-    await expect(pool.run(model('nan-dark'), [radiograph(0)])).rejects.toMatchObject({ code: 'model-output-invalid' });
-    expect((await pool.run(model('nan-dark'), [radiograph(200)])).outcome.kind).toBe('concluded');
+    await expect(pool.run(model('nan-dark'), radiograph(0))).rejects.toMatchObject({ code: 'model-output-invalid' });
+    expect((await pool.run(model('nan-dark'), radiograph(200))).outcome.kind).toBe('concluded');
   });
 
   it('calls a study not analysable when its image is broken or blank', async () => {
-    const whole = radiograph(100);
-    expect((await pool.run(model('bright'), [{ ...whole, bytes: whole.bytes.slice(0, whole.bytes.length - 900) }])).outcome).toMatchObject({ kind: 'not-analysable', code: 'study-not-readable' });
-    expect((await pool.run(model('bright'), [{ ...radiograph(0), bytes: new TextEncoder().encode('no DICOM') }])).outcome).toMatchObject({ kind: 'not-analysable', code: 'study-not-readable' });
+    const whole = imageOf(100);
+    expect((await pool.run(model('bright'), inputOf(whole.slice(0, whole.length - 900)))).outcome).toMatchObject({ kind: 'not-analysable', code: 'study-not-readable' });
+    expect((await pool.run(model('bright'), inputOf(new TextEncoder().encode('no DICOM')))).outcome).toMatchObject({ kind: 'not-analysable', code: 'study-not-readable' });
     const blank = wrapImage({ pixels: new Uint8Array(SIDE * SIDE).fill(80), width: SIDE, height: SIDE, channels: 1, bits: 8 }, { modality: 'DX', studyInstanceUid: '1.2.3', seriesInstanceUid: '1.2.3.4', sopInstanceUid: '1.2.3.4.5' });
-    expect((await pool.run(model('bright'), [{ ...radiograph(0), bytes: blank }])).outcome).toMatchObject({ kind: 'not-analysable', code: 'low-image-quality' });
+    expect((await pool.run(model('bright'), inputOf(blank))).outcome).toMatchObject({ kind: 'not-analysable', code: 'low-image-quality' });
   });
 
   it('stops a run at its time limit and goes on with a fresh thread', async () => {
-    await expect(pool.run(model('slow'), [radiograph(100)], { timeLimitMs: 300 })).rejects.toMatchObject({ code: 'time-limit' });
-    expect((await pool.run(model('bright'), [radiograph(100)])).outcome.kind).toBe('concluded');
+    await expect(pool.run(model('slow'), radiograph(100), { timeLimitMs: 300 })).rejects.toMatchObject({ code: 'time-limit' });
+    expect((await pool.run(model('bright'), radiograph(100))).outcome.kind).toBe('concluded');
   });
 
   it('lets a run go at once when its signal aborts, and leaves the event loop free', async () => {
     const abort = new AbortController();
     let infers: () => void = () => undefined;
     const inferring = new Promise<void>((resolve) => { infers = resolve; });
-    const run = pool.run(model('slow'), [radiograph(100)], { signal: abort.signal, onProgress: (stage) => { if (stage === 'infer') infers(); } });
+    const run = pool.run(model('slow'), radiograph(100), { signal: abort.signal, onProgress: (stage) => { if (stage === 'infer') infers(); } });
     const outcome = run.catch((error: unknown) => error);
     await inferring;
     const before = performance.now();
@@ -104,7 +113,7 @@ describe('the compute pool', () => {
 
   it('gives the bytes to the thread instead of copying them', async () => {
     const bytes = new Uint8Array(readFileSync(join(PACKS, 'generate.py')));
-    await pool.run(model('bright'), [{ sopInstanceUid: '1.2', frame: 1, bytes }]);
+    await pool.run(model('bright'), inputOf(bytes));
     expect(bytes.byteLength).toBe(0);
   });
 });

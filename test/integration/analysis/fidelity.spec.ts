@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { readNpz } from '../../../src/cli/evaluation/npz.js';
-import { parseManifest, type Manifest } from '../../../src/imaging/model/manifest.js';
+import { imageClassifierSchema, type ImageClassifierManifest } from '../../../src/imaging/model/manifests/image-classifier.js';
 import { classifyBatch, prepare, type ClassifierInput } from '../../../src/imaging/recipes/image-classifier.js';
 import type { DisplayImage } from '../../../src/imaging/render/window.js';
 import { openOnnxSession } from '../../../src/platform/compute/onnx-session.js';
@@ -18,9 +18,9 @@ interface Reference {
 /** What plain onnxruntime gives: test/model-packs/reference.py. */
 const reference = JSON.parse(readFileSync(join(PACKS, 'reference.json'), 'utf8')) as Reference;
 
-const manifestOf = (pack: string): Manifest => parseManifest(JSON.parse(readFileSync(join(PACKS, pack, 'manifest.json'), 'utf8')));
+const manifestOf = (pack: string): ImageClassifierManifest => imageClassifierSchema.parse(JSON.parse(readFileSync(join(PACKS, pack, 'manifest.json'), 'utf8')));
 
-async function predict(manifest: Manifest, network: string, images: AsyncIterable<DisplayImage> | Iterable<DisplayImage>): Promise<number[][]> {
+async function predict(manifest: ImageClassifierManifest, network: string, images: AsyncIterable<DisplayImage> | Iterable<DisplayImage>): Promise<number[][]> {
   const session = await openOnnxSession(network, { providers: ['cpu'], strict: true, gpuDeviceId: 0, intraOpThreads: 1 });
   const probabilities: number[][] = [];
   let batch: ClassifierInput[] = [];

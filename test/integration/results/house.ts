@@ -91,6 +91,7 @@ export function conclusion(house: House, { study, instance }: { study: StoredStu
     institutionId: house.institutionId, analysisId: uuidv7(), studyId: study.id, studyInstanceUid: study.studyInstanceUid, analysis: 'chest-xray-classification',
     summary: { text: 'Pneumonia 93 %', critical: false },
     findings: [],
+    segmentation: null,
     labels: [
       { name: 'Pneumonia', probability: 0.93, threshold: 0.5, positive: true, code: { system: 'SNOMED-CT', value: '233604007', meaning: 'Pneumonia' } },
       { name: 'Effusion', probability: 0.12, threshold: 0.5, positive: false },

@@ -169,9 +169,9 @@ describe('when nothing can be put on record', () => {
     const store = house.app.get(AuditEventsStore);
     const insert = store.insert.bind(store);
     // As a database that hangs for longer than the writer waits, and then goes on.
-    const late = vi.spyOn(store, 'insert').mockImplementationOnce(async (events) => {
+    const late = vi.spyOn(store, 'insert').mockImplementationOnce(async (...all) => {
       await sleep(6_000);
-      await insert(events);
+      await insert(...all);
     });
     try {
       expect(await call(admin, 'GET', `${house.url}/api/v1/users`, undefined, { 'x-request-id': requestId })).toMatchObject({ status: 503, body: { code: 'audit-unavailable' } });

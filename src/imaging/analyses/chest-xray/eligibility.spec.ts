@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { DicomJson } from '../../dicom/dicom-json.js';
-import { parseManifest, type Manifest } from '../../model/manifest.js';
+import { imageClassifierSchema, type ImageClassifierManifest } from '../../model/manifests/image-classifier.js';
 import type { StudyInput, StudyInstance } from '../analysis.js';
 import { fits, select } from './eligibility.js';
 
-const children: Manifest = parseManifest({
+const children: ImageClassifierManifest = imageClassifierSchema.parse({
   manifestVersion: 1, name: 'children', version: '1.0.0', title: 'x', license: 'x', intendedUse: 'x', analysis: 'chest-xray-classification', recipe: 'image-classifier',
   domain: { modalities: ['CR', 'DX'], bodyParts: ['CHEST'], viewPositions: ['AP', 'PA'], ageYears: { min: 1, max: 5 } },
   files: [{ path: 'model.onnx', sha256: '0'.repeat(64) }], input: { name: 'image', shape: ['batch', 1, 28, 28], type: 'float32' }, outputs: { logits: { name: 'logits', shape: ['batch', 1] } },
@@ -12,7 +12,7 @@ const children: Manifest = parseManifest({
   postprocessing: { activation: 'sigmoid', calibration: { method: 'none' } },
   labels: [{ index: 0, name: 'Pneumonia', code: { system: 'x', value: 'y', meaning: 'z' }, threshold: 0.5 }], validation: [],
 });
-const large: Manifest = { ...children, input: { ...children.input, shape: ['batch', 1, 224, 224] } };
+const large: ImageClassifierManifest = { ...children, input: { ...children.input, shape: ['batch', 1, 224, 224] } };
 
 interface Facts { uid?: string; modality?: string; age?: string; view?: string; bodyPart?: string; side?: number; sopClass?: string; time?: string; intent?: string; viewCode?: string }
 
@@ -72,7 +72,7 @@ describe('select', () => {
     ['the newest', [{ ...child, uid: '1.1', time: '110000' }, { ...child, uid: '1.2', time: '120000' }], '1.2'],
     ['for presentation before for processing', [{ ...child, uid: '1.1', intent: 'FOR PROCESSING' }, { ...child, uid: '1.2', intent: 'FOR PRESENTATION' }], '1.2'],
   ])('prefers %s', (_, images, expected) => {
-    for (const order of [images, [...images].reverse()]) expect(select(study(...order), children)).toEqual({ kind: 'selected', frames: [{ sopInstanceUid: expected, frame: 1 }] });
+    for (const order of [images, [...images].reverse()]) expect(select(study(...order), children)).toMatchObject({ kind: 'selected', series: [{ role: 'radiograph', frames: [{ sopInstanceUid: expected, frame: 1 }] }] });
   });
 });
 

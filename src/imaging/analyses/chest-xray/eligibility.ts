@@ -1,7 +1,9 @@
-import { ageYears, sequence, strings, text } from '../../dicom/attributes.js';
+import { sequence, text } from '../../dicom/attributes.js';
 import type { DicomJson } from '../../dicom/dicom-json.js';
-import type { Manifest, ModelDomain } from '../../model/manifest.js';
+import type { ModelDomain } from '../../model/manifest.js';
+import type { ImageClassifierManifest as Manifest } from '../../model/manifests/image-classifier.js';
 import { notAnalysable, type NotAnalysable, type Selected, type StudyInput, type StudyInstance } from '../analysis.js';
+import { ageFault, distinct, isCaptured, list, outside, takenAt } from '../eligibility.js';
 
 /** Sides below this carry no chest, unless the network itself wants less. Pixels. */
 const MIN_SIDE = 64;
@@ -16,6 +18,7 @@ const VIEW_CODES: Readonly<Record<string, string>> = {
 };
 
 interface Candidate {
+  seriesInstanceUid: string;
   instance: StudyInstance;
   modality: string;
   bodyPart: string | undefined;
@@ -49,14 +52,18 @@ export function select(study: StudyInput, manifest: Manifest): Selected | NotAna
   const ofSize = ofAge.filter(({ instance }) => isLargeEnough(instance, manifest));
   const best = ofSize.sort(byPreference)[0];
   if (best === undefined) return notAnalysable('low-image-quality', `Every image is smaller than ${smallestSide(manifest)} pixels on a side.`);
-  return { kind: 'selected', frames: [{ sopInstanceUid: best.instance.sopInstanceUid, frame: 1 }] };
+  return {
+    kind: 'selected',
+    series: [{ role: 'radiograph', seriesInstanceUid: best.seriesInstanceUid, frames: [{ sopInstanceUid: best.instance.sopInstanceUid, frame: 1 }], reason: `The view is ${best.view ?? 'not named'}${ofSize.length > 1 ? `; the first choice of ${String(ofSize.length)} images` : ''}.` }],
+    passedOver: [],
+  };
 }
 
 function candidatesOf(study: StudyInput): Candidate[] {
   return study.series.flatMap((series) =>
     series.instances
       .filter(({ rows, columns }) => rows !== null && columns !== null)
-      .map((instance) => ({ instance, modality: series.modality ?? text(instance.attributes, 'Modality') ?? '', bodyPart: bodyPartOf(instance.attributes), view: viewOf(instance.attributes) })));
+      .map((instance) => ({ seriesInstanceUid: series.seriesInstanceUid, instance, modality: series.modality ?? text(instance.attributes, 'Modality') ?? '', bodyPart: bodyPartOf(instance.attributes), view: viewOf(instance.attributes) })));
 }
 
 function bodyPartOf(attributes: DicomJson): string | undefined {
@@ -82,15 +89,6 @@ function isView(view: string | undefined, domain: ModelDomain): boolean {
   return view === undefined ? domain.unknownView === 'inside' : domain.viewPositions.includes(view);
 }
 
-function ageFault(attributes: DicomJson, { ageYears: range, unknownAge }: ModelDomain): NotAnalysable | undefined {
-  if (range === undefined) return undefined;
-  const age = ageYears(attributes);
-  const made = `is for ages of ${range.min} to ${range.max} years`;
-  if (age === undefined) return unknownAge === 'inside' ? undefined : outside('The age of the patient is not known', made);
-  if (age >= range.min && age < range.max + 1) return undefined;
-  return outside(age < 1 ? 'The patient is less than 1 year old' : `The patient is ${Math.floor(age)} ${Math.floor(age) === 1 ? 'year' : 'years'} old`, made);
-}
-
 function smallestSide({ input }: Manifest): number {
   return Math.min(MIN_SIDE, input.shape[2], input.shape[3]);
 }
@@ -100,31 +98,11 @@ function isLargeEnough({ rows, columns }: StudyInstance, manifest: Manifest): bo
 }
 
 function byPreference(a: Candidate, b: Candidate): number {
-  return rank(b) - rank(a) || takenAt(b).localeCompare(takenAt(a)) || (b.instance.instanceNumber ?? 0) - (a.instance.instanceNumber ?? 0) || (a.instance.sopInstanceUid < b.instance.sopInstanceUid ? -1 : 1);
+  return rank(b) - rank(a) || takenAt(b.instance.attributes).localeCompare(takenAt(a.instance.attributes)) || (b.instance.instanceNumber ?? 0) - (a.instance.instanceNumber ?? 0) || (a.instance.sopInstanceUid < b.instance.sopInstanceUid ? -1 : 1);
 }
 
 function rank({ instance: { attributes, sopClassUid }, view }: Candidate): number {
   const viewRank = view === 'PA' ? 2 : view === 'AP' ? 1 : 0;
-  // Secondary Capture and its multi-frame kin.
-  const captured = sopClassUid.startsWith('1.2.840.10008.5.1.4.1.1.7') || strings(attributes, 'ImageType')[1] === 'SECONDARY';
   const raw = text(attributes, 'PresentationIntentType') === 'FOR PROCESSING';
-  return viewRank * 4 + (captured ? 0 : 2) + (raw ? 0 : 1);
-}
-
-/** Digits of date and time, which sort as text. */
-function takenAt({ instance: { attributes } }: Candidate): string {
-  const first = (keywords: string[]): string => keywords.map((keyword) => text(attributes, keyword)).find((value) => value !== undefined) ?? '';
-  return `${first(['AcquisitionDate', 'ContentDate', 'StudyDate']).padEnd(8, '0')}${first(['AcquisitionTime', 'ContentTime', 'StudyTime'])}`;
-}
-
-function outside(is: string, wants: string): NotAnalysable {
-  return notAnalysable('outside-model-domain', `${is}; this model ${wants}.`);
-}
-
-function distinct(values: string[]): string[] {
-  return [...new Set(values)];
-}
-
-function list(values: readonly string[]): string {
-  return values.length < 2 ? (values[0] ?? 'nothing') : `${values.slice(0, -1).join(', ')} and ${values.at(-1) ?? ''}`;
+  return viewRank * 4 + (isCaptured(sopClassUid, attributes) ? 0 : 2) + (raw ? 0 : 1);
 }

@@ -23,6 +23,8 @@ export function conclude(analysis: AnalysisName, { labels: classified }: Classif
     segments: [],
     keyImage: { sopInstanceUid, frame },
     heatMaps: sorted.map(({ label, heatMap }) => ({ label: label.name, ...heatMap })),
+    segmentation: null,
+    details: {},
   };
 }
 

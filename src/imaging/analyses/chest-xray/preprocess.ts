@@ -2,7 +2,7 @@ import { AppError } from '../../../kernel/errors.js';
 import { parseInstanceBytes } from '../../dicom/header.js';
 import { decodeFrame, frameLocation, type Codec } from '../../dicom/pixels.js';
 import { toDisplay, type DisplayImage } from '../../render/window.js';
-import { notAnalysable, type InstanceBytes, type NotAnalysable } from '../analysis.js';
+import { notAnalysable, type NotAnalysable } from '../analysis.js';
 
 /** Grey levels that a radiograph must span; below it is an empty exposure or a blank page. */
 const MIN_LEVELS = 4;
@@ -10,9 +10,10 @@ const MIN_LEVELS = 4;
 /**
  * The radiograph as a reader sees it: 8 bits, bone bright, the object's own window.
  *
+ * @param frame  from 1
  * @throws AppError of parsing and decoding
  */
-export async function decodeRadiograph({ bytes, frame }: InstanceBytes, codec: Codec): Promise<DisplayImage> {
+export async function decodeRadiograph(bytes: Uint8Array, frame: number, codec: Codec): Promise<DisplayImage> {
   const parsed = parseInstanceBytes(bytes);
   const source = parsed.inflated ?? bytes;
   const ranges = frameLocation(parsed, frame - 1);
