@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { CATALOG } from '../../imaging/analyses/catalog.js';
-import type { NotAnalysable, Selected } from '../../imaging/analyses/analysis.js';
+import type { Conclusion, NotAnalysable, Selected } from '../../imaging/analyses/analysis.js';
 import type { RunReport } from '../../imaging/analyses/run.js';
 import type { AnalysisName } from '../../imaging/model/manifest.js';
 import { sha256Hex } from '../../kernel/digest.js';
@@ -61,7 +61,7 @@ export class RunExecution {
   }
 
   /** By the rules of the institution, as they are when the result is there. */
-  private async isCritical({ institutionId }: RunRow, { manifest }: InstalledModel, { findings, labels }: Conclusion): Promise<boolean> {
+  private async isCritical({ institutionId }: RunRow, { manifest }: InstalledModel, { findings, labels }: Pick<Conclusion, 'findings' | 'labels'>): Promise<boolean> {
     const { rules } = await this.criticalRules.find(institutionId);
     return isCritical({ findings, labels, criticalLabels: manifest.labels.filter(({ critical }) => critical).map(({ name }) => name) }, rules);
   }
