@@ -4,35 +4,80 @@ export interface Noise {
   fill(out: Float32Array, from: number, to: number): void;
 }
 
+/** The ziggurat: 128 layers of one area under the density; `EDGE` is where the tail begins. */
+const LAYERS = 128;
+const EDGE = 3.442619855899;
+const AREA = 9.91256303526217e-3;
+const FULL = 2147483648;
+const { inside, width, density } = layers();
+
 /**
- * Gaussian noise: a xorshift128 of 32-bit integers, because a run wants tens of millions of numbers and a call through a closure for each
- * would be felt.
+ * Gaussian noise by the ziggurat over a xorshift128: a run wants tens of millions of numbers, and a call or a logarithm for each would be
+ * felt.
  *
  * @param seed  a whole number
- * @see Marsaglia 2003 (Xorshift RNGs), Box and Muller 1958, Steele et al. 2014 (SplitMix, which spreads the seed over the state)
+ * @see Marsaglia and Tsang 2000 (ziggurat), Marsaglia 2003 (xorshift RNGs), Steele et al. 2014 (SplitMix, which spreads the seed)
  */
 export function gaussianNoise(seed: number): Noise {
   let x = mixed(seed, 1);
   let y = mixed(seed, 2);
   let z = mixed(seed, 3);
   let w = mixed(seed, 4) | 1; // All zeros is the one state that the generator never leaves.
+  const next = (): number => {
+    const t = x ^ (x << 11);
+    x = y; y = z; z = w;
+    w = w ^ (w >>> 19) ^ t ^ (t >>> 8);
+    return w;
+  };
+  /** In (0, 1): its logarithm is finite. */
+  const uniform = (): number => ((next() >>> 0) + 0.5) / 4294967296;
+  /** For a number outside of its layer's core: one in a hundred. */
+  const rare = (first: number): number => {
+    for (let bits = first; ; bits = next()) {
+      const layer = bits & (LAYERS - 1);
+      const value = bits * (width[layer] ?? 0);
+      if (Math.abs(bits) < (inside[layer] ?? 0)) return value;
+      if (layer === 0) return bits > 0 ? tail() : -tail();
+      const [low, high] = [density[layer] ?? 0, density[layer - 1] ?? 0];
+      if (low + uniform() * (high - low) < Math.exp(-0.5 * value * value)) return value;
+    }
+  };
+  const tail = (): number => {
+    for (;;) {
+      const beyond = -Math.log(uniform()) / EDGE;
+      if (-2 * Math.log(uniform()) >= beyond * beyond) return EDGE + beyond;
+    }
+  };
   return {
     fill(out, from, to) {
-      for (let i = from; i < to; i += 2) {
-        let t = x ^ (x << 11);
-        x = y; y = z; z = w;
-        w = w ^ (w >>> 19) ^ (t ^ (t >>> 8));
-        // In (0, 1]: the logarithm of zero is never asked for.
-        const radius = Math.sqrt(-2 * Math.log(((w >>> 0) + 1) / 4294967296));
-        t = x ^ (x << 11);
-        x = y; y = z; z = w;
-        w = w ^ (w >>> 19) ^ (t ^ (t >>> 8));
-        const angle = (w >>> 0) * (2 * Math.PI / 4294967296);
-        out[i] = radius * Math.cos(angle);
-        if (i + 1 < to) out[i + 1] = radius * Math.sin(angle);
+      for (let i = from; i < to; i++) {
+        const bits = next();
+        const layer = bits & (LAYERS - 1);
+        out[i] = Math.abs(bits) < (inside[layer] ?? 0) ? bits * (width[layer] ?? 0) : rare(bits);
       }
     },
   };
+}
+
+function layers(): { inside: Float64Array; width: Float64Array; density: Float64Array } {
+  const inside = new Float64Array(LAYERS);
+  const width = new Float64Array(LAYERS);
+  const density = new Float64Array(LAYERS);
+  const at = (edge: number): number => Math.exp(-0.5 * edge * edge);
+  const bottom = AREA / at(EDGE);
+  inside[0] = (EDGE / bottom) * FULL;
+  width[0] = bottom / FULL;
+  density[0] = 1;
+  width[LAYERS - 1] = EDGE / FULL;
+  density[LAYERS - 1] = at(EDGE);
+  for (let layer = LAYERS - 2, edge = EDGE; layer >= 1; layer--) {
+    const above = Math.sqrt(-2 * Math.log(AREA / edge + at(edge)));
+    inside[layer + 1] = (above / edge) * FULL;
+    width[layer] = above / FULL;
+    density[layer] = at(above);
+    edge = above;
+  }
+  return { inside, width, density };
 }
 
 function mixed(seed: number, word: number): number {

@@ -17,10 +17,14 @@ export function normaliseChannel(voxels: Float32Array, noise: Noise): void {
     if (value > 0) squares += (value - mean) ** 2;
   }
   const deviation = Math.sqrt(squares / count) || 1;
-  const random = new Float32Array(voxels.length);
-  noise.fill(random, 0, random.length);
   for (let i = 0; i < voxels.length; i++) {
-    const value = voxels[i] ?? 0;
-    voxels[i] = value === 0 ? (random[i] ?? 0) : (value - mean) / deviation;
+    if (voxels[i] !== 0) {
+      voxels[i] = ((voxels[i] ?? 0) - mean) / deviation;
+      continue;
+    }
+    let end = i + 1;
+    while (end < voxels.length && voxels[end] === 0) end++;
+    noise.fill(voxels, i, end);
+    i = end - 1;
   }
 }

@@ -83,5 +83,8 @@ describe('gaussianNoise', () => {
     expect(mean(numbers, 1)).toBeCloseTo(0, 2);
     expect(mean(numbers, 2)).toBeCloseTo(1, 1);
     expect(mean(numbers, 4)).toBeCloseTo(3, 0);
+    // The part beyond 1, 2, 3 and 3.5 standard deviations: the last is the tail.
+    const beyond = (limit: number): number => numbers.filter((value) => Math.abs(value) > limit).length / numbers.length;
+    for (const [limit, part] of [[1, 0.3173], [2, 0.0455], [3, 0.0027], [3.5, 0.000465]] as const) expect(Math.abs(beyond(limit) - part)).toBeLessThan(4 * Math.sqrt(part / numbers.length));
   });
 });
