@@ -114,13 +114,16 @@ function normalisation(voxels: Voxels, kind: SlidingWindowSegmentationManifest['
   if (kind === 'none') return { scale: 1, offset: 0, low: -Infinity, high: Infinity, keepsZero: false };
   const nonzero = kind === 'z-score-nonzero';
   let [count, sum, squares] = [0, 0, 0];
-  for (const value of voxels) {
+  // Not for-of: its iterator costs several times the sum.
+  for (let at = 0; at < voxels.length; ) {
+    const value = voxels[at++] ?? 0;
     if (nonzero && value === 0) continue;
     count++;
     sum += value;
   }
   const mean = count === 0 ? 0 : sum / count;
-  for (const value of voxels) {
+  for (let at = 0; at < voxels.length; ) {
+    const value = voxels[at++] ?? 0;
     if (nonzero && value === 0) continue;
     squares += (value - mean) ** 2;
   }

@@ -121,8 +121,8 @@ function spanOf({ flipped, size, step, length }: Axis, start: number, count: num
   return span;
 }
 
-/** Slices that are read before any of them is written: where slices are the window's innermost axis, they fill a cache line together. */
-const TILE = 16;
+/** Slices that are read before any of them is written: where slices are the window's innermost axis, they fill cache lines together. */
+const TILE = 64;
 
 /**
  * Reads a window of the view, linearly interpolated, into `[axis 0, axis 1, axis 2]` floats. Outside the view `outside` is written.
