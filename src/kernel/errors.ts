@@ -90,6 +90,7 @@ export const ERROR_CODES = {
   'upload-offset-conflict': { status: 409, en: 'The upload stands at another offset', zh: '上传偏移量不一致' },
   // tus 1.0, checksum extension
   'upload-checksum-mismatch': { status: 460, en: 'The bytes do not match their checksum', zh: '数据与校验和不符' },
+  'routing-rule-not-found': { status: 404, en: 'No such routing rule', zh: '路由规则不存在' },
   'dimse-caller-not-found': { status: 404, en: 'No such DIMSE caller', zh: 'DIMSE 调用方不存在' },
   'ae-title-taken': { status: 409, en: 'This AE title is taken', zh: 'AE 标题已被占用' },
   'study-deleted': { status: 409, en: 'The study was deleted', zh: '检查已删除' },

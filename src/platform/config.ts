@@ -65,6 +65,14 @@ const environment = z.object({
   EXECUTION_PROVIDERS: list.pipe(z.array(z.enum(['cpu', 'cuda', 'tensorrt', 'webgpu'])).min(1)).default(['cpu']),
   GPU_DEVICE_ID: z.coerce.number().int().min(0).default(0),
   EXECUTION_PROVIDERS_STRICT: flag.default(false),
+  GPU_MEMORY_LIMIT_MB: count.optional(),
+  GPU_ARENA_STRATEGY: z.enum(['power-of-two', 'as-requested']).default('as-requested'),
+  CUDNN_CONV_SEARCH: z.enum(['exhaustive', 'heuristic', 'default']).default('heuristic'),
+  TENSORRT_FP16: flag.default(false),
+  COMPUTE_DEVICE: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._/:-]{0,99}$/, 'must be letters, digits and . _ / : -').optional(),
+  COMPUTE_MEMORY_MB: count.optional(),
+  COMPUTE_TIME_LIMIT_SECONDS: count.max(86_400).default(3_600),
+  PRIORITY_AGING_MINUTES: z.coerce.number().min(0.1).max(10_080).default(30),
   PUBLIC_URL: z.url().optional(),
   TRUST_PROXY: z.string().optional(),
   SETTLE_SECONDS: z.coerce.number().min(0).max(86_400).default(30),
@@ -100,7 +108,7 @@ export type Config = Readonly<z.output<typeof environment>> & {
   readonly dataDir: string;
   /** Absolute. */
   readonly modelsDir: string;
-  /** Threads for ONNX Runtime inside one compute thread; one core is left to the event loop. */
+  /** Threads for ONNX Runtime in all compute threads together: every core, since they run behind the event loop (`computeInBackground`). */
   readonly inferenceThreads: number;
 };
 
@@ -131,7 +139,7 @@ export function parseConfig(variables: NodeJS.ProcessEnv = process.env): Config 
     isProduction: values.NODE_ENV === 'production',
     dataDir: resolve(values.DATA_DIR),
     modelsDir: resolve(values.MODELS_DIR),
-    inferenceThreads: Math.max(1, availableParallelism() - 1),
+    inferenceThreads: availableParallelism(),
   });
 }
 

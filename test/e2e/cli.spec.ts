@@ -1,7 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseConfig } from '../../src/platform/config.js';
+import { openDatabase } from '../../src/platform/database/open-database.js';
+import { createLogger } from '../../src/platform/ops/logger.js';
 import { ROOT, startProduct, temporaryDirectory, type Product } from '../support/product.js';
 import { DATA, MODELS, sharedFile } from '../support/shared-data.js';
 
@@ -185,6 +189,29 @@ describe('healthvision', () => {
     expect(jsonOf(healthvision(['admin', 'create', '--email', 'ada@hospital.test', '--json'], env))).toMatchObject({ email: 'ada@hospital.test', password: expect.stringMatching(/.{12,}/) as string });
     expect(healthvision(['admin', 'create', '--email', 'ada@hospital.test'], env)).toMatchObject({ status: 1, stderr: expect.stringMatching(/^error: conflict: /) as string });
   });
+
+  it('puts on record that administrators were made and keys exchanged', async () => {
+    const env = { DATA_DIR: join(folder, 'data') };
+    healthvision(['migrate'], env);
+    const { id } = jsonOf<{ id: string }>(healthvision(['admin', 'create', '--email', 'grace@hospital.test', '--json'], env));
+    expect(healthvision(['admin', 'create', '--email', 'grace@hospital.test'], env).status).toBe(1);
+    expect(healthvision(['keys', 'rotate', '--json'], env).status).toBe(0);
+    const { kid } = jsonOf<{ kid: string }>(healthvision(['keys', 'rotate-signing', '--json'], env));
+    expect(jsonOf<{ intact: boolean }>(healthvision(['audit', 'verify', '--json'], env))).toMatchObject({ intact: true });
+    const opened = await openDatabase(parseConfig(env), createLogger('silent'));
+    try {
+      const client = new pg.Client(opened.url);
+      await client.connect();
+      const { rows } = await client.query<{ line: string }>(`SELECT concat_ws(' ', action, outcome, code, object) AS line FROM audit_events WHERE institution_id = '00000000-0000-0000-0000-000000000000' AND actor_kind = 'system' ORDER BY sequence`);
+      await client.end();
+      expect(rows.map(({ line }) => line).slice(-8)).toEqual([
+        'createAdministrator attempted', `createAdministrator succeeded ${id}`, 'createAdministrator attempted', 'createAdministrator failed conflict',
+        'rotateKeys attempted', 'rotateKeys succeeded', 'rotateSigningKey attempted', `rotateSigningKey succeeded ${kid}`,
+      ]);
+    } finally {
+      await opened.close();
+    }
+  }, 120_000);
 
   it('writes the OpenAPI document without a database', () => {
     const file = join(folder, 'openapi.json');

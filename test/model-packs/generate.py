@@ -18,7 +18,7 @@ def constant(name, values, kind=FLOAT, shape=None):
     return helper.make_tensor(name, kind, [] if shape is None else shape, values)
 
 
-def network(nodes, initializers):
+def network(nodes, initializers, kind=FLOAT):
     """The nodes turn `mean` [batch, 1] into `logits`; the map is the image itself, pooled."""
     common = [
         helper.make_node("ReduceMean", ["image", "axes"], ["mean"], keepdims=0),
@@ -26,9 +26,9 @@ def network(nodes, initializers):
     ]
     graph = helper.make_graph(
         common + nodes, "test",
-        [helper.make_tensor_value_info("image", FLOAT, ["batch", 1, 28, 28])],
-        [helper.make_tensor_value_info("logits", FLOAT, ["batch", 1]),
-         helper.make_tensor_value_info("activation_map", FLOAT, ["batch", 1, 7, 7])],
+        [helper.make_tensor_value_info("image", kind, ["batch", 1, 28, 28])],
+        [helper.make_tensor_value_info("logits", kind, ["batch", 1]),
+         helper.make_tensor_value_info("activation_map", kind, ["batch", 1, 7, 7])],
         [constant("axes", [2, 3], TensorProto.INT64, [2])] + initializers)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
     checker.check_model(model)
@@ -40,6 +40,14 @@ def bright():
     return network([helper.make_node("Sub", ["mean", "half"], ["above"]),
                     helper.make_node("Mul", ["above", "gain"], ["logits"])],
                    [constant("half", [0.5]), constant("gain", [20.0])])
+
+
+def bright_fp16():
+    """`bright` in half precision, inputs and outputs too."""
+    half = TensorProto.FLOAT16
+    return network([helper.make_node("Sub", ["mean", "half"], ["above"]),
+                    helper.make_node("Mul", ["above", "gain"], ["logits"])],
+                   [constant("half", [0.5], half), constant("gain", [20.0], half)], half)
 
 
 def nan():
@@ -94,12 +102,13 @@ def slow(rounds=400):
 
 
 def manifest(name, title, content):
+    kind = "float16" if name.endswith("-fp16") else "float32"
     return {
         "manifestVersion": 1, "name": name, "version": "1.0.0", "title": title, "license": "Apache-2.0",
         "intendedUse": "Tests of the product.", "analysis": "chest-xray-classification", "recipe": "image-classifier",
         "domain": {"modalities": ["CR", "DX"], "bodyParts": ["CHEST"], "unknownAge": "inside"},
         "files": [{"path": "model.onnx", "sha256": hashlib.sha256(content).hexdigest()}],
-        "input": {"name": "image", "shape": ["batch", 1, 28, 28], "type": "float32"},
+        "input": {"name": "image", "shape": ["batch", 1, 28, 28], "type": kind},
         "outputs": {"logits": {"name": "logits", "shape": ["batch", 1]},
                     "activationMap": {"name": "activation_map", "shape": ["batch", 1, 7, 7]}},
         "preprocessing": {"crop": "none", "resize": {"height": 28, "width": 28, "interpolation": "area"},
@@ -112,7 +121,8 @@ def manifest(name, title, content):
 
 
 def main():
-    packs = {"bright": ("Finds bright images", bright()), "nan": ("Gives NaN", nan()),
+    packs = {"bright": ("Finds bright images", bright()),
+             "bright-fp16": ("Finds bright images in half precision", bright_fp16()), "nan": ("Gives NaN", nan()),
              "nan-dark": ("Gives NaN for dark images", nan_dark()), "slow": ("Takes seconds", slow()),
              "absent-operator": ("Needs an operator that nobody has", absent_operator()),
              "broken": ("Is no ONNX file", b"this is not a network\n")}

@@ -1,3 +1,4 @@
+import { threadId } from 'node:worker_threads';
 import { AppError } from '../../dist/src/kernel/errors.js';
 import { serveTasks } from '../../dist/src/platform/threads/thread-protocol.js';
 
@@ -13,6 +14,10 @@ serveTasks(async ({ kind, value }) => {
       throw new AppError('invalid-image', { detail: 'as asked' });
     case 'fail':
       throw new TypeError('as asked');
+    case 'starve':
+      throw new AppError('out-of-memory');
+    case 'thread':
+      return { result: threadId };
     case 'spin':
       for (;;) Math.sqrt(2);
     case 'exit':

@@ -13,11 +13,11 @@ export function auditCommand(): Command {
       .addHelpText('after', '\nNeeds MASTER_KEY, or the key file of DATA_DIR. Exit status 1 when a chain is broken. It runs beside a working installation.')
       .action(async ({ institution, json }: { institution?: string; json?: boolean }) => {
         if (institution !== undefined && !/^[0-]+$/.test(institution) && !isUuid(institution)) throw new CommandError('usage', '--institution must be the id of an institution');
-        const [{ offline }, { AuditVerifyModule }, { AuditSealer }, { AuditVerifier }] = await Promise.all([
-          import('../offline.js'), import('../audit-verify.module.js'), import('../../platform/audit/audit-sealer.js'), import('../../platform/audit/audit-verifier.js'),
+        const [{ offline }, { OfflineAuditModule }, { AuditSealer }, { AuditVerifier }] = await Promise.all([
+          import('../offline.js'), import('../offline-audit.module.js'), import('../../platform/audit/audit-sealer.js'), import('../../platform/audit/audit-verifier.js'),
         ]);
         const isShown = !json && process.stderr.isTTY;
-        const verifications = await offline([AuditVerifyModule], async (app) => {
+        const verifications = await offline([OfflineAuditModule], async (app) => {
           // What a process that was killed left unsealed is no fault.
           await app.get(AuditSealer).seal();
           const verifier = app.get(AuditVerifier);

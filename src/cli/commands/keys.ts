@@ -14,19 +14,19 @@ export function keysCommand(): Command {
         'goes on where it stood when it was cut off.',
       ].join('\n'))
       .action(async ({ json }: { json?: boolean }) => {
-        const [{ offline }, { VaultModule }, { KeyRotationService }, { retireOtherLogins }, { CONFIG }, { tlsOf }] = await Promise.all([
-          import('../offline.js'), import('../../platform/crypto/vault.module.js'), import('../../platform/crypto/key-rotation.service.js'),
+        const [{ offline }, { OfflineAuditModule }, { recorded }, { VaultModule }, { KeyRotationService }, { retireOtherLogins }, { CONFIG }, { tlsOf }] = await Promise.all([
+          import('../offline.js'), import('../offline-audit.module.js'), import('../recorded.js'), import('../../platform/crypto/vault.module.js'), import('../../platform/crypto/key-rotation.service.js'),
           import('../../platform/database/logins.js'), import('../../platform/config.js'), import('../../platform/database/connection.js'),
         ]);
         const isShown = !json && process.stderr.isTTY;
-        const progress = await offline([VaultModule], async (app, database) => {
+        const progress = await offline([VaultModule, OfflineAuditModule], (app, database) => recorded(app, 'rotateKeys', async () => {
           const rotated = await app.get(KeyRotationService).rotate(({ institutionKeys, studyKeys }) => {
             if (isShown) process.stderr.write(`\r${String(institutionKeys)} institution keys, ${String(studyKeys)} data keys …`);
           });
           // Their passwords follow from a key that may be known to others.
           await retireOtherLogins(database, tlsOf(app.get<Config>(CONFIG)));
           return rotated;
-        });
+        }, (rotated) => ({ details: { ...rotated } })));
         if (isShown) process.stderr.write('\n');
         if (json) writeJson(progress);
         else writeLine(`Wrapped anew: ${String(progress.institutionKeys)} institution keys under MASTER_KEY, ${String(progress.studyKeys)} data keys under new institution keys.`);
@@ -35,10 +35,10 @@ export function keysCommand(): Command {
     new Command('rotate-signing')
       .description('sign access tokens with a new key from now on; the one before verifies until its last token has run out, so nobody is signed out')
       .action(async ({ json }: { json?: boolean }) => {
-        const [{ offline }, { SigningKeysModule }, { SigningKeysService }] = await Promise.all([
-          import('../offline.js'), import('../../modules/users/signing-keys.module.js'), import('../../modules/users/signing-keys.service.js'),
+        const [{ offline }, { OfflineAuditModule }, { recorded }, { SigningKeysModule }, { SigningKeysService }] = await Promise.all([
+          import('../offline.js'), import('../offline-audit.module.js'), import('../recorded.js'), import('../../modules/users/signing-keys.module.js'), import('../../modules/users/signing-keys.service.js'),
         ]);
-        const { kid } = await offline([SigningKeysModule], (app) => app.get(SigningKeysService).rotate());
+        const { kid } = await offline([SigningKeysModule, OfflineAuditModule], (app) => recorded(app, 'rotateSigningKey', () => app.get(SigningKeysService).rotate(), ({ kid: made }) => ({ object: made })));
         if (json) writeJson({ kid });
         else writeLine(`New signing key ${kid}; running processes sign with it within 10 s.`);
       }),

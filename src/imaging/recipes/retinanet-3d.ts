@@ -1,7 +1,7 @@
 import { AppError } from '../../kernel/errors.js';
 import type { Retinanet3dManifest } from '../model/manifests/retinanet-3d.js';
 import type { Session } from '../model/session.js';
-import { axisView, readWindow, toVolumeIndex, type AxisView } from '../volume/axis-view.js';
+import { axisView, readWindow, toVolumeIndex, type AxisView, type Conversion } from '../volume/axis-view.js';
 import { blendWindows, type Plane, type WindowOutput } from '../volume/blend-windows.js';
 import type { Vector3, Volume } from '../volume/volume.js';
 import { planWindows } from '../volume/windows.js';
@@ -108,15 +108,20 @@ function collectBoxes({ network: { levels, classes }, anchors: { shapes }, boxCo
   const chosen = levels.map(() => best<ScoredBox>(postprocessing.topPerLevel));
   const grids = new Map<number, Level>();
   const waiting = new Map<string, Hit[]>();
-  const activate = postprocessing.activation === 'sigmoid' ? sigmoid : (logit: number): number => logit;
+  const { activation, scoreThreshold } = postprocessing;
+  const activate = activation === 'sigmoid' ? sigmoid : (logit: number): number => logit;
+  // Nearly all anchors lie far below; they are spared the exponential.
+  const hopeless = activation === 'sigmoid' ? Math.log(scoreThreshold / (1 - scoreThreshold)) - 1e-3 : scoreThreshold;
   let seen = 0;
   const hitsOf = ({ values, size, at, channels }: Plane): Hit[] => {
     const area = size[0] * size[1];
     const hits: Hit[] = [];
     for (let cell = 0; cell < area; cell++) {
       for (let channel = 0; channel < channels; channel++) {
-        const score = activate(values[channel * area + cell] ?? 0);
-        if (!(score > postprocessing.scoreThreshold)) continue;
+        const logit = values[channel * area + cell] ?? 0;
+        if (logit < hopeless) continue;
+        const score = activate(logit);
+        if (!(score > scoreThreshold)) continue;
         hits.push({ anchor: Math.floor(channel / classes), place: [Math.floor(cell / size[1]), cell % size[1], at], score, class: channel % classes });
       }
     }
@@ -158,12 +163,9 @@ function detectionOf({ box, score }: ScoredBox, view: AxisView): Detection {
 }
 
 /** @see MONAI 1.6 `ScaleIntensityRange` */
-function intensity({ from, to, clip }: Retinanet3dManifest['preprocessing']['intensity']): (value: number) => number {
-  const factor = (to[1] - to[0]) / (from[1] - from[0]);
-  return (value) => {
-    const scaled = (value - from[0]) * factor + to[0];
-    return clip ? Math.min(Math.max(scaled, to[0]), to[1]) : scaled;
-  };
+function intensity({ from, to, clip }: Retinanet3dManifest['preprocessing']['intensity']): Conversion {
+  const scale = (to[1] - to[0]) / (from[1] - from[0]);
+  return { scale, offset: to[0] - from[0] * scale, low: clip ? to[0] : -Infinity, high: clip ? to[1] : Infinity, keepsZero: false };
 }
 
 function divisible(size: Vector3, by: Vector3): Vector3 {

@@ -70,10 +70,12 @@ export function madeUpWindow(channels: number, [x, y, z]: Vector3): Float32Array
   });
 }
 
-function finite(data: Tensor['data'], name: string): Float32Array | Float64Array {
+function finite(data: Tensor['data'], name: string): Float32Array {
   if (!(data instanceof Float32Array) && !(data instanceof Float64Array)) throw new AppError('model-output-invalid', { detail: `The output "${name}" holds whole numbers; the recipe reads fractions` });
-  for (const value of data) if (!Number.isFinite(value)) throw new AppError('model-output-invalid', { detail: `The output "${name}" holds numbers that are not finite` });
-  return data;
+  // Not for-of: its iterator costs several times the check, and there are tens of millions of numbers.
+  let at = 0;
+  while (at < data.length) if (!Number.isFinite(data[at++])) throw new AppError('model-output-invalid', { detail: `The output "${name}" holds numbers that are not finite` });
+  return data instanceof Float32Array ? data : Float32Array.from(data);
 }
 
 function missing(kind: 'input' | 'output', name: string, has: readonly string[]): never {

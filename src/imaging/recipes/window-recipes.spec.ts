@@ -95,7 +95,7 @@ describe('retinanet-3d', () => {
 
   it('sizes the first window by the network where that is fixed', async () => {
     let seen: readonly number[] = [];
-    const fixed = session(['image'], heads({ classification_0: (input) => { seen = input.dims; return heads()['classification_0']?.(input) ?? input; } }), [1, 1, 96, 64, 32]);
+    const fixed = session(['image'], heads({ classification_0: (input) => { seen = input.dims; return heads().classification_0?.(input) ?? input; } }), [1, 1, 96, 64, 32]);
     expect(await codeOf(checkDetector(detector, fixed))).toBe('fine');
     expect(seen).toEqual([1, 1, 96, 64, 32]);
   });

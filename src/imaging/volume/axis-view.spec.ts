@@ -8,7 +8,7 @@ const telling = ([columns, rows, slices]: Vector3): Int16Array =>
   Int16Array.from({ length: columns * rows * slices }, (_, n) => (n % columns) + 10 * (Math.floor(n / columns) % rows) + 100 * Math.floor(n / (columns * rows)));
 const read = (view: ReturnType<typeof axisView>, voxels: Int16Array, start: Vector3, size: Vector3, outside = -1): number[] => {
   const into = new Float32Array(size[0] * size[1] * size[2]);
-  readWindow(view, voxels, start, size, into, (value) => value, outside);
+  readWindow(view, voxels, start, size, into, { scale: 1, offset: 0, low: -Infinity, high: Infinity, keepsZero: false }, outside);
   return [...into];
 };
 

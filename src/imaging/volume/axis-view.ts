@@ -82,73 +82,100 @@ export function toVolumeIndex(view: AxisView, point: Vector3): Vector3 {
   return index;
 }
 
-/** For each step from `start`: the two neighbours as offsets into the voxels and the weight of the second; −1 outside the view. */
-interface Taps {
+/** What a network is given for a voxel's value v: v × scale + offset, held between low and high. */
+export interface Conversion {
+  scale: number;
+  offset: number;
+  low: number;
+  high: number;
+  /** A value of 0 stays 0. */
+  keepsZero: boolean;
+}
+
+/** The part of a window along one axis that lies inside the view. */
+interface Span {
+  /** First step of the window inside, and how many. */
+  from: number;
+  count: number;
+  /** Of each such step: its two neighbours along the volume's axis and the weight of the second. */
   first: Int32Array;
   second: Int32Array;
   weight: Float64Array;
+  /** From one step to the next in the window. */
+  stride: number;
 }
 
-function taps({ of, flipped, size, step, length }: Axis, strides: Vector3, start: number, count: number): Taps {
-  const [first, second, weight] = [new Int32Array(count), new Int32Array(count), new Float64Array(count)];
-  const stride = strides[of];
-  for (let n = 0; n < count; n++) {
-    if (start + n < 0 || start + n >= size) {
-      first[n] = -1;
-      continue;
-    }
+function spanOf({ flipped, size, step, length }: Axis, start: number, count: number, stride: number): Span {
+  const from = Math.min(Math.max(-start, 0), count);
+  const inside = Math.max(Math.min(start + count, size) - Math.max(start, 0), 0);
+  const span: Span = { from, count: inside, first: new Int32Array(inside), second: new Int32Array(inside), weight: new Float64Array(inside), stride };
+  for (let n = 0; n < inside; n++) {
     // The last step may lie up to half a step beyond the last voxel: the border's value is carried on.
-    const along = Math.min(Math.max((start + n) * step, 0), length - 1);
+    const along = Math.min((start + from + n) * step, length - 1);
     const low = Math.floor(along);
     const high = Math.min(low + 1, length - 1);
-    first[n] = stride * (flipped ? length - 1 - low : low);
-    second[n] = stride * (flipped ? length - 1 - high : high);
-    weight[n] = along - low;
+    span.first[n] = flipped ? length - 1 - low : low;
+    span.second[n] = flipped ? length - 1 - high : high;
+    span.weight[n] = along - low;
   }
-  return { first, second, weight };
+  return span;
 }
+
+/** Slices that are read before any of them is written: where slices are the window's innermost axis, they fill cache lines together. */
+const TILE = 64;
 
 /**
  * Reads a window of the view, linearly interpolated, into `[axis 0, axis 1, axis 2]` floats. Outside the view `outside` is written.
  *
  * @param voxels   of the view's grid, [z, y, x]
  * @param start    may be negative, and the window may end beyond the view: that is the padding
- * @param convert  from a voxel's value to what the network is given, applied after the interpolation
+ * @param convert  applied after the interpolation; not to `outside`
  */
-export function readWindow(view: AxisView, voxels: Voxels, start: Vector3, size: Vector3, into: Float32Array, convert: (value: number) => number, outside: number): void {
-  const strides: Vector3 = [1, view.grid.size[0], view.grid.size[0] * view.grid.size[1]];
-  const [a, b, c] = [taps(view.axes[0], strides, start[0], size[0]), taps(view.axes[1], strides, start[1], size[1]), taps(view.axes[2], strides, start[2], size[2])];
-  const exact = view.axes.every(({ step }) => step === 1);
-  let at = 0;
-  for (let x = 0; x < size[0]; x++) {
-    const [x0 = -1, x1 = 0, wx = 0] = [a.first[x], a.second[x], a.weight[x]];
-    for (let y = 0; y < size[1]; y++) {
-      const [y0 = -1, y1 = 0, wy = 0] = [b.first[y], b.second[y], b.weight[y]];
-      if (x0 < 0 || y0 < 0) {
-        into.fill(outside, at, at + size[2]);
-        at += size[2];
-        continue;
+export function readWindow(view: AxisView, voxels: Voxels, start: Vector3, size: Vector3, into: Float32Array, convert: Conversion, outside: number): void {
+  const strides: Vector3 = [size[1] * size[2], size[2], 1];
+  const spans: [Span, Span, Span] = [spanOf(view.axes[0], start[0], size[0], strides[0]), spanOf(view.axes[1], start[1], size[1], strides[1]), spanOf(view.axes[2], start[2], size[2], strides[2])];
+  const along = (of: number): Span => spans[view.axes[0].of === of ? 0 : view.axes[1].of === of ? 1 : 2];
+  const [x, y, z] = [along(0), along(1), along(2)];
+  if (x.count * y.count * z.count < size[0] * size[1] * size[2]) into.fill(outside, 0, size[0] * size[1] * size[2]);
+  const tile = new Float32Array(TILE * x.count);
+  const row = new Float64Array(view.grid.size[0]);
+  for (let zTile = 0; zTile < z.count; zTile += TILE) {
+    const depth = Math.min(TILE, z.count - zTile);
+    for (let yStep = 0; yStep < y.count; yStep++) {
+      for (let n = 0; n < depth; n++) {
+        mixRows(view.grid.size, voxels, y, yStep, z, zTile + n, row);
+        convertRow(row, x, convert, tile.subarray(n * x.count, (n + 1) * x.count));
       }
-      for (let z = 0; z < size[2]; z++, at++) {
-        const z0 = c.first[z] ?? -1;
-        if (z0 < 0) {
-          into[at] = outside;
-        } else if (exact) {
-          into[at] = convert(voxels[x0 + y0 + z0] ?? 0);
-        } else {
-          const z1 = c.second[z] ?? 0;
-          const wz = c.weight[z] ?? 0;
-          const near = mix(mix(voxels[x0 + y0 + z0] ?? 0, voxels[x1 + y0 + z0] ?? 0, wx), mix(voxels[x0 + y1 + z0] ?? 0, voxels[x1 + y1 + z0] ?? 0, wx), wy);
-          const far = mix(mix(voxels[x0 + y0 + z1] ?? 0, voxels[x1 + y0 + z1] ?? 0, wx), mix(voxels[x0 + y1 + z1] ?? 0, voxels[x1 + y1 + z1] ?? 0, wx), wy);
-          into[at] = convert(mix(near, far, wz));
-        }
+      const corner = x.from * x.stride + (y.from + yStep) * y.stride + (z.from + zTile) * z.stride;
+      for (let xStep = 0; xStep < x.count; xStep++) {
+        const at = corner + xStep * x.stride;
+        for (let n = 0; n < depth; n++) into[at + n * z.stride] = tile[n * x.count + xStep] ?? 0;
       }
     }
   }
 }
 
-function mix(a: number, b: number, weight: number): number {
-  return a + (b - a) * weight;
+/** The row of the volume between two rows of two slices. */
+function mixRows([columns, rows]: Vector3, voxels: Voxels, y: Span, yStep: number, z: Span, zStep: number, row: Float64Array): void {
+  const offset = (rowAt: number, sliceAt: number): number => columns * (rowAt + rows * sliceAt);
+  const [wy, wz] = [y.weight[yStep] ?? 0, z.weight[zStep] ?? 0];
+  const [y0, y1, z0, z1] = [y.first[yStep] ?? 0, y.second[yStep] ?? 0, z.first[zStep] ?? 0, z.second[zStep] ?? 0];
+  const a = offset(y0, z0);
+  if (wy === 0 && wz === 0) {
+    for (let i = 0; i < columns; i++) row[i] = voxels[a + i] ?? 0;
+    return;
+  }
+  const [b, c, d] = [offset(y1, z0), offset(y0, z1), offset(y1, z1)];
+  const [wa, wb, wc, wd] = [(1 - wy) * (1 - wz), wy * (1 - wz), (1 - wy) * wz, wy * wz];
+  for (let i = 0; i < columns; i++) row[i] = wa * (voxels[a + i] ?? 0) + wb * (voxels[b + i] ?? 0) + wc * (voxels[c + i] ?? 0) + wd * (voxels[d + i] ?? 0);
+}
+
+function convertRow(row: Float64Array, { first, second, weight, count }: Span, { scale, offset, low, high, keepsZero }: Conversion, out: Float32Array): void {
+  for (let i = 0; i < count; i++) {
+    const near = row[first[i] ?? 0] ?? 0;
+    const value = near + ((row[second[i] ?? 0] ?? 0) - near) * (weight[i] ?? 0);
+    out[i] = keepsZero && value === 0 ? 0 : Math.min(Math.max(value * scale + offset, low), high);
+  }
 }
 
 /**

@@ -67,7 +67,7 @@ describe('blending of windows', () => {
 
   it('weighs what windows disagree about', async () => {
     let n = 0;
-    const { planes } = await blend([2, 1, 1], [1, 1, 1], 0, { run: () => Promise.resolve([{ data: [++n], dims: [1, 1, 1, 1, 1] }]) });
+    const { planes } = await blend([2, 1, 1], [1, 1, 1], 0, { run: () => Promise.resolve([{ data: Float32Array.of(++n), dims: [1, 1, 1, 1, 1] }]) });
     expect([...(planes[0]?.values ?? [])]).toEqual([1, 2]);
     let m = 0;
     const half = await blend([6, 1, 1], [4, 1, 1], 0.5, { run: () => Promise.resolve([{ data: new Float32Array(4).fill(2 * m++), dims: [1, 1, 4, 1, 1] }]) });
@@ -93,7 +93,7 @@ describe('blending of windows', () => {
   });
 
   it('refuses outputs that are no volumes or change their shape', async () => {
-    await expect(blend([4, 4, 4], [2, 2, 2], 0, { run: () => Promise.resolve([{ data: [1], dims: [1, 1] }]) })).rejects.toMatchObject({ code: 'model-output-invalid' });
+    await expect(blend([4, 4, 4], [2, 2, 2], 0, { run: () => Promise.resolve([{ data: Float32Array.of(1), dims: [1, 1] }]) })).rejects.toMatchObject({ code: 'model-output-invalid' });
     let n = 0;
     await expect(blend([4, 4, 4], [2, 2, 2], 0, { run: () => Promise.resolve([{ data: new Float32Array(16), dims: [1, ++n, 2, 2, 2] }]) })).rejects.toMatchObject({ code: 'model-output-invalid' });
   });

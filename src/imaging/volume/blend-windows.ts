@@ -4,7 +4,7 @@ import { cropOfOutput, importanceMap, resizeNearest, windowStarts, type Blending
 
 /** What a network gave for a batch of windows: `[window, channel, axis 0, axis 1, axis 2]`, at a resolution of its own. */
 export interface WindowOutput {
-  data: ArrayLike<number>;
+  data: Float32Array;
   dims: readonly number[];
 }
 
@@ -89,6 +89,7 @@ function openBlender(plan: WindowPlan, size: Vector3, channels: number, map: Flo
   const [sizeX, sizeY, sizeZ] = size;
   const cropped: Vector3 = [to[0] - from[0], to[1] - from[1], to[2] - from[2]];
   const area = grid[0] * grid[1];
+  const places = sizeX * sizeY * sizeZ;
   const outgoing = new Float32Array(channels * cropped[0] * cropped[1]);
   const scaled = (value: number, axis: 0 | 1 | 2): number => Math.floor((value * size[axis]) / plan.window[axis]);
   /** Open planes: the weighted sums of each channel, then the weights' sums. */
@@ -107,20 +108,16 @@ function openBlender(plan: WindowPlan, size: Vector3, channels: number, map: Flo
       if (dims[0] !== starts.length || dims[1] !== channels || dims[2] !== sizeX || dims[3] !== sizeY || dims[4] !== sizeZ) {
         throw new AppError('model-output-invalid', { detail: `An output has the shape [${dims.join(', ')}] where [${[starts.length, channels, ...size].join(', ')}] was expected` });
       }
-      let at = 0;
-      for (const start of starts) {
+      for (const [n, start] of starts.entries()) {
         const [x0, y0, z0] = [scaled(start[0], 0), scaled(start[1], 1), scaled(start[2], 2)];
-        const planes = Array.from({ length: sizeZ }, (_, z) => planeAt(z0 + z));
+        for (let z = 0; z < sizeZ; z++) planeAt(z0 + z);
         for (let channel = 0; channel <= channels; channel++) {
-          const weights = channel === channels;
-          let place = 0;
+          const values = channel === channels ? undefined : data.subarray((n * channels + channel) * places, (n * channels + channel + 1) * places);
           for (let x = 0; x < sizeX; x++) {
-            for (let y = 0; y < sizeY; y++) {
-              const cell = channel * area + (x0 + x) * grid[1] + y0 + y;
-              for (let z = 0; z < sizeZ; z++, place++) {
-                const plane = planes[z];
-                if (plane) plane[cell] = (plane[cell] ?? 0) + (weights ? 1 : (data[at++] ?? 0)) * (map[place] ?? 0);
-              }
+            // One layer [y, z] of the window at a time: it stays in the cache while it is turned into planes.
+            for (let z = 0; z < sizeZ; z++) {
+              const into = planeAt(z0 + z).subarray(channel * area + (x0 + x) * grid[1] + y0);
+              addColumn(into, values, map, x * sizeY * sizeZ + z, sizeZ, sizeY);
             }
           }
         }
@@ -146,4 +143,13 @@ function openBlender(plan: WindowPlan, size: Vector3, channels: number, map: Flo
       }
     },
   };
+}
+
+/** Adds weighted values, or the weights alone, that lie `stride` apart from `from` on. */
+function addColumn(into: Float32Array, values: Float32Array | undefined, weights: Float32Array, from: number, stride: number, count: number): void {
+  if (values === undefined) {
+    for (let y = 0, at = from; y < count; y++, at += stride) into[y] = (into[y] ?? 0) + (weights[at] ?? 0);
+  } else {
+    for (let y = 0, at = from; y < count; y++, at += stride) into[y] = (into[y] ?? 0) + (values[at] ?? 0) * (weights[at] ?? 0);
+  }
 }

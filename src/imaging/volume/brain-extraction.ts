@@ -44,7 +44,9 @@ const PEEL_BELOW = 250;
  * @see Smith, Fast robust automated brain extraction, Human Brain Mapping 17 (2002)
  */
 export function extractBrain(images: { t1: Volume; t2?: Volume }, { fraction, progress }: BrainExtractionOptions): BrainExtraction {
-  const head = headOf(images.t1, robustRange(images.t1.voxels));
+  const range = robustRange(images.t1.voxels);
+  if (!(range.t98 > range.t2)) return { mask: new Uint8Array(images.t1.voxels.length), volumeMl: 0, restarts: 0 };
+  const head = headOf(images.t1, range);
   const composite = brainComposite(images, offsetsWithin(images.t1, head.centre, 0.5 * head.radiusMm));
   const levels = robustRange(composite.voxels);
   let { centre, radiusMm } = head;

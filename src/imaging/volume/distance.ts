@@ -1,19 +1,13 @@
 import type { Vector3 } from './volume.js';
 
 /**
- * Millimetres from every voxel to the nearest one of the mask, between centres; 0 inside, infinite when the mask is empty.
+ * Square millimetres from every voxel to the nearest one of the mask, between centres; 0 inside, infinite when the mask is empty.
  *
+ * @param mask  0 is outside, `[z, y, x]`
  * @param size  columns, rows, slices
  * @param spacing  millimetres between columns, rows, slices
  * @see Felzenszwalb, Huttenlocher 2012, Distance Transforms of Sampled Functions
  */
-export function distanceTo(mask: Uint8Array, size: Vector3, spacing: Vector3): Float32Array {
-  const out = squaredDistanceTo(mask, size, spacing);
-  for (let offset = 0; offset < out.length; offset++) out[offset] = Math.sqrt(out[offset] ?? 0);
-  return out;
-}
-
-/** The squares of `distanceTo`, in mm². */
 export function squaredDistanceTo(mask: ArrayLike<number>, size: Vector3, spacing: Vector3): Float32Array<ArrayBuffer> {
   const out = new Float32Array(mask.length);
   for (let offset = 0; offset < mask.length; offset++) out[offset] = mask[offset] === 0 ? Infinity : 0;
@@ -23,6 +17,13 @@ export function squaredDistanceTo(mask: ArrayLike<number>, size: Vector3, spacin
   for (let k = 0; k < slices; k++) for (let j = 0; j < rows; j++) lowerEnvelope(out, columns * (j + rows * k), 1, columns, spacing[0], scratch);
   for (let k = 0; k < slices; k++) for (let i = 0; i < columns; i++) lowerEnvelope(out, i + columns * rows * k, columns, rows, spacing[1], scratch);
   for (let j = 0; j < rows; j++) for (let i = 0; i < columns; i++) lowerEnvelope(out, i + columns * j, columns * rows, slices, spacing[2], scratch);
+  return out;
+}
+
+/** As `squaredDistanceTo`, in millimetres. */
+export function distanceTo(mask: ArrayLike<number>, size: Vector3, spacing: Vector3): Float32Array<ArrayBuffer> {
+  const out = squaredDistanceTo(mask, size, spacing);
+  for (let offset = 0; offset < out.length; offset++) out[offset] = Math.sqrt(out[offset] ?? 0);
   return out;
 }
 

@@ -5,13 +5,16 @@ import { ModelChoicesStore } from './models/model-choices.store.js';
 import { ModelFilesStore } from './models/model-files.store.js';
 import { ModelsService } from './models/models.service.js';
 import { ModelsStore } from './models/models.store.js';
+import { CriticalRulesStore } from './critical/critical-rules.store.js';
+import { Planner } from './routing/planner.service.js';
+import { RoutingRulesStore } from './routing/routing-rules.store.js';
 import { RunsService } from './runs.service.js';
 import { RunsStore } from './runs.store.js';
 
 /** What both roles need of this module. */
 @Module({
   imports: [ImagesCoreModule],
-  providers: [ModelsStore, ModelChoicesStore, ModelFilesStore, ModelCache, ModelsService, RunsStore, RunsService],
-  exports: [ModelsStore, ModelChoicesStore, ModelFilesStore, ModelCache, ModelsService, RunsStore, RunsService],
+  providers: [ModelsStore, ModelChoicesStore, ModelFilesStore, ModelCache, ModelsService, RoutingRulesStore, Planner, CriticalRulesStore, RunsStore, RunsService],
+  exports: [ModelsStore, ModelChoicesStore, ModelFilesStore, ModelCache, ModelsService, RoutingRulesStore, Planner, CriticalRulesStore, RunsStore, RunsService],
 })
 export class AnalysisCoreModule {}

@@ -13,6 +13,8 @@ import { PerformanceStore } from './models/performance.store.js';
 import { PatientErasureService } from './patients/patient-erasure.service.js';
 import { PatientExportService } from './patients/patient-export.service.js';
 import { PatientRightsController } from './patients/patient-rights.controller.js';
+import { CriticalRulesController } from './critical/critical-rules.controller.js';
+import { RoutingRulesController } from './routing/routing-rules.controller.js';
 import { RunExistsGuard } from './run-exists.guard.js';
 import { RunFeed } from './run-feed.service.js';
 import { RunsController } from './runs.controller.js';
@@ -20,7 +22,7 @@ import { RunsController } from './runs.controller.js';
 /** Runs and models over HTTP, and what concerns all that is kept of a patient. */
 @Module({
   imports: [AnalysisCoreModule, ModelStatesModule, ImagesCoreModule, ResultsCoreModule],
-  controllers: [RunsController, ModelsController, ModelChangesController, ModelChoicesController, ModelPerformanceController, PatientRightsController],
+  controllers: [RunsController, ModelsController, ModelChangesController, ModelChoicesController, ModelPerformanceController, RoutingRulesController, CriticalRulesController, PatientRightsController],
   providers: [PackUploads, PerformanceStore, ModelPerformance, RunFeed, RunExistsGuard, PatientExportService, PatientErasureService],
 })
 export class AnalysisModule {}

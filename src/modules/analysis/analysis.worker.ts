@@ -18,11 +18,14 @@ import { RecoverJob } from './recover.job.js';
 import { RunEnding } from './run-ending.service.js';
 import { RunExecution } from './run-execution.service.js';
 import { RunNotices } from './run-notices.service.js';
-import { RUN_JOB_ATTEMPTS, RunJob } from './run.job.js';
+import { RunJob } from './run.job.js';
+import { MemoryMeter } from './scheduling/memory-meter.js';
+import { QueueStore } from './scheduling/queue.store.js';
+import { Scheduler } from './scheduling/scheduler.service.js';
 
 export const analysisJobs: readonly JobDefinition[] = [
   { queue: 'plan', handler: PlanJob, topics: [STUDY_COMPLETED], concurrency: 4 },
-  { queue: 'run', handler: RunJob, topics: [ANALYSIS_REQUESTED], concurrency: 'configured', attempts: RUN_JOB_ATTEMPTS },
+  { queue: 'run', handler: RunJob, topics: [ANALYSIS_REQUESTED], concurrency: 'configured' },
   { queue: 'check-model', handler: CheckModelJob, topics: [MODEL_ADDED], concurrency: 1, attempts: 8 },
   { queue: 'recover', handler: RecoverJob, everyMs: 5_000, concurrency: 1 },
   { queue: 'forget-study', handler: ForgetStudyJob, topics: [STUDY_DELETED], concurrency: 2 },
@@ -31,6 +34,6 @@ export const analysisJobs: readonly JobDefinition[] = [
 
 @Module({
   imports: [ImagesCoreModule, ResultsCoreModule, AnalysisCoreModule],
-  providers: [ComputePool, ModelChecks, CheckModelJob, ClaimsStore, RunExecution, RunEnding, RunNotices, RunJob, PlanJob, RecoverJob, ForgetStudyJob, ForgetResultJob],
+  providers: [ComputePool, ModelChecks, CheckModelJob, ClaimsStore, QueueStore, MemoryMeter, Scheduler, RunExecution, RunEnding, RunNotices, RunJob, PlanJob, RecoverJob, ForgetStudyJob, ForgetResultJob],
 })
 export class AnalysisWorkerModule {}

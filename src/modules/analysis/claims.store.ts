@@ -2,7 +2,8 @@ import { Injectable } from '@nestjs/common';
 import { Prisma } from '../../generated/prisma/client.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { Database, prismaOf } from '../../platform/database/database.js';
-import { RUN_COLUMNS, type Ending, type RunRow } from './runs.store.js';
+import type { Ending, RunRow } from './runs.store.js';
+import { LONGEST_SHARE_SECONDS, SHARE_HALF_LIFE_SECONDS } from './scheduling/shares.js';
 
 /** A claim whose worker was silent for this long is free. */
 export const STALE_SECONDS = 15;
@@ -19,17 +20,6 @@ export interface Claim {
 export class ClaimsStore {
   constructor(private readonly database: Database) {}
 
-  /** Takes a run that waits, or whose worker fell silent; null when it is done, gone, or another's. */
-  async claim(institutionId: string, id: string, workerId: string): Promise<RunRow | null> {
-    const { rows } = await this.database.write<RunRow>({ institutionId }, Prisma.sql`
-      UPDATE analysis_runs SET fence = fence + 1, status = 'running', stage = 'read', progress = 0, worker_id = ${workerId}, heartbeat_at = now(),
-        attempts = attempts + 1, started_at = coalesce(started_at, now()), updated_at = now()
-      WHERE id = ${id}::uuid AND institution_id = ${institutionId}::uuid
-        AND (status = 'queued' OR (status = 'running' AND heartbeat_at < now() - make_interval(secs => ${STALE_SECONDS}::double precision)))
-      RETURNING ${RUN_COLUMNS}`);
-    return rows[0] ?? null;
-  }
-
   /** false when the claim is lost. `cancel` is true when somebody asked for the end. */
   async heartbeat({ institutionId, id, fence }: Claim): Promise<{ held: boolean; cancel: boolean }> {
     const { rows } = await this.database.write<{ cancel: boolean }>({ institutionId }, Prisma.sql`
@@ -45,21 +35,30 @@ export class ClaimsStore {
 
   /** Ends a run; false when the claim is lost, or when a success comes after the request to cancel. */
   async finish(tx: Transaction, { id, fence }: Claim, { status, reason, resultId, timings }: Ending): Promise<boolean> {
-    const { count } = await prismaOf(tx).analysisRun.updateMany({
+    const client = prismaOf(tx);
+    const { count } = await client.analysisRun.updateMany({
       where: { id, fence, status: 'running', ...(status === 'succeeded' && { cancelRequestedAt: null }) },
       data: {
         status, stage: 'done', finishedAt: new Date(), ...(status === 'succeeded' && { progress: 1 }),
         reasonCode: reason?.code ?? null, reasonDetail: reason?.detail ?? null, ...(resultId !== undefined && { resultId }), ...(timings && { timings }),
       },
     });
+    if (count === 1) await client.$executeRaw`
+      INSERT INTO compute_shares AS share (institution_id, seconds, at)
+      SELECT institution_id, least(extract(epoch FROM now() - coalesce(started_at, now())), ${LONGEST_SHARE_SECONDS}::double precision), now() FROM analysis_runs WHERE id = ${id}::uuid
+      ON CONFLICT (institution_id) DO UPDATE SET at = now(), seconds = excluded.seconds + share.seconds * power(0.5, extract(epoch FROM now() - share.at) / ${SHARE_HALF_LIFE_SECONDS}::double precision)`;
     return count === 1;
   }
 
-  /** Gives a run back to the queue. @param counted  whether the try counts against the run */
-  async requeue({ institutionId, id, fence }: Claim, counted: boolean): Promise<boolean> {
+  /**
+   * Gives a run back to the queue; it keeps its age there.
+   * @param why  `handed-back`: the try does not count; `counted`: it does; `surroundings`: it does not, but the run waits longer after each
+   */
+  async requeue({ institutionId, id, fence }: Claim, why: 'handed-back' | 'counted' | 'surroundings'): Promise<boolean> {
     const { count } = await this.database.write({ institutionId }, Prisma.sql`
-      UPDATE analysis_runs SET status = 'queued', stage = 'queued', progress = 0, worker_id = NULL, heartbeat_at = NULL,
-        attempts = attempts - ${counted ? 0 : 1}::int, updated_at = now()
+      UPDATE analysis_runs SET status = 'queued', stage = 'queued', progress = 0, worker_id = NULL, heartbeat_at = NULL, updated_at = now(),
+        attempts = attempts - ${why === 'counted' ? 0 : 1}::int, faults = faults + ${why === 'surroundings' ? 1 : 0}::int,
+        not_before = CASE WHEN ${why === 'surroundings'} THEN now() + make_interval(secs => least(60, power(2, faults) * (0.5 + random() / 2))) END
       WHERE id = ${id}::uuid AND fence = ${fence} AND status = 'running'`);
     return count > 0;
   }
@@ -75,15 +74,15 @@ export class ClaimsStore {
 
   /** Back to the queue, in the transaction that holds the row. */
   async release(tx: Transaction, id: string): Promise<void> {
-    await prismaOf(tx).analysisRun.update({ where: { id }, data: { status: 'queued', stage: 'queued', progress: 0, workerId: null, heartbeatAt: null } });
+    await prismaOf(tx).analysisRun.update({ where: { id }, data: { status: 'queued', stage: 'queued', progress: 0, workerId: null, heartbeatAt: null, notBefore: null } });
   }
 
-  /** Runs that have waited for so long that their job may be lost; marked, so that each comes once in that time. */
-  async forgotten(tx: Transaction, minutes: number, limit: number): Promise<RunRow[]> {
+  /** Runs that nobody took for so long that what would wake a worker may be lost; marked, so that each comes once in that time. */
+  async forgotten(tx: Transaction, seconds: number, limit: number): Promise<RunRow[]> {
     const client = prismaOf(tx);
     const rows = await client.$queryRaw<{ id: string }[]>`
       UPDATE analysis_runs SET updated_at = now() WHERE id IN (
-        SELECT id FROM analysis_runs WHERE status = 'queued' AND updated_at < now() - make_interval(mins => ${minutes}::int) ORDER BY id LIMIT ${limit}::int FOR UPDATE SKIP LOCKED)
+        SELECT id FROM analysis_runs WHERE status = 'queued' AND updated_at < now() - make_interval(secs => ${seconds}::double precision) ORDER BY id LIMIT ${limit}::int FOR UPDATE SKIP LOCKED)
       RETURNING id`;
     return client.analysisRun.findMany({ where: { id: { in: rows.map(({ id }) => id) } } });
   }

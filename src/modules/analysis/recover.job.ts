@@ -10,10 +10,11 @@ import { MAX_ATTEMPTS } from './run.job.js';
 import type { Ending, RunRow } from './runs.store.js';
 
 const BATCH = 100;
-/** A run that waits for longer gets another job; a second job for one run does no harm. */
-const FORGOTTEN_MINUTES = 10;
+/** When nobody took a run for so long, a worker is woken: one more wake-up does no harm, and a worker that is awake looks for more by itself. */
+const FORGOTTEN_SECONDS = 30;
+const WAKE_UPS = 4;
 
-/** Takes up runs whose worker died, and runs whose job was lost. */
+/** Takes up runs whose worker died, and wakes workers for runs that wait. */
 @Injectable()
 export class RecoverJob extends JobHandler {
   constructor(
@@ -40,7 +41,7 @@ export class RecoverJob extends JobHandler {
           await this.outbox.append(tx, requested(run));
         }
       }
-      for (const run of await this.claims.forgotten(tx, FORGOTTEN_MINUTES, BATCH)) await this.outbox.append(tx, requested(run));
+      for (const run of await this.claims.forgotten(tx, FORGOTTEN_SECONDS, WAKE_UPS)) await this.outbox.append(tx, requested(run));
       return endings;
     });
     for (const { run, ending } of settled) {

@@ -6,7 +6,7 @@ import { SHADOW, type Ending, type RunRow } from './runs.store.js';
 export const RUN_CHANGED = 'analysis';
 export const RUN_CANCELLED = 'analysis-cancel';
 
-/** BullMQ serves jobs without a priority first, so every one has one. */
+/** Of the job, which wakes a worker: what it computes then, the rows decide. BullMQ serves jobs without a priority first, so every one has one. */
 const QUEUE_PRIORITY: Readonly<Record<string, number>> = { stat: 1, routine: 10, research: 100 };
 
 export function requested({ institutionId, id, priority }: Pick<RunRow, 'institutionId' | 'id' | 'priority'>): DomainEvent {

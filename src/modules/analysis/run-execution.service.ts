@@ -6,10 +6,13 @@ import type { AnalysisName } from '../../imaging/model/manifest.js';
 import { sha256Hex } from '../../kernel/digest.js';
 import { AppError } from '../../kernel/errors.js';
 import { uuidv7 } from '../../kernel/uid.js';
+import { isCritical } from '../../imaging/report/critical.js';
 import { ComputePool } from '../../platform/compute/compute-pool.js';
+import type { ComputeRunResult } from '../../platform/compute/compute-protocol.js';
 import { VERSION } from '../../platform/version.js';
 import { StudyReader, type StoredInstance, type StoredStudy } from '../images/images.contract.js';
 import type { NewResult } from '../results/results.contract.js';
+import { CriticalRulesStore } from './critical/critical-rules.store.js';
 import type { InstalledModel } from './models/model-folder.js';
 import { ModelsService } from './models/models.service.js';
 import type { RunLease } from './run-lease.js';
@@ -30,6 +33,7 @@ export class RunExecution {
     private readonly models: ModelsService,
     private readonly studies: StudyReader,
     private readonly compute: ComputePool,
+    private readonly criticalRules: CriticalRulesStore,
   ) {}
 
   /** @throws AppError `study-deleted`, `model-load-failed`, `model-output-invalid` and those of the pool; RunStopped */
@@ -52,7 +56,14 @@ export class RunExecution {
     });
     const all = { read, ...timings };
     if (outcome.kind === 'not-analysable') return { ...outcome, timings: all };
-    return { kind: 'result', timings: all, result: this.resultOf(run, model, instances.map(({ instance }) => instance), outcome, { executionProvider, startedAt, details: { selection: selectionOf(selected), ...outcome.details } }) };
+    const critical = await this.isCritical(run, model, outcome);
+    return { kind: 'result', timings: all, result: this.resultOf(run, model, instances.map(({ instance }) => instance), { ...outcome, summary: { ...outcome.summary, critical } }, { executionProvider, startedAt, details: { selection: selectionOf(selected), ...outcome.details } }) };
+  }
+
+  /** By the rules of the institution, as they are when the result is there. */
+  private async isCritical({ institutionId }: RunRow, { manifest }: InstalledModel, { findings, labels }: Pick<Conclusion, 'findings' | 'labels'>): Promise<boolean> {
+    const { rules } = await this.criticalRules.find(institutionId);
+    return isCritical({ findings, labels, criticalLabels: manifest.labels.filter(({ critical }) => critical).map(({ name }) => name) }, rules);
   }
 
   private async read(run: RunRow, study: StoredStudy, { series: selected }: Selected): Promise<{ instance: StoredInstance; bytes: Uint8Array }[]> {
@@ -74,7 +85,7 @@ export class RunExecution {
     }
   }
 
-  private resultOf(run: RunRow, { manifest, digest }: InstalledModel, instances: readonly StoredInstance[], conclusion: Conclusion, { executionProvider, startedAt, details }: { executionProvider: RunReport['executionProvider']; startedAt: Date; details: Record<string, unknown> }): NewResult {
+  private resultOf(run: RunRow, { manifest, digest }: InstalledModel, instances: readonly StoredInstance[], conclusion: Extract<ComputeRunResult['outcome'], { kind: 'concluded' }>, { executionProvider, startedAt, details }: { executionProvider: RunReport['executionProvider']; startedAt: Date; details: Record<string, unknown> }): NewResult {
     const { summary, findings, labels, segments, keyImage, heatMaps, segmentation } = conclusion;
     const keyInstance = instances.find(({ sopInstanceUid }) => sopInstanceUid === keyImage?.sopInstanceUid);
     return {

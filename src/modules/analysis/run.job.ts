@@ -1,6 +1,4 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { randomUUID } from 'node:crypto';
-import { hostname } from 'node:os';
 import { AppError, type ErrorCode } from '../../kernel/errors.js';
 import { isDatabaseAway } from '../../platform/database/database.js';
 import { AuditWriter } from '../../platform/audit/audit-writer.js';
@@ -14,23 +12,30 @@ import { RunEnding, STUDY_DELETED_ENDING } from './run-ending.service.js';
 import { RunExecution } from './run-execution.service.js';
 import { RunLease, RunStopped } from './run-lease.js';
 import type { RunRow } from './runs.store.js';
+import { Scheduler, WORKER_ID } from './scheduling/scheduler.service.js';
 
 /** Claims of one run, after which it is given up. */
 export const MAX_ATTEMPTS = 3;
-/** Tries of BullMQ, for faults of the surroundings that pass. */
-export const RUN_JOB_ATTEMPTS = 8;
+/** Faults of the surroundings that a run may meet before it fails. */
+const MAX_FAULTS = 8;
+/** When runs wait that this process has no room for, or that are not ready, it looks again after so long. */
+const LOOK_AGAIN_MS = 1_000;
 
 /** Faults of the surroundings: waiting helps, and the run is not to blame. */
 const SURROUNDINGS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['database-unavailable', 'audit-unavailable', 'queue-unavailable', 'storage-unavailable', 'storage-full']);
 /** Faults of a thread: tried again, but counted. */
 const THREAD_FAULTS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['thread-lost', 'out-of-memory', 'overloaded']);
 
-const WORKER_ID = `${hostname()}/${String(process.pid)}/${randomUUID().slice(0, 8)}`;
-
-/** Computes one run. The row decides: a second job for the same run finds it taken or done and stops quietly. */
+/**
+ * A job wakes a worker, which computes what the queue's rows say is best until nothing is left that it could take. So a job whose run was
+ * cancelled or taken, or a second one for the same run, finds other work or stops quietly.
+ */
 @Injectable()
 export class RunJob extends JobHandler<AnalysisRequested> {
+  private lookingAgain = false;
+
   constructor(
+    private readonly scheduler: Scheduler,
     private readonly claims: ClaimsStore,
     private readonly execution: RunExecution,
     private readonly ending: RunEnding,
@@ -42,9 +47,30 @@ export class RunJob extends JobHandler<AnalysisRequested> {
     super();
   }
 
-  async handle({ institutionId, analysisId }: AnalysisRequested, context: JobContext): Promise<void> {
-    const run = await this.claims.claim(institutionId, analysisId, WORKER_ID);
-    if (!run) return;
+  async handle(_event: AnalysisRequested, context: JobContext): Promise<void> {
+    while (context.closing?.aborted !== true) {
+      const { runs, waiting } = await this.scheduler.next();
+      if (runs.length === 0) {
+        if (waiting) this.lookAgain();
+        return;
+      }
+      const outcomes = await Promise.allSettled(runs.map((run) => this.serve(run, context)));
+      const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+      if (failed) throw failed.reason as Error; // of this product's own code or a library: an Error
+    }
+    // Runs may wait for which this was the wake-up.
+    throw new HandBack();
+  }
+
+  /** One job of each process comes back after a while; the others end, so that a long queue does not keep every worker asking. */
+  private lookAgain(): void {
+    if (this.lookingAgain) return;
+    this.lookingAgain = true;
+    setTimeout(() => { this.lookingAgain = false; }, LOOK_AGAIN_MS).unref();
+    throw new HandBack(LOOK_AGAIN_MS);
+  }
+
+  private async serve(run: RunRow, context: JobContext): Promise<void> {
     if (run.attempts > MAX_ATTEMPTS) {
       await this.ending.end(run, { status: 'failed', reason: { code: 'worker-lost', detail: `${String(MAX_ATTEMPTS)} workers were lost while they computed this run` } });
       return;
@@ -55,7 +81,7 @@ export class RunJob extends JobHandler<AnalysisRequested> {
       await this.compute(run, lease);
     } catch (error) {
       // A stopped run may surface as any error of the code that was interrupted.
-      await this.settle(run, lease.signal.aborted ? lease.signal.reason : error, context);
+      await this.settle(run, lease.signal.aborted ? lease.signal.reason : error);
     } finally {
       this.metrics.activeRuns.dec();
       await lease.close();
@@ -65,7 +91,7 @@ export class RunJob extends JobHandler<AnalysisRequested> {
   private async compute(run: RunRow, lease: RunLease): Promise<void> {
     const about = { institutionId: run.institutionId, actorKind: 'job', source: WORKER_ID, action: 'runAnalysis', object: run.id, studyInstanceUids: [run.studyInstanceUid], purpose: run.purpose, details: { analysis: run.analysis } } as const;
     await this.audit.write({ ...about, outcome: 'attempted' });
-    const outcome = await this.execution.execute(run, lease).catch(async (error: unknown) => {
+    const outcome = await this.scheduler.measured(run, () => this.execution.execute(run, lease)).catch(async (error: unknown) => {
       // What went wrong goes first, whatever becomes of its record.
       await this.audit.write({ ...about, outcome: 'failed', code: error instanceof AppError ? error.code : 'internal' }).catch(() => undefined);
       throw error;
@@ -80,8 +106,8 @@ export class RunJob extends JobHandler<AnalysisRequested> {
     await this.ending.succeed(run, outcome);
   }
 
-  /** Decides what an error means for the run. @throws HandBack, or the error for BullMQ to try again */
-  private async settle(run: RunRow, error: unknown, context: JobContext): Promise<void> {
+  /** Decides what an error means for the run. */
+  private async settle(run: RunRow, error: unknown): Promise<void> {
     if (error instanceof RunStopped) return this.settleStop(run, error);
     const code: ErrorCode = error instanceof AppError ? error.code : isDatabaseAway(error) ? 'database-unavailable' : 'internal';
     if (code === 'shutting-down') return this.handBack(run);
@@ -89,10 +115,12 @@ export class RunJob extends JobHandler<AnalysisRequested> {
       await this.ending.end(run, STUDY_DELETED_ENDING);
       return;
     }
-    const again = SURROUNDINGS.has(code) ? context.attempt < RUN_JOB_ATTEMPTS : THREAD_FAULTS.has(code) && run.attempts < (code === 'out-of-memory' ? 2 : MAX_ATTEMPTS);
+    const ofSurroundings = SURROUNDINGS.has(code);
+    const again = ofSurroundings ? run.faults < MAX_FAULTS - 1 : THREAD_FAULTS.has(code) && run.attempts < (code === 'out-of-memory' ? 2 : MAX_ATTEMPTS);
     if (again) {
-      await this.claims.requeue(run, !SURROUNDINGS.has(code));
-      throw error;
+      this.logger.warn({ err: error, analysisId: run.id, code }, 'analysis is tried again');
+      await this.claims.requeue(run, ofSurroundings ? 'surroundings' : 'counted');
+      return;
     }
     this.logger.error({ err: error, analysisId: run.id, code }, 'analysis failed');
     await this.ending.end(run, { status: 'failed', reason: { code: code === 'thread-lost' ? 'worker-lost' : code, detail: error instanceof AppError ? error.message : 'An unexpected error occurred' } });
@@ -104,8 +132,7 @@ export class RunJob extends JobHandler<AnalysisRequested> {
     else this.logger.warn({ analysisId: run.id }, 'another worker took the run over');
   }
 
-  private async handBack(run: RunRow): Promise<never> {
-    await this.claims.requeue(run, false);
-    throw new HandBack();
+  private async handBack(run: RunRow): Promise<void> {
+    await this.claims.requeue(run, 'handed-back');
   }
 }

@@ -62,8 +62,8 @@ export class RunsService {
   }
 
   /** The run of a study that is complete, and beside it those of the models in the shadow. The study's row must be locked. */
-  async plan(tx: Transaction, study: StoredStudy, { model, shadows }: { model: ModelRow; shadows: readonly ModelRow[] }): Promise<void> {
-    await this.create(tx, study, model);
+  async plan(tx: Transaction, study: StoredStudy, { model, shadows, priority }: { model: ModelRow; shadows: readonly ModelRow[]; priority: string }): Promise<void> {
+    await this.create(tx, study, model, { priority });
     for (const shadow of shadows) await this.create(tx, study, shadow, IN_SHADOW);
   }
 

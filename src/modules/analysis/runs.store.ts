@@ -96,7 +96,7 @@ export class RunsStore {
       where: { id },
       data: {
         status: 'queued', stage: 'queued', progress: 0, attempts: 0, workerId: null, heartbeatAt: null, cancelRequestedAt: null, reasonCode: null, reasonDetail: null,
-        timings: {}, resultId: null, startedAt: null, finishedAt: null,
+        timings: {}, resultId: null, startedAt: null, finishedAt: null, queuedAt: new Date(), notBefore: null, faults: 0,
       },
     });
   }

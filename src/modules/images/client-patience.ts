@@ -1,7 +1,5 @@
 import type { Socket } from 'node:net';
-
-/** As the server's own limit (connectionTimeout of the HTTP application). */
-export const SILENCE_MS = 120_000;
+import { SILENCE_MS } from '../../platform/http/connection-patience.js';
 
 /**
  * Passes a request's body on, and holds the client's silence against it only while we wait for it: storing what an archive

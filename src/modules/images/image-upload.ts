@@ -2,8 +2,9 @@ import type { MultipartFile } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
 import type { IncomingMessage } from 'node:http';
 import { AppError } from '../../kernel/errors.js';
+import { SILENCE_MS } from '../../platform/http/connection-patience.js';
 import { exhaust, UploadMeter } from './byte-source.js';
-import { SILENCE_MS, waitingFor } from './client-patience.js';
+import { waitingFor } from './client-patience.js';
 import { IMAGE_FIELD_NAMES } from './image-fields.js';
 import type { UploadPart } from './upload.service.js';
 

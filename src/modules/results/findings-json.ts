@@ -34,7 +34,7 @@ export function findingsJson(record: ResultRecord, language: Language): ResultJs
   return {
     id, analysisId, analysis, studyInstanceUid, status,
     createdAt: createdAt.toISOString(),
-    summary: { text: summaryText(record, language), critical: summary.critical },
+    summary: { text: resultSummary(record, language), critical: summary.critical },
     // PostgreSQL keeps JSON in an order of its own; a reader gets the order of the documentation.
     findings: findings.map((finding) => inOrder(findingSchema, { ...finding, code: inOrder(codeSchema, finding.code) })),
     labels: labels.map((label) => inOrder(labelSchema, { ...label, displayName: displayNameOf(label.name, language), ...(label.code && { code: inOrder(codeSchema, label.code) }) })),
@@ -42,6 +42,11 @@ export function findingsJson(record: ResultRecord, language: Language): ResultJs
     provenance: inOrder(provenanceSchema, provenance),
     disclaimer: DISCLAIMER[language],
   };
+}
+
+/** Of nodules each is a finding, and its segment would say the same again. */
+export function resultSummary(record: Pick<ResultRecord, 'analysis' | 'findings' | 'labels' | 'segments'>, language: Language): string {
+  return summaryText(record.analysis === 'lung-nodule-detection' ? { ...record, segments: [] } : record, language);
 }
 
 function inOrder<T extends object>(schema: z.ZodObject, value: T): T {

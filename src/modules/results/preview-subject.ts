@@ -1,7 +1,8 @@
-import { percentText, positiveLabels, summaryText, topLabel } from '../../imaging/report/summary.js';
+import { percentText, positiveLabels, topLabel } from '../../imaging/report/summary.js';
 import { displayNameOf } from '../../imaging/report/terms.js';
 import { AppError, type Language } from '../../kernel/errors.js';
 import type { Label } from '../../imaging/report/finding.js';
+import { resultSummary } from './findings-json.js';
 import type { Rendering, ResultRecord } from './results.store.js';
 
 /** What a caller wants to see; nothing means the most telling label. */
@@ -35,7 +36,7 @@ export function previewSubject(record: ResultRecord, wish: PreviewWish, language
   if (wish.label !== undefined) throw new AppError('finding-not-found', { detail: 'The result has no such label.' });
   const [first] = [...record.findings].sort((a, b) => b.score - a.score);
   if (first) return findingSubject(record, first.id, language);
-  return { key: '', caption: summaryText(record, language), value: '', detail: modelText(record), place: null, heatMap: null };
+  return { key: '', caption: resultSummary(record, language), value: '', detail: modelText(record), place: null, heatMap: null };
 }
 
 function labelSubject(record: ResultRecord, { name, probability, threshold, positive }: Label, language: Language): PreviewSubject {

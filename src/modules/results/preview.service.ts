@@ -1,17 +1,21 @@
 import { Injectable } from '@nestjs/common';
-import { DISCLAIMER } from '../../imaging/report/finding.js';
+import type { FrameRef } from '../../imaging/analyses/analysis.js';
+import { DISCLAIMER, type Segment } from '../../imaging/report/finding.js';
+import { displayNameOf } from '../../imaging/report/terms.js';
+import { SEGMENT_COLOURS } from '../../imaging/render/segments.js';
 import type { HeatMap } from '../../imaging/render/overlay.js';
 import { AppError, type Language } from '../../kernel/errors.js';
 import { etagOf } from '../../platform/http/representation.js';
 import { BlobStore } from '../../platform/storage/blob-store.js';
 import { ImagingThreads } from '../../platform/threads/imaging-threads.service.js';
+import type { PreviewSegmentation } from '../../platform/threads/imaging-tasks.js';
 import type { PreviewLegend } from '../../platform/threads/preview.js';
 import { VERSION } from '../../platform/version.js';
 import { StudyReader } from '../images/images.contract.js';
 import { PreviewCache } from './preview-cache.js';
 import { previewSubject, type PreviewSubject, type PreviewWish } from './preview-subject.js';
 import { heatMapValues } from './result-writer.js';
-import type { ResultRecord } from './results.store.js';
+import type { ResultRecord, StoredSegmentation } from './results.store.js';
 
 const CACHE_BYTES = 64 * 1024 * 1024;
 
@@ -49,22 +53,32 @@ export class PreviewService {
   }
 
   private async drawNow(record: ResultRecord, subject: PreviewSubject, language: Language): Promise<Uint8Array> {
-    const { blobKey, frame } = await this.source(record, subject);
+    const { blobKey, place } = await this.source(record, subject);
     const instance = await this.studies.readInstance(blobKey).catch(gone);
     const heatMap = await this.heatMap(subject);
     const { caption, value, detail } = subject;
     const legend = { caption, value, detail, disclaimer: DISCLAIMER[language], evidence: EVIDENCE[language] };
-    return this.threads.preview(instance, { frame: frame - 1, legend, ...(heatMap && { heatMap }) });
+    const segmentation = await this.segmentation(record, place, language);
+    return this.threads.preview(instance, { frame: place.frame - 1, legend, ...(heatMap && { heatMap }), ...(segmentation && { segmentation }) });
   }
 
   /** The key image, or the image that the finding names. */
-  private async source({ institutionId, studyInstanceUid, rendering }: ResultRecord, { place }: PreviewSubject): Promise<{ blobKey: string; frame: number }> {
+  private async source({ institutionId, studyInstanceUid, rendering }: ResultRecord, { place }: PreviewSubject): Promise<{ blobKey: string; place: FrameRef }> {
     const { keyImage } = rendering;
-    if (keyImage && (!place || place.sopInstanceUid === keyImage.sopInstanceUid)) return { blobKey: keyImage.blobKey, frame: place?.frame ?? keyImage.frame };
+    if (keyImage && (!place || place.sopInstanceUid === keyImage.sopInstanceUid)) return { blobKey: keyImage.blobKey, place: { sopInstanceUid: keyImage.sopInstanceUid, frame: place?.frame ?? keyImage.frame } };
     const study = place && (await this.studies.find(institutionId, studyInstanceUid));
     const instance = study?.series.flatMap(({ instances }) => instances).find(({ sopInstanceUid }) => sopInstanceUid === place?.sopInstanceUid);
     if (!place || !instance) throw new AppError('instance-not-found', { detail: 'The image that this result was read from is not stored.' });
-    return { blobKey: instance.blobKey, frame: place.frame };
+    return { blobKey: instance.blobKey, place };
+  }
+
+  /** What was segmented in the frame that is shown. */
+  private async segmentation({ rendering, segments }: ResultRecord, { sopInstanceUid, frame }: FrameRef, language: Language): Promise<PreviewSegmentation | null> {
+    const stored = rendering.segmentation;
+    const slice = stored?.frames.findIndex((one) => one.sopInstanceUid === sopInstanceUid && one.frame === frame) ?? -1;
+    if (!stored?.slices.some((one) => one.slice === slice)) return null;
+    const packed = await this.blobs.read(stored.blobKey).catch(gone);
+    return { grid: stored.grid, slices: stored.slices, packed: new Uint8Array(packed), slice, segments: shownSegments(stored.members, segments, language) };
   }
 
   private async heatMap({ heatMap }: PreviewSubject): Promise<HeatMap | null> {
@@ -72,6 +86,14 @@ export class PreviewService {
     const { blobKey, width, height } = heatMap;
     return { width, height, data: heatMapValues(await this.blobs.read(blobKey).catch(gone)) };
   }
+}
+
+/** Many segments are many of one kind, which need no names; a few are parts of one. */
+function shownSegments(members: StoredSegmentation['members'], segments: readonly Segment[], language: Language): PreviewSegmentation['segments'] {
+  const [first = [0, 0, 0]] = SEGMENT_COLOURS;
+  const overlaps = new Set(members.flatMap(({ values }) => values)).size < members.flatMap(({ values }) => values).length;
+  if (!overlaps) return [{ name: '', values: members.flatMap(({ values }) => values), colour: first }];
+  return members.map(({ segment, values }, index) => ({ name: displayNameOf(segments.find(({ number }) => number === segment)?.name ?? '', language), values, colour: SEGMENT_COLOURS[index % SEGMENT_COLOURS.length] ?? first }));
 }
 
 /** Bytes that the sweep has taken belong to a study that was deleted a moment ago. */

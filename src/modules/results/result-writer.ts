@@ -1,7 +1,5 @@
 import { Injectable } from '@nestjs/common';
 import { randomUUID } from 'node:crypto';
-import { promisify } from 'node:util';
-import { constants, gunzip, gzip } from 'node:zlib';
 import type { Transaction } from '../../kernel/transaction.js';
 import { derivedUuidv7 } from '../../kernel/uid.js';
 import { KeyVault } from '../../platform/crypto/key-vault.js';
@@ -34,7 +32,7 @@ export class StoredResultWriter extends ResultWriter {
       const map = result.heatMaps[index];
       if (map) await this.blobs.put(key, littleEndian(map), dataKey);
     }
-    if (result.segmentation && segmentationBlobKey !== null) await this.blobs.put(segmentationBlobKey, await deflateLabels(result.segmentation.labels), dataKey);
+    if (result.segmentation && segmentationBlobKey !== null) await this.blobs.put(segmentationBlobKey, result.segmentation.packed, dataKey);
     return { id, result, heatMapBlobKeys, segmentationBlobKey };
   }
 
@@ -49,19 +47,6 @@ function littleEndian({ data, width, height }: HeatMap): Uint8Array {
   const view = new DataView(bytes.buffer);
   for (let i = 0; i < width * height; i++) view.setFloat32(i * 4, data[i] ?? 0, true);
   return bytes;
-}
-
-const compress = promisify(gzip);
-const decompress = promisify(gunzip);
-
-/** A label map is mostly background. */
-async function deflateLabels(labels: Uint8Array): Promise<Uint8Array> {
-  return compress(labels, { level: constants.Z_BEST_SPEED });
-}
-
-/** The other way round: values `[z, y, x]` of a stored label map. */
-export async function labelValues(bytes: Uint8Array, voxels: number): Promise<Uint8Array> {
-  return decompress(bytes, { maxOutputLength: Math.max(1, voxels) });
 }
 
 /** The other way round: values of a stored heat map. */

@@ -1,5 +1,5 @@
-import type { Segmentation } from '../../imaging/analyses/analysis.js';
 import type { Finding, Label, Provenance, Segment, Summary } from '../../imaging/report/finding.js';
+import type { PackedSegmentation } from '../../imaging/volume/packed-labels.js';
 import type { Language } from '../../kernel/errors.js';
 import type { Transaction } from '../../kernel/transaction.js';
 
@@ -31,7 +31,7 @@ export interface NewResult {
   /** The image that the preview shows; `frame` counts from 1 as in DICOM. */
   keyImage: { sopInstanceUid: string; blobKey: string; frame: number } | null;
   heatMaps: HeatMap[];
-  segmentation: Segmentation | null;
+  segmentation: PackedSegmentation | null;
 }
 
 /** What `analysis` may ask of `results`. Two steps, because bytes are safe before the rows that name them. */

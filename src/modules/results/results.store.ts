@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Prisma, type Result } from '../../generated/prisma/client.js';
-import type { Segmentation } from '../../imaging/analyses/analysis.js';
 import type { Finding, Label, Provenance, Segment, Summary } from '../../imaging/report/finding.js';
+import type { PackedSegmentation } from '../../imaging/volume/packed-labels.js';
 import { AppError } from '../../kernel/errors.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { columnsOf } from '../../platform/database/columns.js';
@@ -18,8 +18,8 @@ export interface Rendering {
   segmentation?: StoredSegmentation | null;
 }
 
-/** A label map whose values lie in a blob, compressed with gzip. */
-export type StoredSegmentation = Omit<Segmentation, 'labels'> & { blobKey: string };
+/** A label map whose values lie in a blob. */
+export type StoredSegmentation = Omit<PackedSegmentation, 'packed'> & { blobKey: string };
 
 /** A result as it is stored; texts are composed when it is read. */
 export interface ResultRecord {
@@ -126,10 +126,10 @@ export class ResultsStore {
   }
 }
 
-function storedSegmentation(segmentation: Segmentation | null, blobKey: string | null): StoredSegmentation | null {
+function storedSegmentation(segmentation: PackedSegmentation | null, blobKey: string | null): StoredSegmentation | null {
   if (!segmentation || blobKey === null) return null;
-  const { grid, seriesInstanceUid, frames, members } = segmentation;
-  return { grid, seriesInstanceUid, frames, members, blobKey };
+  const { grid, seriesInstanceUid, frames, members, slices } = segmentation;
+  return { grid, seriesInstanceUid, frames, members, slices, blobKey };
 }
 
 /** Every blob that a result owns. */

@@ -3,7 +3,7 @@ import { Reflector } from '@nestjs/core';
 import type { FastifyReply } from 'fastify';
 import { AppError } from '../../kernel/errors.js';
 import { noteForAudit } from '../../platform/audit/audit-note.js';
-import { AUTHENTICATED_KEY, BEFORE_SECOND_FACTOR_KEY, PERMISSION_KEY, PUBLIC_KEY, type AuthenticatedRequest, type Principal } from '../../platform/http/access.js';
+import { AUTHENTICATED_KEY, BEFORE_SECOND_FACTOR_KEY, ENTERS_KEY, PERMISSION_KEY, PUBLIC_KEY, type AuthenticatedRequest, type Principal } from '../../platform/http/access.js';
 import { RequestLimits } from '../../platform/limits/request-limits.js';
 import { LOGGER, type Logger } from '../../platform/ops/logger.js';
 import { Metrics } from '../../platform/ops/metrics.js';
@@ -49,7 +49,9 @@ export class AccessGuard implements CanActivate {
       // Before it is decided, so that a refusal, too, is on record as theirs.
       request.principal = principal;
       await this.limits.atPrincipal(request, reply);
-      request.principal = await this.crossings.enter(request, principal);
+      const named = this.reflector.get<string | undefined>(ENTERS_KEY, context.getHandler());
+      // Fastify types the parameters as unknown; they are texts by name.
+      request.principal = await this.crossings.enter(request, principal, named === undefined ? undefined : (request.params as Record<string, string | undefined>)[named]);
       return this.decide(access, context, request.principal, reply);
     } catch (error) {
       this.count(error, request);

@@ -24,7 +24,7 @@ const ACCOUNT = Prisma.sql`
     u.password_hash AS "passwordHash", u.locked_until AS "lockedUntil", u.totp_confirmed_at IS NOT NULL AS "secondFactor"
   FROM users u JOIN institutions i ON i.id = u.institution_id`;
 
-/** Passwords and how often they were guessed. Plain SQL, so that `updated_at` and with it the ETag stay: nobody has edited the user. */
+/** Passwords and codes, and how often codes were guessed. Plain SQL, so that `updated_at` and with it the ETag stay: nobody has edited the user. */
 @Injectable()
 export class AccountsStore {
   constructor(private readonly database: Database) {}
@@ -42,7 +42,7 @@ export class AccountsStore {
     return row;
   }
 
-  /** Counts a failed proof and locks the account by the number of failures in a row. */
+  /** Counts a wrong code, or a wrong confirmation of somebody who is signed in, and locks the account by the number of failures in a row. */
   async recordFailure({ id, institutionId }: Account, lockSeconds: (failures: number) => number): Promise<void> {
     await this.database.transaction({ institutionId }, async (tx) => {
       const client = prismaOf(tx);
@@ -69,12 +69,14 @@ export class AccountsStore {
     return rows.length > 0;
   }
 
-  /** Also unlocks the account, and makes an invited person an active one. */
+  /** Also unlocks the account, makes an invited person an active one, and voids links for a new password: whoever has one of before shall not undo what the person has just done. */
   async setPassword(tx: Transaction, id: string, passwordHash: string): Promise<void> {
     await prismaOf(tx).$executeRaw`
       UPDATE users SET password_hash = ${passwordHash}, password_changed_at = now(), failed_sign_ins = 0, locked_until = NULL,
         state = CASE WHEN state = 'invited' THEN 'active' ELSE state END, updated_at = CASE WHEN state = 'invited' THEN now() ELSE updated_at END
       WHERE id = ${id}::uuid`;
+    await prismaOf(tx).$executeRaw`DELETE FROM user_links WHERE user_id = ${id}::uuid AND purpose = 'password-reset' AND used_at IS NULL`;
+    await prismaOf(tx).$executeRaw`UPDATE sign_in_places SET failures = 0, locked_until = NULL WHERE user_id = ${id}::uuid`;
   }
 
   /** Whether the person has chosen a password yet, or an issuer elsewhere vouches for them: they can sign in somehow. */

@@ -13,6 +13,7 @@ import { pageOf, pageQuery, pageSchema, type Page, type PageQuery } from '../../
 import { etagOf } from '../../platform/http/representation.js';
 import { ApiKeysStore, type ApiKey, type ApiKeyChange, type ApiKeyOwner } from './api-keys.store.js';
 import { name } from './fields.js';
+import { bounded, KeyBounds, requireWithin } from './key-bounds.js';
 import { PrincipalsService } from './principals.service.js';
 import { lastingPermissions } from './roles.js';
 import { newApiKey, sha256Hex } from './secrets.js';
@@ -67,6 +68,7 @@ export class ApiKeysController {
   constructor(
     private readonly keys: ApiKeysStore,
     private readonly principals: PrincipalsService,
+    private readonly bounds: KeyBounds,
     private readonly database: Database,
   ) {}
 
@@ -90,7 +92,7 @@ export class ApiKeysController {
   @Operation({
     id: 'createApiKey',
     summary: 'Make a key',
-    description: 'The scopes are a subset of the caller’s permissions. The key is shown once and stored as a hash.',
+    description: 'The scopes are a subset of the caller’s permissions. A key that is made by a key works from no more addresses and no longer than that one, and just so where the body says nothing. The key is shown once and stored as a hash.',
     answers: { 201: { description: 'Created', schema: createdApiKey, example: { ...example, key: 'hv_4kPz0Q…' }, headers: { ...ETAG, 'Location': 'Where the key is', 'Cache-Control': 'no-store' } } },
     problems: ['invalid-body', 'scope-not-held', 'conflict', 'idempotency-key-reused'],
   })
@@ -101,6 +103,8 @@ export class ApiKeysController {
     const held = lastingPermissions(principal);
     const missing = draft.scopes.filter((scope) => !held.has(scope));
     if (missing.length > 0) throw new AppError('scope-not-held', { detail: `Not held: ${missing.join(', ')}.` });
+    const asked = { addresses: asRanges(draft.addresses), expiresAt: typeof draft.expiresAt === 'string' ? new Date(draft.expiresAt) : null };
+    const limits = bounded(asked, await this.bounds.of(principal));
     const key = newApiKey();
     const created = await this.keys.create({
       institutionId: principal.institutionId,
@@ -109,8 +113,7 @@ export class ApiKeysController {
       prefix: key.slice(0, PREFIX_LENGTH),
       keyHash: sha256Hex(key),
       scopes: [...new Set(draft.scopes)],
-      addresses: asRanges(draft.addresses),
-      expiresAt: typeof draft.expiresAt === 'string' ? new Date(draft.expiresAt) : null,
+      ...limits,
     });
     void reply.header('Location', `/api/v1/api-keys/${created.id}`).header('Cache-Control', 'no-store');
     return { ...answer(created, reply), key };
@@ -122,7 +125,7 @@ export class ApiKeysController {
   @Operation({
     id: 'updateApiKey',
     summary: 'Change a key',
-    description: 'Its scopes only become fewer. Takes effect at once here, and within 5 seconds in other processes. Send `If-Match` with the ETag to change only what you have seen.',
+    description: 'Its scopes only become fewer. A key gives no key more addresses or a later end than its own. Takes effect at once here, and within 5 seconds in other processes. Send `If-Match` with the ETag to change only what you have seen.',
     answers: { 200: { description: 'Changed', schema: apiKeySchema, example, headers: ETAG } },
     problems: ['invalid-body', 'scope-not-held', 'api-key-not-found', 'conflict', 'precondition-failed'],
   })
@@ -133,6 +136,7 @@ export class ApiKeysController {
     @Headers('if-match') ifMatch: string | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<ApiKeyBody> {
+    const bounds = await this.bounds.of(principal);
     const changed = await this.database.transaction(principal, async (tx) => {
       const key = await this.keys.lock(tx, reachOf(principal), id);
       if (!key) throw new AppError('api-key-not-found');
@@ -140,6 +144,7 @@ export class ApiKeysController {
       if (key.revokedAt !== null) throw new AppError('conflict', { detail: 'The key is revoked.' });
       const more = (change.scopes ?? []).filter((scope) => !key.scopes.includes(scope));
       if (more.length > 0) throw new AppError('scope-not-held', { detail: `The key does not carry ${more.join(', ')}; make another key.` });
+      requireWithin(given(change), bounds);
       return this.keys.change(tx, id, given(change));
     });
     this.principals.forgetKeys();

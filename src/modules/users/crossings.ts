@@ -18,14 +18,17 @@ export class Crossings {
   ) {}
 
   /**
-   * The principal, at work in the institution that `X-Institution-Id` names. A suspended one can be entered, too: whoever looks after it must.
+   * The principal, at work in the institution that `X-Institution-Id` or the path names. A suspended one can be entered, too: whoever looks after it must.
    *
+   * @param named  by the path of a route that changes an institution itself: it is entered for that, by platform administrators
    * @throws AppError `forbidden` for everybody but platform administrators in person, `access-reason-required`, `institution-not-found`
    */
-  async enter(request: AuthenticatedRequest, principal: Principal): Promise<Principal> {
-    const target = request.headers['x-institution-id'];
+  async enter(request: AuthenticatedRequest, principal: Principal, named?: string): Promise<Principal> {
+    const header = request.headers['x-institution-id'];
+    const target = named !== undefined && principal.role === 'platform-admin' ? named : header;
     if (target === undefined || target === principal.institutionId) return principal;
     try {
+      if (target === named) await this.requireReach(named, header, principal);
       const crossed = await this.cross(String(target).toLowerCase(), request, principal);
       if (crossed.crossing) this.metrics.crossings.inc({ outcome: 'entered' });
       return crossed;
@@ -33,6 +36,13 @@ export class Crossings {
       this.metrics.crossings.inc({ outcome: 'refused' });
       throw error;
     }
+  }
+
+  /** Platform administrators see all institutions, so that one which is not there is that before anything else. @throws AppError `institution-not-found`, also for one that is named from within a third */
+  private async requireReach(named: string, header: string | string[] | undefined, { institutionId: own }: Principal): Promise<void> {
+    const within = String(header ?? own).toLowerCase();
+    const isThere = z.uuid().safeParse(named).success && (await this.institutions.of(named.toLowerCase())) !== undefined;
+    if (!isThere || (within !== own && within !== named.toLowerCase())) throw new AppError('institution-not-found');
   }
 
   private async cross(institutionId: string, request: AuthenticatedRequest, principal: Principal): Promise<Principal> {

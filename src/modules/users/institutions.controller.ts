@@ -3,7 +3,8 @@ import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { AppError } from '../../kernel/errors.js';
-import { CurrentPrincipal, RequirePermission, type Principal } from '../../platform/http/access.js';
+import { noteForAudit } from '../../platform/audit/audit-note.js';
+import { CurrentPrincipal, Enters, homeOf, RequirePermission, type AuthenticatedRequest, type Principal } from '../../platform/http/access.js';
 import { Idempotent } from '../../platform/http/idempotency.interceptor.js';
 import { TakesIfMatch } from '../../platform/http/if-match.js';
 import { Operation } from '../../platform/http/openapi.js';
@@ -87,12 +88,13 @@ export class InstitutionsController {
   }
 
   @Patch(':id')
+  @Enters('id')
   @RequirePermission('institutions:write')
   @TakesIfMatch()
   @Operation({
     id: 'updateInstitution',
     summary: 'Change an institution',
-    description: 'Its state is changed by a platform administrator only; a suspended institution is cut off at once here, and within 15 seconds in other processes.',
+    description: 'Its state is changed by a platform administrator only; a suspended institution is cut off at once here, and within 15 seconds in other processes. A platform administrator who is at home in another institution says why in `X-Access-Reason`.',
     answers: { 200: { description: 'Changed', schema: institutionSchema, example, headers: ETAG } },
     problems: ['invalid-body', 'institution-not-found', 'conflict', 'precondition-failed'],
   })
@@ -107,17 +109,22 @@ export class InstitutionsController {
   }
 
   @Delete(':id')
+  @Enters('id')
   @RequirePermission('institutions:write')
   @TakesIfMatch()
   @Operation({
     id: 'deleteInstitution',
     summary: 'Remove an institution',
-    description: 'By a platform administrator, and only while it holds nothing of any patient: else suspend it. Its people, systems, settings and keys go along; the record of what was done there stays.',
+    description: 'By a platform administrator, and only while it holds nothing of any patient: else suspend it. Its people, systems, settings and keys go along; the record of what was done there stays. The administrator says why in `X-Access-Reason`.',
     answers: { 204: { description: 'Removed' } },
     problems: ['institution-not-found', 'conflict', 'precondition-failed'],
   })
-  async remove(@CurrentPrincipal() principal: Principal, @Param('id', { schema: z.uuid() }) id: string, @Headers('if-match') ifMatch: string | undefined): Promise<void> {
+  async remove(@CurrentPrincipal() principal: Principal, @Param('id', { schema: z.uuid() }) id: string, @Headers('if-match') ifMatch: string | undefined, @Req() request: AuthenticatedRequest): Promise<void> {
     await this.service.remove(principal, id, ifMatch);
+    // The attempt is on record there, where nobody looks any more: the end goes on record at home.
+    noteForAudit(request, { purpose: 'support', object: id, details: { towardsInstitutionId: id } });
+    const { crossing: _, ...own } = principal;
+    request.principal = { ...own, ...homeOf(principal) };
   }
 }
 

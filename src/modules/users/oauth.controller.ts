@@ -10,6 +10,7 @@ import { SignInLimits } from '../../platform/limits/sign-in-limits.js';
 import { accessTokenClaims } from './access-token.js';
 import { ClientTokenService, type ClientTokenAnswer } from './clients/client-token.service.js';
 import { NOT_STORED, OAuthError, OAuthErrorAnswers, OAuthErrorFilter, oauthErrorSchema, type OAuthErrorCode } from './oauth-error.js';
+import { SignInService } from './sign-in.service.js';
 import { TokenService, type TokenAnswer } from './token.service.js';
 
 const FORM = 'application/x-www-form-urlencoded';
@@ -79,6 +80,7 @@ export class OAuthController {
   constructor(
     private readonly tokens: TokenService,
     private readonly clientTokens: ClientTokenService,
+    private readonly signIns: SignInService,
     private readonly limits: SignInLimits,
   ) {}
 
@@ -103,7 +105,8 @@ export class OAuthController {
     requireForm(contentType);
     const isClient = request.grant_type === 'client_credentials';
     if (!isClient) refuseClients(authorization, request);
-    const answer = await this.limits.attempt(http, reply, request.grant_type === 'password' ? request.username : undefined, () => (isClient ? this.clientTokens.forClient(http, request) : this.grant(request, http)));
+    const claimant = isClient ? { kind: 'client' as const } : this.signIns.claimant(request.grant_type === 'password' ? request.username : undefined);
+    const answer = await this.limits.attempt(http, reply, claimant, () => (isClient ? this.clientTokens.forClient(http, request) : this.grant(request, http)));
     if (!isClient) noteSignIn(http, answer.access_token);
     void reply.headers(NOT_STORED);
     return answer;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { generatePassword, hashPassword, lockSeconds, verifyPassword } from './password.js';
+import { generatePassword, hashPassword, lockSeconds, strangersLockSeconds, verifyPassword } from './password.js';
 
 describe('a password', () => {
   it('is hashed with argon2id at the cost we mean, with new salt each time', async () => {
@@ -42,5 +42,6 @@ describe('the lock', () => {
   it('comes with the fifth failure, doubles, and ends at a quarter of an hour', () => {
     expect(Array.from({ length: 12 }, (_, failures) => lockSeconds(failures))).toEqual([0, 0, 0, 0, 0, 30, 60, 120, 240, 480, 900, 900]);
     expect(lockSeconds(1_000_000)).toBe(900);
+    expect([49, 50, 51, 52, 53, 54, 1_000_000].map(strangersLockSeconds)).toEqual([0, 5, 10, 20, 40, 60, 60]);
   });
 });

@@ -27,8 +27,20 @@ const FREE_FAILURES = 4;
 const FIRST_DELAY_SECONDS = 30;
 const LONGEST_DELAY_SECONDS = 900;
 
-/** How long an account stays locked after its n-th failure in a row: 0 up to the fourth, then 30 s, doubling up to 15 min. */
+/** How long the n-th failure in a row keeps out whoever failed: 0 up to the fourth, then 30 s, doubling up to 15 min. */
 export function lockSeconds(failures: number): number {
   if (failures <= FREE_FAILURES) return 0;
   return Math.min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** Math.min(failures - FREE_FAILURES - 1, 10));
+}
+
+const FREE_STRANGE_FAILURES = 49;
+const LONGEST_STRANGE_SECONDS = 60;
+
+/**
+ * How long all places wait from which a person has never signed in, after the n-th wrong password of a day from such places together: 0 up to the 49th, then 5 s, doubling up
+ * to a minute. Many addresses that guess at one account come to a guess a minute; the person, at a place of theirs, notices nothing.
+ */
+export function strangersLockSeconds(failures: number): number {
+  if (failures <= FREE_STRANGE_FAILURES) return 0;
+  return Math.min(LONGEST_STRANGE_SECONDS, 5 * 2 ** Math.min(failures - FREE_STRANGE_FAILURES - 1, 10));
 }

@@ -4,6 +4,7 @@ import type { FastifyRequest } from 'fastify';
 import type { Transaction } from '../../kernel/transaction.js';
 import { uuidv7 } from '../../kernel/uid.js';
 import { Database } from '../../platform/database/database.js';
+import { addressOf } from '../../platform/limits/request-limits.js';
 import { Metrics } from '../../platform/ops/metrics.js';
 import { AccountsStore } from './accounts.store.js';
 import { AccessTokens } from './access-token.js';
@@ -49,7 +50,7 @@ export class TokenService {
 
   /** @throws OAuthError `invalid_grant`, `invalid_scope`. @see RFC 6749 §4.3 */
   async forPassword(credentials: Credentials, requestedScope: string | undefined, request: FastifyRequest): Promise<TokenAnswer> {
-    const result = await this.signIns.signIn(credentials, 'password');
+    const result = await this.signIns.signIn(credentials, 'password', addressOf(request));
     noteTried(request, result.account);
     if (result.outcome === 'second-factor-missing') throw new OAuthError('invalid_grant', 'The parameter otp is missing: a code of the authenticator app, or a recovery code.', { mfaRequired: true });
     if (result.outcome !== 'success') throw signInRefused();

@@ -3,7 +3,7 @@ export const PERMISSIONS = [
   'institutions:read', 'institutions:write', 'institutions:create', 'users:read', 'users:write', 'api-keys:read', 'api-keys:write', 'oauth-clients:read', 'oauth-clients:write',
   'patients:read', 'patients:export', 'patients:erase', 'break-glass:use',
   'images:read', 'images:write', 'images:delete', 'images:hold', 'images:export', 'dimse-callers:read', 'dimse-callers:write',
-  'analyses:read', 'analyses:create', 'analyses:cancel', 'models:read', 'models:choose', 'models:write',
+  'analyses:read', 'analyses:create', 'analyses:cancel', 'routing:read', 'routing:write', 'critical-rules:read', 'critical-rules:write', 'models:read', 'models:choose', 'models:write',
   'results:read', 'results:review', 'notifications:read', 'audit:read', 'jobs:read', 'jobs:write',
 ] as const;
 
@@ -28,7 +28,7 @@ export const EMERGENCY_PERMISSIONS = ['patients:read', 'images:read', 'analyses:
 export const ROLE_PERMISSIONS: Readonly<Record<Role, readonly Permission[]>> = {
   'platform-admin': PERMISSIONS,
   'admin': PERMISSIONS.filter((permission) => !PLATFORM.has(permission)),
-  'radiologist': [...clinical, 'images:write', 'analyses:create', 'analyses:cancel', 'results:review', 'api-keys:read', 'api-keys:write', 'break-glass:use'],
+  'radiologist': [...clinical, 'critical-rules:read', 'images:write', 'analyses:create', 'analyses:cancel', 'results:review', 'api-keys:read', 'api-keys:write', 'break-glass:use'],
   'technician': [...clinical, 'images:write', 'analyses:create', 'analyses:cancel', 'break-glass:use'],
   'auditor': ['audit:read', 'users:read', 'institutions:read', 'jobs:read', 'break-glass:use'],
   'service': [...clinical, 'images:write', 'images:export', 'analyses:create', 'analyses:cancel'],

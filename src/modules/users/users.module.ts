@@ -36,6 +36,7 @@ import { InstitutionsService } from './institutions.service.js';
 import { UserLinksController } from './links/user-links.controller.js';
 import { UserLinksService } from './links/user-links.service.js';
 import { UserLinksStore } from './links/user-links.store.js';
+import { KeyBounds } from './key-bounds.js';
 import { LiveAccessInterceptor } from './live-access.interceptor.js';
 import { NewUsersService } from './new-users.service.js';
 import { OAuthController } from './oauth.controller.js';
@@ -52,6 +53,7 @@ import { SessionController } from './sessions/session.controller.js';
 import { SessionsController } from './sessions/sessions.controller.js';
 import { SessionsService } from './sessions/sessions.service.js';
 import { SessionsStore } from './sessions/sessions.store.js';
+import { SignInPlacesStore } from './sessions/sign-in-places.store.js';
 import { SignedInStore } from './sessions/signed-in.store.js';
 import { SignInService } from './sign-in.service.js';
 import { SigningKeysModule } from './signing-keys.module.js';
@@ -67,9 +69,9 @@ import { UsersService } from './users.service.js';
     SessionController, SessionsController, SecondFactorController, PasswordController, UserLinksController],
   providers: [
     AuditLogStore,
-    ApiKeysStore, RefreshTokensStore, InstitutionStatesStore, AccessTokens, AccessTokenStrategy,
+    ApiKeysStore, KeyBounds, RefreshTokensStore, InstitutionStatesStore, AccessTokens, AccessTokenStrategy,
     PrincipalsService, SignInService, TokenService, UsersService, NewUsersService, InstitutionsService,
-    AccountsStore, CredentialChanges, PasswordChangeService, SessionsStore, SignedInStore, SessionsService, PageCookies,
+    AccountsStore, CredentialChanges, PasswordChangeService, SessionsStore, SignInPlacesStore, SignedInStore, SessionsService, PageCookies,
     SecondFactorStore, CodeCheckService, SecondFactorService, UserLinksStore, UserLinksService,
     OAuthClientsStore, OAuthClientsService, ClientPrincipals, ClientDocuments, ClientAuthenticationService, ClientTokenService,
     ExternalTokens, ExternalUsersStore, ExternalPrincipals, Crossings,

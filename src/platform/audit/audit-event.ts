@@ -75,7 +75,12 @@ export function canonicalText(event: AuditEvent): string {
 
 /** A time as the application writes it; of one that it cannot have written (`infinity` comes as a number) some other text, so that verification names the row instead of failing. */
 export function timeText(time: Date | number): string {
-  return time instanceof Date && !Number.isNaN(time.getTime()) ? time.toISOString() : String(time);
+  return shownTime(time) ?? String(time);
+}
+
+/** A time as answers show it: of one that the application cannot have written nothing, as it has no form that a reader of dates would take. */
+export function shownTime(time: Date | number): string | null {
+  return time instanceof Date && !Number.isNaN(time.getTime()) ? time.toISOString() : null;
 }
 
 /** HMAC-SHA256 over the canonical text: only the application can make one. */

@@ -1,4 +1,4 @@
-import type { AuditEvent } from './audit-event.js';
+import { shownTime, type AuditEvent } from './audit-event.js';
 
 const DCM = 'http://dicom.nema.org/resources/ontology/DCM';
 const EVENT_TYPE = 'http://terminology.hl7.org/CodeSystem/audit-event-type';
@@ -18,7 +18,8 @@ export interface FhirAuditEvent {
   type: Coding;
   subtype: Coding[];
   action: 'C' | 'R' | 'U' | 'D' | 'E';
-  recorded: string;
+  /** FHIR wants it; left out where the database holds no time that the application can have written. */
+  recorded?: string;
   outcome: '0' | '4' | '8';
   outcomeDesc?: string;
   purposeOfEvent?: Concept[];
@@ -61,6 +62,7 @@ const PURPOSES: Readonly<Record<string, Coding>> = {
 export function fhirAuditEvent(event: AuditEvent): FhirAuditEvent {
   const purpose = purposeOf(event);
   const entity = entitiesOf(event);
+  const recorded = shownTime(event.at);
   const outcomeText = event.outcome === 'succeeded' ? undefined : [event.outcome, event.code].filter((part) => part !== null).join(': ');
   return {
     resourceType: 'AuditEvent',
@@ -68,7 +70,7 @@ export function fhirAuditEvent(event: AuditEvent): FhirAuditEvent {
     type: typeOf(event),
     subtype: [{ system: 'urn:healthvision:operation', code: event.action }],
     action: actionOf(event),
-    recorded: event.at.toISOString(),
+    ...(recorded !== null && { recorded }),
     outcome: outcomeOf(event),
     ...(outcomeText !== undefined && { outcomeDesc: outcomeText }),
     ...(purpose && { purposeOfEvent: [purpose] }),

@@ -1,13 +1,19 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppError } from '../../kernel/errors.js';
 import type { AuthenticatedRequest } from '../http/access.js';
+import { callerAddress } from '../limits/caller-address.js';
+import { WINDOW_MS } from '../limits/window-store.js';
 import { INSTALLATION, type AuditDraft, type Outcome } from './audit-event.js';
 import { auditNoteOf, noteForAudit } from './audit-note.js';
 import type { AuditWriter } from './audit-writer.js';
+import { FirstOfWindow } from './first-of-window.js';
 
 /** Ids in a path may be anything that somebody typed; what does not look like one is not kept. */
 const ID_PATTERN = /^[\w.:@+-]{1,128}$/;
 const STUDY_PARAMETERS = ['study', 'studyInstanceUid'];
+
+/** Refusals for too many requests: the first of a caller in this time is put on record, the others are counted in `healthvision_rate_limited_total`. */
+const LIMITED = new FirstOfWindow(WINDOW_MS);
 
 const TRAIL = Symbol('audit trail');
 /** On the request itself: what a WeakMap holds lives until a full collection when it refers back to its key, and this one does. */
@@ -16,6 +22,7 @@ type TrailedRequest = FastifyRequest & { [TRAIL]?: RequestTrail };
 /** Puts one request on record: what is attempted before it is done, how it ended before the answer leaves. */
 export class RequestTrail {
   private isRecorded = false;
+  private isAttempted = false;
 
   private constructor(
     private readonly request: AuthenticatedRequest,
@@ -34,6 +41,7 @@ export class RequestTrail {
 
   /** @throws AppError `audit-unavailable`: then nothing may be done */
   async attempt(): Promise<void> {
+    this.isAttempted = true;
     const { patientIds } = await this.writer.write(this.draft('attempted', null, null));
     // A study that the request deletes has no patient afterwards.
     if (patientIds.length > 0) noteForAudit(this.request, { patientIds });
@@ -44,12 +52,26 @@ export class RequestTrail {
     if (this.isRecorded) return;
     this.isRecorded = true;
     const { refusal } = auditNoteOf(this.request);
-    await this.writer.write(this.draft(refusal === undefined ? outcomeOf(status, code) : 'refused', status, code ?? refusal ?? null));
+    // What was attempted has its outcome on record, whatever that is. A flood of the rest would be a flood of events.
+    const limited = status === 429 && !this.isAttempted ? this.caller() : undefined;
+    if (limited !== undefined && !LIMITED.isFirst(limited)) return;
+    try {
+      await this.writer.write(this.draft(refusal === undefined ? outcomeOf(status, code) : 'refused', status, code ?? refusal ?? null));
+    } catch (error) {
+      if (limited !== undefined) LIMITED.forget(limited);
+      throw error;
+    }
   }
 
   /** After an answer that could not be put on record was withdrawn, or an event stream broke: the next one is recorded too. */
   reopen(): void {
     this.isRecorded = false;
+  }
+
+  /** Who is held back by a limit: a principal, else an address. */
+  private caller(): string {
+    const { principal, ip, socket } = this.request;
+    return principal ? `${principal.institutionId} ${principal.id}` : callerAddress(ip, socket.remoteAddress);
   }
 
   /** One literal with every field: an object put together from others costs a kilobyte for each request. */

@@ -132,6 +132,7 @@ export class AuditVerifier {
         const place = { position: null, eventId: event.id, sequence: event.sequence };
         if (!hasMac(event, key)) return { ...place, fault: 'event-forged', explanation: 'The event was not written by the application, or was changed before it was sealed.' };
         if (event.sequence <= sealedUpTo) return { ...place, fault: 'event-unsealed', explanation: 'The event is no part of the chain, although later ones are.' };
+        // Its MAC fits: the time is one that the application wrote.
         if (Date.now() - event.at.getTime() > UNSEALED_MS) return { ...place, fault: 'event-unsealed', explanation: 'The event has been waiting for its seal for too long.' };
         after = event.sequence;
       }

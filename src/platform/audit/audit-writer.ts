@@ -90,7 +90,7 @@ export class AuditWriter implements OnApplicationBootstrap, OnApplicationShutdow
     // Behind what waits already: in order.
     if (backlog && backlog.size > 0) return this.postpone(backlog, batch);
     try {
-      const written = await withPatience(this.insert(batch.map(({ event }) => event)));
+      const written = await withPatience(this.insert(batch.map(({ event }) => event)), backlog ? undefined : (late) => { void this.correct(late); });
       for (const [index, one] of batch.entries()) one.done(written[index] ?? one.event);
     } catch (error) {
       this.metrics.auditFailures.inc(batch.length);
@@ -105,6 +105,14 @@ export class AuditWriter implements OnApplicationBootstrap, OnApplicationShutdow
         for (const one of batch) await this.writeBatch([one]);
       }
     }
+  }
+
+  /** These came in after all, when their calls had been answered 503: what they say of the outcome is not what the caller saw. */
+  private async correct(late: readonly AuditEvent[]): Promise<void> {
+    const wrong = late.filter(({ outcome }) => outcome !== 'attempted');
+    this.logger.warn({ events: wrong.length }, 'audit events were written too late; events that correct them follow');
+    await Promise.all(wrong.map((event) => this.write({ ...event, outcome: 'failed', status: 503, code: 'audit-unavailable', details: { ...event.details, corrects: event.id } })))
+      .catch((err: unknown) => { this.logger.error({ err }, 'audit events that were written too late could not be corrected'); });
   }
 
   /** With MACs, and the patients of the studies they name. */
@@ -151,9 +159,12 @@ function withPatients(event: AuditEvent, patients: ReadonlyMap<string, string>):
   return found.length === 0 ? event : { ...event, patientIds: [...new Set([...event.patientIds, ...found])].slice(0, MOST_NAMED) };
 }
 
-async function withPatience<T>(work: Promise<T>): Promise<T> {
+/** @param tooLate  told when the work succeeds after it was given up */
+async function withPatience<T>(work: Promise<T>, tooLate: (result: T) => void = () => undefined): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => { timer = setTimeout(() => { reject(new AppError('database-unavailable', { retryAfterSeconds: 2 })); }, PATIENCE_MS); });
+  let isGivenUp = false;
+  void work.then((result) => { if (isGivenUp) tooLate(result); }, () => undefined);
+  const late = new Promise<never>((_, reject) => { timer = setTimeout(() => { isGivenUp = true; reject(new AppError('database-unavailable', { retryAfterSeconds: 2 })); }, PATIENCE_MS); });
   try {
     return await Promise.race([work, late]);
   } finally {

@@ -6,7 +6,11 @@ import { LOGGER, type Logger } from '../ops/logger.js';
 import { Metrics } from '../ops/metrics.js';
 import { threadEntry } from '../threads/thread-entry.js';
 import { ThreadPool } from '../threads/thread-pool.js';
-import type { ComputeModel, ComputeProgress, ComputeRunResult, ComputeTask, ThreadSettings } from './compute-protocol.js';
+import { batchLimit } from './batching.js';
+import { RunBatcher, type BatchMember } from './run-batcher.js';
+import { computeDevice } from './device.js';
+import { gpuOptions, tensorRtVariables } from './gpu-options.js';
+import type { ComputeBatchResult, ComputeModel, ComputeProgress, ComputeRunResult, ComputeTask, ThreadSettings } from './compute-protocol.js';
 
 export interface ComputeOptions {
   /** Kills the thread that computes; the call is rejected with the signal's reason. */
@@ -19,12 +23,12 @@ export interface ComputeOptions {
   reduced?: boolean;
 }
 
-/** No analysis of one study takes longer than this; a thread that does is stuck. */
-const TIME_LIMIT_MS = 15 * 60_000;
 const CHECK_LIMIT_MS = 2 * 60_000;
 /** JavaScript's own heap in one thread. Pixels and tensors live outside of it. */
 const HEAP_MB = 1024;
-const CACHE = { maxModels: 8, maxBytes: 2 * 2 ** 30 };
+/** Models that one thread keeps warm, as long as their files are no larger than a share of the memory that there is. */
+const WARM_MODELS = 8;
+const WARM_SHARE = 0.25;
 
 /**
  * WORKER_CONCURRENCY threads that own ONNX Runtime sessions and run whole analyses, so that nothing heavy is on the event loop.
@@ -33,6 +37,8 @@ const CACHE = { maxModels: 8, maxBytes: 2 * 2 ** 30 };
 @Injectable()
 export class ComputePool implements OnApplicationShutdown {
   private readonly threads: ThreadPool;
+  private readonly batcher: RunBatcher;
+  private readonly timeLimitMs: number;
 
   constructor(
     @Inject(CONFIG) config: Config,
@@ -41,16 +47,22 @@ export class ComputePool implements OnApplicationShutdown {
   ) {
     // ONNX Runtime would send usage data to its maker. It reads the process's own environment, so not in the threads' copies.
     process.env.ORT_DISABLE_TELEMETRY = '1';
+    if (config.EXECUTION_PROVIDERS.includes('tensorrt')) Object.assign(process.env, tensorRtVariables(config));
+    this.timeLimitMs = config.COMPUTE_TIME_LIMIT_SECONDS * 1_000;
     const settings: ThreadSettings = {
       session: {
-        providers: config.EXECUTION_PROVIDERS, strict: config.EXECUTION_PROVIDERS_STRICT, gpuDeviceId: config.GPU_DEVICE_ID,
+        providers: config.EXECUTION_PROVIDERS, strict: config.EXECUTION_PROVIDERS_STRICT, gpu: gpuOptions(config),
         // The cores that one thread may use are shared when several run.
         intraOpThreads: Math.max(1, Math.floor(config.inferenceThreads / config.WORKER_CONCURRENCY)),
       },
-      cache: CACHE,
+      cache: { maxModels: WARM_MODELS, maxBytes: (WARM_SHARE * computeDevice(config).budgetMb * 2 ** 20) / config.WORKER_CONCURRENCY },
     };
     this.threads = new ThreadPool(threadEntry(import.meta.url, './thread'), {
-      threads: config.WORKER_CONCURRENCY, timeoutMs: TIME_LIMIT_MS, resourceLimits: { maxOldGenerationSizeMb: HEAP_MB }, workerData: settings, native: true,
+      threads: config.WORKER_CONCURRENCY, timeoutMs: this.timeLimitMs, resourceLimits: { maxOldGenerationSizeMb: HEAP_MB }, workerData: settings, native: true,
+    });
+    this.batcher = new RunBatcher({
+      isIdle: () => this.threads.running < config.WORKER_CONCURRENCY,
+      submit: (model, members, signal) => this.runTogether(model, members, signal),
     });
   }
 
@@ -63,9 +75,13 @@ export class ComputePool implements OnApplicationShutdown {
    */
   async run(model: ComputeModel, { series, instances }: AnalysisInput, options: ComputeOptions = {}): Promise<ComputeRunResult> {
     const owned = instances.map((instance) => ({ ...instance, bytes: ownBuffer(instance.bytes) }));
-    const task: ComputeTask = { kind: 'run', model, input: { series, instances: owned }, reduced: options.reduced ?? false };
+    const input = { series, instances: owned };
+    const { reduced = false, onProgress, signal, timeLimitMs } = options;
+    if (!reduced && timeLimitMs === undefined && batchLimit(model.manifest) > 1) {
+      return this.batcher.run(model, { input, signal, onProgress: (message) => { this.receive(message as ComputeProgress, model, onProgress); } });
+    }
     // The thread answers a run with a run's result.
-    return (await this.submit(task, owned.map(({ bytes }) => bytes.buffer), options)) as ComputeRunResult;
+    return (await this.submit({ kind: 'run', model, input, reduced }, buffersOf(input), { ...options, timeLimitMs: timeLimitMs ?? this.limitOf(model) })) as ComputeRunResult;
   }
 
   /**
@@ -86,18 +102,37 @@ export class ComputePool implements OnApplicationShutdown {
     await this.close();
   }
 
-  private async submit(task: ComputeTask, transfer: ArrayBuffer[], { signal, onProgress, timeLimitMs }: ComputeOptions): Promise<unknown> {
+  private async runTogether(model: ComputeModel, members: readonly BatchMember[], signal: AbortSignal): Promise<ComputeBatchResult> {
+    const inputs = members.map(({ input }) => input);
+    const task: ComputeTask = { kind: 'batch', model, inputs, limit: batchLimit(model.manifest) };
+    const deliver = (message: ComputeProgress): void => {
+      if (message.kind === 'progress') members[message.member ?? 0]?.onProgress?.(message);
+      else this.receive(message, model, undefined);
+    };
+    // The thread answers a batch with a result for each of its runs.
+    return (await this.submit(task, inputs.flatMap(buffersOf), { signal, timeLimitMs: this.limitOf(model) }, deliver)) as ComputeBatchResult;
+  }
+
+  /** A thread that takes longer over one analysis is stuck. Milliseconds. */
+  private limitOf({ manifest }: ComputeModel): number {
+    const { timeLimitSeconds } = manifest.resources ?? {};
+    return timeLimitSeconds === undefined ? this.timeLimitMs : Math.min(this.timeLimitMs, timeLimitSeconds * 1_000);
+  }
+
+  private async submit(task: ComputeTask, transfer: ArrayBuffer[], { signal, onProgress, timeLimitMs }: ComputeOptions, deliver = (message: ComputeProgress): void => { this.receive(message, task.model, onProgress); }): Promise<unknown> {
     try {
       return await this.threads.run(task, {
         transfer,
         ...(signal && { signal }),
         ...(timeLimitMs !== undefined && { timeoutMs: timeLimitMs }),
         // The thread sends nothing else.
-        onProgress: (message) => { this.receive(message as ComputeProgress, task.model, onProgress); },
+        onProgress: (message) => { deliver(message as ComputeProgress); },
       });
     } catch (error) {
       if (error instanceof AppError && error.code === 'processing-timeout') throw new AppError('time-limit', { cause: error });
       throw error;
+    } finally {
+      this.batcher.threadIsFree();
     }
   }
 
@@ -106,10 +141,18 @@ export class ComputePool implements OnApplicationShutdown {
       onProgress?.(message.stage, message.done);
       return;
     }
+    if (message.kind === 'joined') {
+      this.metrics.batchSize.observe(message.runs);
+      return;
+    }
     const { wanted, used, why } = message.fallback;
     this.metrics.providerFallbacks.inc({ wanted, used });
     this.logger.warn({ model: manifest.name, version: manifest.version, digest, wanted, used, why }, 'execution provider not available, using the next one');
   }
+}
+
+function buffersOf({ instances }: AnalysisInput): ArrayBuffer[] {
+  return instances.map(({ bytes: { buffer } }) => buffer).filter((buffer) => buffer instanceof ArrayBuffer);
 }
 
 /** The bytes in a buffer of their own, which can be moved: small Node buffers share a pool. */

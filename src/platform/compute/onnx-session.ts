@@ -3,6 +3,7 @@ import { env, InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { AppError } from '../../kernel/errors.js';
 import type { Session, Tensor } from '../../imaging/model/session.js';
 import { fromFloat16, toFloat16 } from './float16.js';
+import type { GpuOptions } from './gpu-options.js';
 
 // What matters is thrown or counted; the rest would go to standard error past the logger.
 env.logLevel = 'fatal';
@@ -14,7 +15,7 @@ export interface SessionOptions {
   providers: readonly ExecutionProvider[];
   /** Only the first provider will do. */
   strict: boolean;
-  gpuDeviceId: number;
+  gpu: GpuOptions;
   intraOpThreads: number;
 }
 
@@ -44,7 +45,7 @@ export async function openOnnxSession(file: string, options: SessionOptions): Pr
   for (const provider of options.strict ? options.providers.slice(0, 1) : options.providers) {
     try {
       const session = await InferenceSession.create(file, {
-        executionProviders: [providerOption(provider, options.gpuDeviceId)],
+        executionProviders: [providerOption(provider, options.gpu)],
         intraOpNumThreads: options.intraOpThreads,
         interOpNumThreads: 1,
         graphOptimizationLevel: 'all',
@@ -61,8 +62,10 @@ export async function openOnnxSession(file: string, options: SessionOptions): Pr
   throw runtimeError(cause, `ONNX Runtime cannot load the model (${why})`);
 }
 
-function providerOption(provider: ExecutionProvider, deviceId: number): InferenceSession.ExecutionProviderConfig {
-  return provider === 'cuda' || provider === 'tensorrt' ? { name: provider, deviceId } : provider;
+/** The runtime's own names go with `deviceId`, the one that its binding for Node.js takes in every version; it passes over what it does not know. */
+function providerOption(provider: ExecutionProvider, { deviceId, cuda, tensorrt }: GpuOptions): InferenceSession.ExecutionProviderConfig {
+  if (provider === 'cuda') return { name: provider, deviceId, ...cuda };
+  return provider === 'tensorrt' ? { name: provider, deviceId, ...tensorrt } : provider;
 }
 
 function wrap(session: InferenceSession, provider: ExecutionProvider, fallbacks: readonly Fallback[]): OnnxSession {

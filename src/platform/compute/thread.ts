@@ -1,12 +1,14 @@
 import { workerData } from 'node:worker_threads';
 import { CATALOG } from '../../imaging/analyses/catalog.js';
-import type { Analysis } from '../../imaging/analyses/analysis.js';
+import type { Analysis, AnalysisInput, Networks } from '../../imaging/analyses/analysis.js';
 import { runAnalysis, type RunReport } from '../../imaging/analyses/run.js';
 import type { AnalysisName } from '../../imaging/model/manifest.js';
+import { packLabels } from '../../imaging/volume/packed-labels.js';
 import { AppError } from '../../kernel/errors.js';
 import { nativeCodec } from '../threads/codecs.js';
-import { serveTasks } from '../threads/thread-protocol.js';
-import type { ComputeProgress, ComputeTask, ThreadSettings } from './compute-protocol.js';
+import { describe, serveTasks, type Answer } from '../threads/thread-protocol.js';
+import type { ComputeBatchResult, ComputeModel, ComputeProgress, ComputeRunResult, ComputeTask, ThreadSettings } from './compute-protocol.js';
+import { JoinedNetworks } from './joined-networks.js';
 import { SessionCache } from './session-cache.js';
 
 // ComputePool starts this module and sends these messages; nobody else does.
@@ -29,13 +31,10 @@ serveTasks(async (message, report) => {
       });
       return { result: { executionProvider: [...providers].sort().join('+') } };
     }
-    const result = await runAnalysis(analysis, task.input, {
-      networks: (path) => sessions.get(task.model, path),
-      codec: nativeCodec,
-      manifest,
-      reduced: task.reduced,
-      progress: (stage, done) => { announce({ kind: 'progress', stage, done }); },
-    });
+    if (task.kind === 'batch') return await computeBatch(analysis, task);
+    const timed = timedNetworks((path) => sessions.get(task.model, path));
+    const result = await compute(analysis, task.model, task.input, { networks: timed.networks, reduced: task.reduced });
+    result.timings.network = timed.milliseconds();
     return { result, transfer: buffersOf(result) };
   } catch (error) {
     // ONNX Runtime says little of the state that a failed run leaves behind; a fresh session costs milliseconds.
@@ -44,14 +43,55 @@ serveTasks(async (message, report) => {
   }
 });
 
+async function compute(analysis: Analysis, { manifest }: ComputeModel, input: AnalysisInput, { networks, reduced, member }: { networks: Networks; reduced: boolean; member?: number }): Promise<ComputeRunResult> {
+  return packed(await runAnalysis(analysis, input, {
+    networks, manifest, reduced, codec: nativeCodec,
+    progress: (stage, done) => { announce({ kind: 'progress', stage, done, ...(member !== undefined && { member }) }); },
+  }));
+}
+
+/** Adds up what the networks alone take: the rest of a stage is the product's own. */
+function timedNetworks(open: Networks): { networks: Networks; milliseconds: () => number } {
+  let spent = 0;
+  const networks: Networks = async (path) => {
+    const session = await open(path);
+    const run: typeof session.run = async (feeds) => {
+      const started = performance.now();
+      try {
+        return await session.run(feeds);
+      } finally {
+        spent += performance.now() - started;
+      }
+    };
+    return { ...session, run };
+  };
+  return { networks, milliseconds: () => Math.round(spent * 100) / 100 };
+}
+
+/** Runs side by side, which share inferences. Each has a result or an error of its own. */
+async function computeBatch(analysis: Analysis, { model, inputs, limit }: Extract<ComputeTask, { kind: 'batch' }>): Promise<Answer> {
+  const joined = new JoinedNetworks((path) => sessions.get(model, path), inputs.length, limit, (runs) => { announce({ kind: 'joined', runs }); });
+  const outcomes = await Promise.allSettled(inputs.map((input, member) => compute(analysis, model, input, { networks: joined.member, reduced: false, member }).finally(() => { joined.leave(); })));
+  const results = outcomes.map((outcome) => outcome.status === 'fulfilled' ? { report: outcome.value } : { error: describe(outcome.reason) });
+  const failed = outcomes.filter((outcome) => outcome.status === 'rejected');
+  if (failed.length > 0) await sessions.drop(model.digest);
+  const transfer = outcomes.flatMap((outcome) => outcome.status === 'fulfilled' ? buffersOf(outcome.value) : []);
+  return { result: results satisfies ComputeBatchResult, transfer, worn: failed.some(({ reason }) => reason instanceof AppError && reason.code === 'out-of-memory') };
+}
+
 function analysisOf(name: AnalysisName): Analysis {
   const analysis = CATALOG[name];
   if (!analysis) throw new AppError('model-load-failed', { detail: `This version has no code for the analysis ${name}` });
   return analysis;
 }
 
-function buffersOf({ outcome }: RunReport): ArrayBuffer[] {
+function packed({ outcome, ...report }: RunReport): ComputeRunResult {
+  if (outcome.kind !== 'concluded') return { ...report, outcome };
+  return { ...report, outcome: { ...outcome, segmentation: outcome.segmentation && packLabels(outcome.segmentation) } };
+}
+
+function buffersOf({ outcome }: ComputeRunResult): ArrayBuffer[] {
   if (outcome.kind !== 'concluded') return [];
-  const buffers = [...outcome.heatMaps.map(({ data }) => data.buffer), ...(outcome.segmentation ? [outcome.segmentation.labels.buffer] : [])];
+  const buffers = [...outcome.heatMaps.map(({ data }) => data.buffer), ...(outcome.segmentation ? [outcome.segmentation.packed.buffer] : [])];
   return [...new Set(buffers)].filter((buffer) => buffer instanceof ArrayBuffer);
 }

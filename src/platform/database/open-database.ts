@@ -58,7 +58,7 @@ async function wallIn(client: pg.Client, options: AdmissionOptions, config: Conf
     if (!admission.isGuest) {
       // Under the owner: the processes may make no tables.
       if (config.QUEUE_BACKEND === 'postgres') await prepareQueueSchema(client);
-      await raiseWall(client, admission);
+      await raiseWall(client, admission, options.log);
     }
     return admission;
   } catch (error) {

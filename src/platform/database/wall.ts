@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { QUEUE_SCHEMA } from '../queue/queue-schema.js';
 import { quoted, type Admission } from './logins.js';
 
+type Log = (level: 'info' | 'warn' | 'error', message: string, fields?: object) => void;
 
 /** A policy is not compared with what we would write today: change what it says, and change this. */
 const VERSION = 'v1';
@@ -10,6 +11,7 @@ const INSTITUTION = `nullif(current_setting('app.institution_id', true), '')`;
 
 const READ_WRITE = ['SELECT', 'INSERT', 'UPDATE', 'DELETE'] as const;
 const APPEND = ['SELECT', 'INSERT'] as const;
+const READ = ['SELECT'] as const;
 type Privilege = (typeof READ_WRITE)[number];
 
 interface Rights {
@@ -22,12 +24,13 @@ const RIGHTS: Readonly<Record<string, Rights>> = {
   _prisma_migrations: { app: [], system: [] },
   institutions: { app: ['SELECT', 'UPDATE'], system: READ_WRITE },
   outbox: { app: APPEND, system: READ_WRITE },
-  models: { app: ['SELECT'], system: READ_WRITE },
+  models: { app: READ, system: READ_WRITE },
   model_activations: { app: [], system: APPEND },
-  audit_events: { app: APPEND, system: APPEND },
-  audit_seals: { app: APPEND, system: APPEND },
-  audit_checkpoints: { app: APPEND, system: APPEND },
-  audit_heads: { app: ['SELECT'], system: ['SELECT', 'INSERT', 'UPDATE'] },
+  // Written by the audit trail alone, which is the system's.
+  audit_events: { app: READ, system: APPEND },
+  audit_seals: { app: READ, system: APPEND },
+  audit_checkpoints: { app: READ, system: APPEND },
+  audit_heads: { app: READ, system: ['SELECT', 'INSERT', 'UPDATE'] },
   audit_keys: { app: [], system: ['SELECT', 'INSERT', 'UPDATE'] },
 };
 
@@ -41,8 +44,9 @@ interface Relation {
   hasInstitution: boolean;
   enabled: boolean;
   forced: boolean;
-  policies: { name: string; roles: string[] }[];
-  grants: { role: string; privilege: string }[];
+  policies: { name: string; roles: string[]; permissive: boolean }[];
+  /** Role `null` is PUBLIC. `whole`: of the table, not of single columns. */
+  grants: { role: string | null; privilege: string; whole: boolean }[];
 }
 
 interface Policy {
@@ -53,13 +57,19 @@ interface Policy {
 
 /**
  * Puts every table with data of an institution behind row-level security, and gives the roles of the processes the least that they need. What
- * stands as it should is not touched, so that a start beside working processes waits for none of their transactions.
+ * stands as it should is not touched, so that a start beside working processes waits for none of their transactions. What others have opened in it
+ * is closed: rights of everybody, and permissive policies, of which one is enough to let a role in past all others.
  *
  * @param client  connected as the owner of the tables, under the lock of the migrations
  */
-export async function raiseWall(client: pg.Client, admission: Admission): Promise<void> {
+export async function raiseWall(client: pg.Client, admission: Admission, log: Log = () => undefined): Promise<void> {
   // A table at a time, so that this holds no lock while it waits for another.
-  for (const relation of await relations(client)) await inOneTransaction(client, [...policyChanges(relation, admission), ...grantChanges(relation, admission)]);
+  for (const relation of await relations(client)) {
+    const [foreign, open] = [foreignPolicies(relation, admission), publicPrivileges(relation)];
+    if (foreign.length > 0) log('warn', 'Policies that are not ours opened a table that is kept apart by institution, and are dropped.', { table: relation.name, policies: foreign });
+    if (open.length > 0) log('warn', 'Everybody had rights on a table of ours; they are revoked.', { table: relation.name, privileges: open });
+    await inOneTransaction(client, [...policyChanges(relation, admission, foreign), ...publicChanges(relation, open), ...grantChanges(relation, admission)]);
+  }
   await inOneTransaction(client, await surroundings(client, admission));
 }
 
@@ -73,9 +83,14 @@ async function relations(client: pg.Client): Promise<Relation[]> {
     SELECT n.nspname AS schema, c.relname AS name, c.relkind AS kind, c.relowner::regrole::text AS owner, n.nspname = current_schema() AS "isOurs",
       EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'institution_id' AND NOT a.attisdropped) AS "hasInstitution",
       c.relrowsecurity AS enabled, c.relforcerowsecurity AS forced,
-      (SELECT coalesce(json_agg(json_build_object('name', p.polname, 'roles', ARRAY(SELECT r.rolname FROM pg_roles r WHERE r.oid = ANY (p.polroles)))), '[]') FROM pg_policy p WHERE p.polrelid = c.oid) AS policies,
-      (SELECT coalesce(json_agg(json_build_object('role', r.rolname, 'privilege', a.privilege_type)), '[]')
-        FROM aclexplode(coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner))) a JOIN pg_roles r ON r.oid = a.grantee) AS grants
+      (SELECT coalesce(json_agg(json_build_object('name', p.polname, 'permissive', p.polpermissive,
+        'roles', ARRAY(SELECT r.rolname FROM pg_roles r WHERE r.oid = ANY (p.polroles)))), '[]') FROM pg_policy p WHERE p.polrelid = c.oid) AS policies,
+      (SELECT coalesce(json_agg(json_build_object('role', r.rolname, 'privilege', a.privilege_type, 'whole', a.whole)), '[]')
+        FROM (
+          SELECT grantee, privilege_type, true AS whole FROM aclexplode(coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner)))
+          UNION ALL
+          SELECT DISTINCT x.grantee, x.privilege_type, false FROM pg_attribute t, aclexplode(t.attacl) x WHERE t.attrelid = c.oid AND NOT t.attisdropped
+        ) a LEFT JOIN pg_roles r ON r.oid = a.grantee WHERE a.grantee = 0 OR r.oid IS NOT NULL) AS grants
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'S') AND n.nspname IN (current_schema(), $1) ORDER BY 1, 2`, [QUEUE_SCHEMA]);
   return rows;
@@ -99,14 +114,30 @@ function policiesOf(relation: Relation, { appRole, systemRole, owner, ownerIsBou
   return [{ name: `wall_app_${VERSION}`, role: appRole, condition: own }, { name: `wall_system_${VERSION}`, role: systemRole, condition: 'true' }, ...owners];
 }
 
-function policyChanges(relation: Relation, admission: Admission): string[] {
+/** Permissive policies are alternatives to each other, so one of somebody else can only widen what ours let through. Restrictive ones narrow it, and may stay. */
+function foreignPolicies(relation: Relation, admission: Admission): string[] {
+  if (policiesOf(relation, admission).length === 0) return [];
+  return relation.policies.filter(({ name, permissive }) => permissive && !name.startsWith('wall_')).map(({ name }) => name);
+}
+
+/** What everybody may do who can connect, whatever our roles may. */
+function publicPrivileges({ grants }: Relation): string[] {
+  return [...new Set(grants.filter(({ role }) => role === null).map(({ privilege }) => privilege))];
+}
+
+/** The rights on a table's columns go with those on the table. */
+function publicChanges(relation: Relation, privileges: readonly string[]): string[] {
+  return privileges.length === 0 ? [] : [`REVOKE ALL ON ${objectOf(relation)} FROM PUBLIC`];
+}
+
+function policyChanges(relation: Relation, admission: Admission, foreign: readonly string[]): string[] {
   const wanted = policiesOf(relation, admission);
   if (wanted.length === 0) return [];
   const table = nameOf(relation);
   const stands = ({ name, role }: Policy): boolean => relation.policies.some((policy) => policy.name === name && policy.roles.length === 1 && policy.roles[0] === role);
   const faulty = relation.policies.filter(({ name }) => name.startsWith('wall_') && !wanted.some((policy) => policy.name === name && stands(policy)));
   return [
-    ...faulty.map(({ name }) => `DROP POLICY ${quoted(name)} ON ${table}`),
+    ...[...foreign, ...faulty.map(({ name }) => name)].map((name) => `DROP POLICY ${quoted(name)} ON ${table}`),
     ...wanted.filter((policy) => !stands(policy)).map(({ name, role, condition }) => `CREATE POLICY ${quoted(name)} ON ${table} TO ${quoted(role)} USING (${condition}) WITH CHECK (${condition})`),
     ...(relation.enabled ? [] : [`ALTER TABLE ${table} ENABLE ROW LEVEL SECURITY`]),
     ...(relation.forced ? [] : [`ALTER TABLE ${table} FORCE ROW LEVEL SECURITY`]),
@@ -123,7 +154,7 @@ function rightsOf(relation: Relation): Rights {
 /** Rights of every role, where they are not as they should be. */
 function grantChanges(relation: Relation, { appRole, systemRole, owner }: Admission): string[] {
   const { app, system } = rightsOf(relation);
-  const name = relation.kind === 'S' ? `SEQUENCE ${nameOf(relation)}` : nameOf(relation);
+  const name = objectOf(relation);
   const wanted = new Map<string, ReadonlySet<string>>();
   if (relation.kind === 'S') {
     if (relation.isOurs) for (const role of [appRole, systemRole]) wanted.set(role, new Set(['USAGE']));
@@ -138,8 +169,9 @@ function grantChanges(relation: Relation, { appRole, systemRole, owner }: Admiss
     wanted.set(appRole, new Set(app)).set(systemRole, new Set(system));
   }
   return [...wanted].flatMap(([role, privileges]) => {
-    const held = new Set(relation.grants.filter((grant) => grant.role === role).map(({ privilege }) => privilege));
-    const missing = [...privileges].filter((privilege) => !held.has(privilege) && role !== owner);
+    const grants = relation.grants.filter((grant) => grant.role === role);
+    const held = new Set(grants.map(({ privilege }) => privilege));
+    const missing = [...privileges].filter((privilege) => !grants.some((grant) => grant.whole && grant.privilege === privilege) && role !== owner);
     const spare = [...held].filter((privilege) => !privileges.has(privilege));
     return [
       ...(missing.length === 0 ? [] : [`GRANT ${missing.join(', ')} ON ${name} TO ${quoted(role)}`]),
@@ -180,6 +212,11 @@ async function leakproofOperators(client: pg.Client): Promise<string[]> {
     SELECT oid::regprocedure::text AS name FROM pg_proc
     WHERE oid IN ('pg_catalog.arraycontains(anyarray,anyarray)'::regprocedure, 'pg_catalog.arrayoverlap(anyarray,anyarray)'::regprocedure) AND NOT proleakproof`);
   return rows.map(({ name }) => `ALTER FUNCTION ${name} LEAKPROOF`);
+}
+
+/** As GRANT and REVOKE name it. */
+function objectOf(relation: Relation): string {
+  return relation.kind === 'S' ? `SEQUENCE ${nameOf(relation)}` : nameOf(relation);
 }
 
 function nameOf({ schema, name }: Relation): string {

@@ -45,6 +45,11 @@ export const BEFORE_SECOND_FACTOR_KEY = 'healthvision:before-second-factor';
 /** The route answers people, too, who have yet to set up the second factor that their institution asks for. */
 export const BeforeSecondFactor = (): ClassDecorator & MethodDecorator => SetMetadata(BEFORE_SECOND_FACTOR_KEY, true);
 
+export const ENTERS_KEY = 'healthvision:enters';
+
+/** The route works on the institution that this parameter of its path names: for a platform administrator who is at home in another, a call enters it, as by `X-Institution-Id`. */
+export const Enters = (parameter: string): MethodDecorator => SetMetadata(ENTERS_KEY, parameter);
+
 /** Where a person is at home, wherever a crossing has taken them. */
 export function homeOf({ institutionId, crossing }: Pick<Principal, 'institutionId' | 'crossing'>): { institutionId: string } {
   return { institutionId: crossing?.fromInstitutionId ?? institutionId };

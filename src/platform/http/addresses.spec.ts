@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { asRange, isAllowed } from './addresses.js';
+import { areWithin, asRange, isAllowed } from './addresses.js';
+
+describe('ranges', () => {
+  it('lie within others when all of their addresses do', () => {
+    for (const [inner, outer] of [[['10.1.2.0/24'], ['10.0.0.0/8']], [['10.1.2.3/32', '2001:db8:1::/48'], ['192.0.2.0/24', '10.1.2.3/32', '2001:db8::/32']], [['10.0.0.0/8'], []], [[], []]] as const) expect(areWithin(inner, outer)).toBe(true);
+    for (const [inner, outer] of [[['10.0.0.0/7'], ['10.0.0.0/8']], [['10.0.0.0/8', '192.0.2.1/32'], ['10.0.0.0/8']], [[], ['10.0.0.0/8']], [['::/0'], ['0.0.0.0/0']], [['11.0.0.0/24'], ['10.0.0.0/8']]] as const) expect(areWithin(inner, outer)).toBe(false);
+  });
+});
 
 describe('Addresses', () => {
   it('are all allowed when no range is given, an unknown one too', () => {

@@ -26,6 +26,18 @@ export function isAllowed(ranges: readonly string[], address: string | undefined
   return allowed.check(plain, version === 6 ? 'ipv6' : 'ipv4');
 }
 
+/** Whether every address of `inner` is one of `outer`. An empty list is all addresses, on either side. @param inner  CIDR, as `outer` */
+export function areWithin(inner: readonly string[], outer: readonly string[]): boolean {
+  if (outer.length === 0) return true;
+  return inner.length > 0 && inner.every((range) => outer.some((one) => isWithin(range, one)));
+}
+
+function isWithin(inner: string, outer: string): boolean {
+  const [network = '', prefix = ''] = inner.split('/');
+  const [outerNetwork = '', outerPrefix = ''] = outer.split('/');
+  return isIP(network) === isIP(outerNetwork) && Number(prefix) >= Number(outerPrefix) && isAllowed([outer], network);
+}
+
 /** An address alone is the range of that one. */
 export function asRange(text: string): string {
   if (text.includes('/')) return text;

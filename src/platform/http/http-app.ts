@@ -15,9 +15,10 @@ import type { Config } from '../config.js';
 import { NestLogger, type Logger } from '../ops/logger.js';
 import { Metrics } from '../ops/metrics.js';
 import { sendSafeHeaders } from './answer-headers.js';
+import { cutOffSilentClients, SILENCE_MS } from './connection-patience.js';
 import { asAppError, ProblemFilter } from './problem.filter.js';
 import { languageOf, problemOf } from './problem.js';
-import { JSON_LIMIT_BYTES, limitBodyTime, refuseStrangeRequests, useStrictParsers } from './strict-requests.js';
+import { JSON_LIMIT_BYTES, limitBodyTime, refuseStrangeRequests, URL_LIMIT, useStrictParsers } from './strict-requests.js';
 import { tlsOptions, watchCertificate } from './tls.js';
 import { SchemaValidationPipe } from './validation.pipe.js';
 
@@ -30,6 +31,8 @@ const EXPOSED_HEADERS = [
 /** For the head of a request, whatever it asks for. */
 const HEADERS_TIMEOUT_MS = 20_000;
 const HEADER_BYTES = 16 * 1024;
+/** A peer that is gone without a word is found out by TCP, while we work for it in silence. */
+const KEEP_ALIVE_MS = 60_000;
 
 /** What every role has around its own modules. */
 class HttpApplication {}
@@ -41,7 +44,7 @@ class HttpApplication {}
  */
 export async function createHttpApp(module: DynamicModule, config: Config, logger: Logger): Promise<NestFastifyApplication> {
   const limitMs = config.REQUEST_TIMEOUT_SECONDS * 1000;
-  const server = { maxHeaderSize: HEADER_BYTES, headersTimeout: Math.min(HEADERS_TIMEOUT_MS, limitMs), connectionsCheckingInterval: 2_000, requireHostHeader: true };
+  const server = { maxHeaderSize: HEADER_BYTES, headersTimeout: Math.min(HEADERS_TIMEOUT_MS, limitMs), connectionsCheckingInterval: 2_000, requireHostHeader: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS };
   const tls = tlsOptions(config);
   const adapter = new FastifyAdapter({
     genReqId: (request: IncomingMessage) => requestId(request),
@@ -51,10 +54,12 @@ export async function createHttpApp(module: DynamicModule, config: Config, logge
     ...(tls ? { https: { ...tls, ...server } } : { http: server }),
     // Uploads of gigabytes take their time; a client that stops sending does not. Other bodies: limitBodyTime.
     requestTimeout: 0,
-    connectionTimeout: 120_000,
+    // Of silent clients: cutOffSilentClients.
+    connectionTimeout: SILENCE_MS,
     keepAliveTimeout: 75_000,
     clientErrorHandler: answerUnreadable,
-    routerOptions: { maxParamLength: 256 },
+    // A list of frames is one parameter; no route has a pattern that long ones could slow down.
+    routerOptions: { maxParamLength: URL_LIMIT },
     frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
       const problem = asAppError(error);
       void reply.status(problem.status).header('Content-Type', 'application/problem+json; charset=utf-8').header('X-Request-Id', request.id).header('X-Content-Type-Options', 'nosniff').header('Cache-Control', 'no-store')
@@ -83,6 +88,7 @@ export async function createHttpApp(module: DynamicModule, config: Config, logge
   addAuditHooks(app, fastify);
   refuseStrangeRequests(fastify);
   limitBodyTime(fastify, limitMs);
+  cutOffSilentClients(fastify, SILENCE_MS);
   if (fastify.server instanceof HttpsServer) {
     const stop = watchCertificate(fastify.server, config, logger);
     fastify.addHook('onClose', (_instance, done) => { stop(); done(); });

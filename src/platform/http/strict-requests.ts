@@ -9,7 +9,7 @@ export const JSON_LIMIT_BYTES = 1024 * 1024;
 const FORM_LIMIT_BYTES = 64 * 1024;
 const JSON_DEPTH = 64;
 /** Of the target in the request line. QIDO-RS takes lists of UIDs, so it is generous. */
-const URL_LIMIT = 12 * 1024;
+export const URL_LIMIT = 12 * 1024;
 const HEADER_LIMIT = 100;
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 /** Said twice, two readers of the request may each believe another one. RFC 9112 §3.2, §6.3 */

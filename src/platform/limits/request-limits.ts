@@ -10,7 +10,7 @@ import { callerAddress } from './caller-address.js';
 import { RateLimiter, type Verdict } from './rate-limiter.js';
 import { WINDOW_MS } from './window-store.js';
 
-export type LimitKind = 'principal' | 'address' | 'anonymous' | 'sign-in' | 'sign-in-failures' | 'user-name';
+export type LimitKind = 'principal' | 'address' | 'anonymous' | 'sign-in' | 'sign-in-failures' | 'client-failures' | 'user-name' | 'user-name-address';
 
 const PRUNE_MS = 60_000;
 /** Probes and scrapers come from inside, and are needed most when there is trouble. */

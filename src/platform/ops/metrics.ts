@@ -21,6 +21,14 @@ export class Metrics {
     name: 'healthvision_analysis_stage_duration_seconds', help: 'Duration of the stages of a run',
     labelNames: ['analysis', 'stage'], buckets: [0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 1200], registers: [this.registry],
   });
+  readonly runWait = new Histogram({
+    name: 'healthvision_analysis_wait_seconds', help: 'How long a run waited for a worker, by priority',
+    labelNames: ['priority'], buckets: [0.1, 0.5, 1, 5, 15, 60, 300, 1200, 3600, 14_400], registers: [this.registry],
+  });
+  readonly batchSize = new Histogram({
+    name: 'healthvision_analysis_batch_size', help: 'Images of different runs that went through a network together',
+    buckets: [1, 2, 4, 8, 16, 32], registers: [this.registry],
+  });
   readonly activeRuns = new Gauge({ name: 'healthvision_analysis_active_runs', help: 'Analyses that this process computes now', registers: [this.registry] });
   readonly providerFallbacks = new Counter({ name: 'healthvision_provider_fallbacks_total', help: 'Sessions that fell back to a later execution provider', labelNames: ['wanted', 'used'], registers: [this.registry] });
   readonly signIns = new Counter({ name: 'healthvision_sign_ins_total', help: 'Token requests by outcome', labelNames: ['grant', 'outcome'], registers: [this.registry] });

@@ -1,7 +1,8 @@
 import { Processor, WorkerHost } from '@nestjs/bullmq';
 import { Inject, Injectable, type BeforeApplicationShutdown, type OnApplicationBootstrap, type Type } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
-import { WaitingError, type Job } from 'bullmq';
+import { DelayedError, WaitingError, type Job } from 'bullmq';
+import { setMaxListeners } from 'node:events';
 import { AppError } from '../../kernel/errors.js';
 import type { Config } from '../config.js';
 import { LOGGER, type Logger } from '../ops/logger.js';
@@ -17,12 +18,20 @@ const GRACE_MS = 20_000;
 @Injectable()
 export class ConsumerLifecycle implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly abort = new AbortController();
+  private readonly close = new AbortController();
   private readonly hosts = new Set<WorkerHost>();
 
-  constructor(@Inject(LOGGER) private readonly logger: Logger) {}
+  constructor(@Inject(LOGGER) private readonly logger: Logger) {
+    // Every run that is computed listens to it, and there may be many at a time.
+    setMaxListeners(0, this.abort.signal);
+  }
 
   get signal(): AbortSignal {
     return this.abort.signal;
+  }
+
+  get closing(): AbortSignal {
+    return this.close.signal;
   }
 
   adopt(host: WorkerHost): void {
@@ -42,6 +51,7 @@ export class ConsumerLifecycle implements OnApplicationBootstrap, BeforeApplicat
 
   /** Takes no new job, lets the running ones finish, hands back what is still running after the grace. */
   async beforeApplicationShutdown(): Promise<void> {
+    this.close.abort();
     const timer = setTimeout(() => { this.abort.abort(); }, GRACE_MS);
     await Promise.all([...this.hosts].map(({ worker }) => worker.close().catch(() => undefined)));
     clearTimeout(timer);
@@ -65,9 +75,13 @@ export function consumerOf(definition: JobDefinition, config: Config): Type<Work
     async process(job: Job<never>, token?: string): Promise<void> {
       const handler = this.moduleRef.get<JobHandler<never>>(definition.handler, { strict: false });
       try {
-        await handler.handle(job.data, { jobId: job.id ?? '', topic: job.name, attempt: job.attemptsMade + 1, signal: this.lifecycle.signal });
+        await handler.handle(job.data, { jobId: job.id ?? '', topic: job.name, attempt: job.attemptsMade + 1, signal: this.lifecycle.signal, closing: this.lifecycle.closing });
       } catch (error) {
         if (!(error instanceof HandBack)) throw withoutDetails(error);
+        if (error.afterMs !== undefined) {
+          await job.moveToDelayed(Date.now() + error.afterMs, token);
+          throw new DelayedError();
+        }
         await job.moveToWait(token);
         throw new WaitingError();
       }

@@ -10,11 +10,18 @@ export interface JobContext {
   attempt: number;
   /** Aborts when this process is asked to stop and its grace is over: hand the work back with `HandBack`. */
   signal: AbortSignal;
+  /** Aborts as soon as this process is asked to stop: a handler that does one piece of work after another begins none. */
+  closing?: AbortSignal;
 }
 
-/** Thrown by a handler that gives its job back unfinished; it is queued again at once and no try is counted. */
+/** Thrown by a handler that gives its job back unfinished; it is queued again and no try is counted. */
 export class HandBack extends Error {
   override readonly name = 'HandBack';
+
+  /** @param afterMs  how long it waits before somebody gets it; at once without */
+  constructor(readonly afterMs?: number) {
+    super();
+  }
 }
 
 /**

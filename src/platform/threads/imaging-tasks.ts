@@ -11,6 +11,8 @@ import { fitWithin, resize } from '../../imaging/render/resize.js';
 import { applyViewport, type Viewport } from '../../imaging/render/viewport.js';
 import { toDisplay, type DisplayImage, type Window } from '../../imaging/render/window.js';
 import { sidesOf } from '../../imaging/render/orientation.js';
+import type { SegmentPlane } from '../../imaging/render/segments.js';
+import { unpackSlice, type PackedSegmentation } from '../../imaging/volume/packed-labels.js';
 import { nativeCodec, nativeEncoder } from './codecs.js';
 import { drawPreview, type PreviewLegend } from './preview.js';
 
@@ -36,7 +38,14 @@ export interface PreviewOptions {
   /** From 0. */
   frame: number;
   heatMap?: HeatMap;
+  segmentation?: PreviewSegmentation;
   legend: PreviewLegend;
+}
+
+/** The stored label map, and what of it is shown. */
+export interface PreviewSegmentation extends Pick<PackedSegmentation, 'slices' | 'grid' | 'packed'> {
+  slice: number;
+  segments: SegmentPlane['segments'];
 }
 
 /** Samples `[row, column, channel]`. */
@@ -95,9 +104,15 @@ export async function render(source: FrameSource, options: RenderOptions): Promi
 }
 
 /** A frame with its heat map and legend, as PNG. */
-export async function preview(source: FrameSource, { frame, heatMap, legend }: PreviewOptions): Promise<Buffer> {
+export async function preview(source: FrameSource, { frame, heatMap, segmentation, legend }: PreviewOptions): Promise<Buffer> {
   const { image, attributes } = await display(source, { frame });
-  return drawPreview({ image, heatMap, legend, sides: sidesOf(attributes) });
+  return drawPreview({ image, heatMap, segments: segmentation && planeOf(segmentation), legend, sides: sidesOf(attributes) });
+}
+
+/** undefined where the slice shows nothing that was segmented. */
+function planeOf({ slices, grid, packed, slice, segments }: PreviewSegmentation): SegmentPlane | undefined {
+  const labels = unpackSlice({ slices, grid, packed }, slice);
+  return labels && { width: grid.size[0], height: grid.size[1], labels, segments };
 }
 
 async function display(source: FrameSource, { frame, window }: Pick<RenderOptions, 'frame' | 'window'>): Promise<{ image: DisplayImage; attributes: DicomJson }> {

@@ -2,6 +2,7 @@ import sharp, { type OverlayOptions } from 'sharp';
 import type { Sides } from '../../imaging/render/orientation.js';
 import { overlayHeatMap, type HeatMap } from '../../imaging/render/overlay.js';
 import { resize } from '../../imaging/render/resize.js';
+import { overlaySegments, type SegmentPlane } from '../../imaging/render/segments.js';
 import type { DisplayImage } from '../../imaging/render/window.js';
 import { drawLine, widthOf } from './lettering.js';
 
@@ -21,6 +22,7 @@ export interface PreviewLegend {
 export interface Preview {
   image: DisplayImage;
   heatMap: HeatMap | undefined;
+  segments?: SegmentPlane | undefined;
   legend: PreviewLegend;
   /** Undefined when the object does not say which side is which. */
   sides: Sides | undefined;
@@ -35,6 +37,8 @@ const MIN_IMAGE_SIDE = 640;
 const MIN_WIDTH = 640;
 const MARGIN = 20;
 const CAPTION_GAP = 10;
+/** Segments that the legend has room for. */
+const MOST_NAMED = 4;
 const BAR = { width: 168, height: 10, top: 44 };
 /** At half height, where no one burns letters into an image. */
 const SIDE = { size: 34, margin: 10 };
@@ -45,15 +49,17 @@ const COLOURS = { canvas: '#000000', legend: '#0d1117', line: '#21303f', caption
  *
  * @returns PNG, at most `PREVIEW_SIZE` on the long side
  */
-export async function drawPreview({ image, heatMap, legend, sides }: Preview): Promise<Buffer> {
+export async function drawPreview({ image, heatMap, segments, legend, sides }: Preview): Promise<Buffer> {
   const { width, height } = fitted(image.width, image.height);
   const sized = resize(image, width, height);
-  const { data, channels } = heatMap ? overlayHeatMap(sized, heatMap) : sized;
+  const warm = heatMap ? overlayHeatMap(sized, heatMap) : sized;
+  const { data, channels } = segments ? overlaySegments(warm, segments) : warm;
+  const named = heatMap ? [] : (segments?.segments ?? []).filter(({ name }) => name !== '').slice(0, MOST_NAMED);
   const canvasWidth = Math.max(width, MIN_WIDTH);
   const left = Math.floor((canvasWidth - width) / 2);
   const layers: OverlayOptions[] = [
     { input: await sharp(data, { raw: { width, height, channels } }).toColourspace('srgb').png({ compressionLevel: 0 }).toBuffer(), left, top: 0 },
-    { input: svg(canvasWidth, LEGEND_HEIGHT, legendStrip(legend, canvasWidth, heatMap !== undefined)), left: 0, top: height },
+    { input: svg(canvasWidth, LEGEND_HEIGHT, legendStrip(legend, canvasWidth, heatMap !== undefined, named)), left: 0, top: height },
   ];
   if (heatMap) layers.push({ input: await colourBar(), left: canvasWidth - MARGIN - BAR.width, top: height + BAR.top });
   if (sides && width > 2 * SIDE.size + 4 * SIDE.margin && height > SIDE.size) {
@@ -72,10 +78,10 @@ function fitted(width: number, height: number): { width: number; height: number 
   return { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
 }
 
-function legendStrip({ caption, value, detail, disclaimer, evidence }: PreviewLegend, width: number, withBar: boolean): string {
+function legendStrip({ caption, value, detail, disclaimer, evidence }: PreviewLegend, width: number, withBar: boolean, named: SegmentPlane['segments']): string {
   const end = width - MARGIN;
   const bar = end - BAR.width;
-  const room = (withBar ? bar - MARGIN : end) - MARGIN;
+  const room = (withBar || named.length > 0 ? bar - MARGIN : end) - MARGIN;
   const captionRoom = room - CAPTION_GAP - widthOf(value, 22, 'semibold');
   const captionEnd = MARGIN + Math.min(widthOf(caption, 22, 'semibold'), captionRoom);
   const lines = [
@@ -90,6 +96,10 @@ function legendStrip({ caption, value, detail, disclaimer, evidence }: PreviewLe
       drawLine({ text: evidence.weak, x: bar, y: 73, size: 12, fill: COLOURS.detail, room: BAR.width / 2 }),
       drawLine({ text: evidence.strong, x: end, y: 73, size: 12, fill: COLOURS.detail, anchor: 'end', room: BAR.width / 2 }),
     );
+  }
+  for (const [index, { name, colour }] of named.entries()) {
+    const y = 16 + index * 22;
+    lines.push(`<rect x="${String(bar)}" y="${String(y)}" width="14" height="14" rx="3" fill="rgb(${colour.join(',')})"/>`, drawLine({ text: name, x: bar + 22, y: y + 12, size: 13, fill: COLOURS.detail, room: BAR.width - 22 }));
   }
   return `<rect width="100%" height="100%" fill="${COLOURS.legend}"/><rect width="100%" height="1" fill="${COLOURS.line}"/>${lines.join('')}`;
 }

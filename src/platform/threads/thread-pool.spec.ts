@@ -42,6 +42,16 @@ describe('ThreadPool', () => {
     });
   }
 
+  it.each([false, true])('does the next task in a fresh thread after memory ran out (native: %s)', async (native) => {
+    const pool = poolOf({ native });
+    const before = await pool.run({ kind: 'thread' });
+    expect(await pool.run({ kind: 'thread' })).toBe(before);
+    const starved = expect(pool.run({ kind: 'starve' })).rejects.toEqual(code('out-of-memory'));
+    const next = pool.run({ kind: 'thread' });
+    await starved;
+    expect(await next).not.toBe(before);
+  });
+
   it('kills a thread whose task takes too long, however busy it is', async () => {
     const pool = poolOf();
     await pool.run({ kind: 'double', value: 1 });

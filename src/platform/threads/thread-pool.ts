@@ -48,7 +48,8 @@ interface Thread {
 
 /**
  * A fixed number of worker threads over one queue. Threads start with the first task that needs them; one task at a time each.
- * A thread that dies, or is killed because its task took too long, takes down that task alone and is replaced.
+ * A thread that dies, or is killed because its task took too long, takes down that task alone and is replaced; one whose task ran out of memory
+ * is replaced too.
  */
 export class ThreadPool {
   private readonly threads = new Set<Thread>();
@@ -171,7 +172,9 @@ export class ThreadPool {
       return;
     }
     const job = this.release(thread);
-    this.next(thread);
+    // Memory that ran out once is fragmented or held by what failed; a thread costs less than the next failure.
+    if (isWorn(reply)) void this.kill(thread, new AppError('thread-lost'));
+    else this.next(thread);
     if ('error' in reply) job?.settle.reject(revive(reply.error));
     else job?.settle.resolve(reply.result);
   }
@@ -225,6 +228,10 @@ export class ThreadPool {
     const replacement = this.idleThread();
     if (replacement !== undefined) this.next(replacement);
   }
+}
+
+function isWorn(reply: ReplyMessage): boolean {
+  return 'error' in reply ? 'code' in reply.error && reply.error.code === 'out-of-memory' : 'worn' in reply && reply.worn;
 }
 
 function lossOf(error: unknown): AppError {

@@ -15,12 +15,14 @@ export interface LeaveMessage {
 /** An error in a form that can be cloned. */
 export type WireError = { code: ErrorCode; detail?: string } | { message: string; stack?: string };
 
-export type ReplyMessage = { id: number; result: unknown } | { id: number; error: WireError } | { id: number; progress: unknown };
+export type ReplyMessage = { id: number; result: unknown; worn: boolean } | { id: number; error: WireError } | { id: number; progress: unknown };
 
 export interface Answer {
   result: unknown;
   /** Buffers that move to the caller instead of being copied. */
   transfer?: Transferable[];
+  /** Memory ran out on the way: a fresh thread does the next task. */
+  worn?: boolean;
 }
 
 /** Runs in the thread: answers every task with what `handle` gives, errors with their code. `report` tells the caller how far a task is. */
@@ -33,13 +35,14 @@ export function serveTasks(handle: (task: unknown, report: (progress: unknown) =
     if ('leave' in message) process.exit();
     const { id, task } = message;
     handle(task, (progress) => { port.postMessage({ id, progress } satisfies ReplyMessage); }).then(
-      ({ result, transfer = [] }) => { port.postMessage({ id, result } satisfies ReplyMessage, transfer); },
+      ({ result, transfer = [], worn = false }) => { port.postMessage({ id, result, worn } satisfies ReplyMessage, transfer); },
       (error: unknown) => { port.postMessage({ id, error: describe(error) } satisfies ReplyMessage); },
     ).catch((error: unknown) => { port.postMessage({ id, error: describe(error) } satisfies ReplyMessage); });
   });
 }
 
-function describe(error: unknown): WireError {
+/** Puts an error in a form that can be cloned. */
+export function describe(error: unknown): WireError {
   if (error instanceof AppError) return { code: error.code, ...(error.detail === undefined ? {} : { detail: error.detail }) };
   if (error instanceof Error) return { message: error.message, ...(error.stack === undefined ? {} : { stack: error.stack }) };
   return { message: String(error) };

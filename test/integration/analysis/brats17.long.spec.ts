@@ -32,7 +32,7 @@ function study(): InstanceBytes[] {
 const opened = new Map<string, ReturnType<Networks>>();
 let bareMs = 0;
 const networks: Networks = (path) => {
-  const session = opened.get(path) ?? openOnnxSession(join(weights ?? '', path), { providers: ['cpu'], strict: true, gpuDeviceId: 0, intraOpThreads: 2 }).then((bare) => ({
+  const session = opened.get(path) ?? openOnnxSession(join(weights ?? '', path), { providers: ['cpu'], strict: true, gpu: { deviceId: 0, cuda: {}, tensorrt: {} }, intraOpThreads: 2 }).then((bare) => ({
     ...bare,
     run: async (feeds: Parameters<typeof bare.run>[0]) => {
       const started = performance.now();

@@ -21,7 +21,7 @@ const reference = JSON.parse(readFileSync(join(PACKS, 'reference.json'), 'utf8')
 const manifestOf = (pack: string): ImageClassifierManifest => imageClassifierSchema.parse(JSON.parse(readFileSync(join(PACKS, pack, 'manifest.json'), 'utf8')));
 
 async function predict(manifest: ImageClassifierManifest, network: string, images: AsyncIterable<DisplayImage> | Iterable<DisplayImage>): Promise<number[][]> {
-  const session = await openOnnxSession(network, { providers: ['cpu'], strict: true, gpuDeviceId: 0, intraOpThreads: 1 });
+  const session = await openOnnxSession(network, { providers: ['cpu'], strict: true, gpu: { deviceId: 0, cuda: {}, tensorrt: {} }, intraOpThreads: 1 });
   const probabilities: number[][] = [];
   let batch: ClassifierInput[] = [];
   const flush = async (): Promise<void> => {

@@ -19,7 +19,7 @@ const scans = { first: sharedFile(DATA, 'ct', 'LIDC-IDRI-0001'), second: sharedF
 
 const opened = new Map<string, Promise<Session>>();
 const networks = (path: string): Promise<Session> => {
-  const session = opened.get(path) ?? openOnnxSession(join(weights ?? '', path), { providers: ['cpu'], strict: true, gpuDeviceId: 0, intraOpThreads: 2 });
+  const session = opened.get(path) ?? openOnnxSession(join(weights ?? '', path), { providers: ['cpu'], strict: true, gpu: { deviceId: 0, cuda: {}, tensorrt: {} }, intraOpThreads: 2 });
   opened.set(path, session);
   return session;
 };

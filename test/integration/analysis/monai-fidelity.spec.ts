@@ -66,7 +66,7 @@ function volume(size: Vector3, spacing: Vector3, origin: Vector3, value: (i: num
 function pack(name: string): { manifest: ReturnType<typeof parseManifest>; open: () => Promise<OnnxSession> } {
   return {
     manifest: parseManifest(JSON.parse(readFileSync(join(PACKS, name, 'manifest.json'), 'utf8'))),
-    open: () => openOnnxSession(join(PACKS, name, 'model.onnx'), { providers: ['cpu'], strict: true, gpuDeviceId: 0, intraOpThreads: 1 }),
+    open: () => openOnnxSession(join(PACKS, name, 'model.onnx'), { providers: ['cpu'], strict: true, gpu: { deviceId: 0, cuda: {}, tensorrt: {} }, intraOpThreads: 1 }),
   };
 }
 
@@ -83,7 +83,7 @@ describe('retinanet-3d gives what MONAI gives', () => {
     expect(view.size).toEqual(golden.networkSize);
     for (const [x, y, z, expected] of golden.samples) {
       const one = new Float32Array(1);
-      readWindow(view, volume.voxels, [x, y, z], [1, 1, 1], one, (hu) => Math.min(Math.max((hu + 1024) / 1324, 0), 1), 0);
+      readWindow(view, volume.voxels, [x, y, z], [1, 1, 1], one, { scale: 1 / 1324, offset: 1024 / 1324, low: 0, high: 1, keepsZero: false }, 0);
       expect(one[0]).toBeCloseTo(expected, 4);
     }
     const { detections, details } = await detect(volume, detector, () => Promise.resolve(session), tools());

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { uniformStream } from '../../../src/imaging/phantom/random.js';
 import { composeAffines, indexToLps } from '../../../src/imaging/volume/geometry.js';
@@ -7,6 +9,7 @@ import { identityMap, rigid, toAffine } from '../../../src/imaging/volume/regist
 import { resample } from '../../../src/imaging/volume/resample.js';
 import type { Affine, Volume } from '../../../src/imaging/volume/volume.js';
 import { readNifti } from '../../support/nifti.js';
+import { ROOT } from '../../support/product.js';
 import { DATA, sharedFile } from '../../support/shared-data.js';
 
 const folder = sharedFile(DATA, 'mri', 'tcga_fg6692_native');
@@ -82,6 +85,14 @@ describe.skipIf(folder === undefined)('register, on a head of 26 slices of 5.5 m
     const stretch: Affine = [[1.04, 0.02, 0, 5], [-0.01, 0.97, 0.01, -4], [0, 0.02, 1.03, 3]];
     const error = errorOf(fixed, found(fixed, moved(fixed, stretch), 'affine'), stretch);
     console.info(`affine: mean ${error.mean.toFixed(3)} mm, max ${error.max.toFixed(3)} mm`);
+    expect(error.mean).toBeLessThan(1);
+  });
+
+  it.each(['t1', 't2', 'fla'] as const)('comes to where SimpleITK comes for %s', (name) => {
+    const golden = JSON.parse(readFileSync(join(ROOT, 'test/golden/volume/registration.json'), 'utf8')) as { maps: Record<typeof name, Affine> };
+    const fixed = load('t1c');
+    const error = errorOf(fixed, found(fixed, load(name)), golden.maps[name]);
+    console.info(`${name} against SimpleITK: mean ${error.mean.toFixed(3)} mm, max ${error.max.toFixed(3)} mm`);
     expect(error.mean).toBeLessThan(1);
   });
 

@@ -6,7 +6,7 @@ import { uuidv7 } from '../../../src/kernel/uid.js';
 import { parseConfig, type Config } from '../../../src/platform/config.js';
 import { Database, prismaOf } from '../../../src/platform/database/database.js';
 import { openDatabase, type OpenedDatabase } from '../../../src/platform/database/open-database.js';
-import { createLogger } from '../../../src/platform/ops/logger.js';
+import { createLogger, type Logger } from '../../../src/platform/ops/logger.js';
 import { ownerOf } from '../../support/owner.js';
 import { temporaryDirectory } from '../../support/product.js';
 import { query } from './processes.js';
@@ -181,9 +181,10 @@ describe('the audit', () => {
 
   it('is written and read under its scopes', async () => {
     await database.transaction('system', (tx) => prismaOf(tx).auditEvent.create({ data: eventOf(here) }));
-    await database.transaction({ institutionId: here }, (tx) => prismaOf(tx).auditEvent.create({ data: eventOf(here) }));
-    await expect(database.transaction({ institutionId: here }, (tx) => prismaOf(tx).auditEvent.create({ data: eventOf(there) }))).rejects.toThrow(/row-level security/);
-    expect(await database.transaction({ institutionId: here }, (tx) => prismaOf(tx).auditEvent.count())).toBe(3);
+    expect(await database.transaction({ institutionId: here }, (tx) => prismaOf(tx).auditEvent.count())).toBe(2);
+    // The trail alone writes it, under the system's login.
+    for (const institutionId of [here, there]) await expect(database.transaction({ institutionId: here }, (tx) => prismaOf(tx).auditEvent.create({ data: eventOf(institutionId) }))).rejects.toThrow(/permission denied/);
+    for (const table of APPEND_ONLY) await expect(within(app, here, `INSERT INTO ${table} DEFAULT VALUES`), table).rejects.toMatchObject({ code: '42501' });
     await database.transaction('system', (tx) => prismaOf(tx).auditHead.update({ where: { institutionId: here }, data: { position: 2n } }));
     await expect(database.write({ institutionId: here }, Prisma.sql`UPDATE audit_heads SET position = 3`)).rejects.toMatchObject({ code: '42501' });
     await expect(system.query('DELETE FROM audit_heads')).rejects.toMatchObject({ code: '42501' });
@@ -227,6 +228,40 @@ describe('every table with data of an institution', () => {
     expect(await owner.$queryRaw`SELECT relforcerowsecurity AS forced FROM pg_class WHERE relname = 'annexes'`).toEqual([{ forced: true }]);
     expect(await owner.$queryRaw`SELECT FROM pg_policy WHERE polname = 'wall_old'`).toEqual([]);
     await owner.$executeRawUnsafe('DROP TABLE annexes');
+  });
+});
+
+describe('what others opened in the wall', () => {
+  /** Starts once more. @returns what it warned of */
+  async function startAgain(): Promise<{ fields: object; message: string }[]> {
+    const warnings: { fields: object; message: string }[] = [];
+    const logger = { ...createLogger('silent'), info: () => undefined, warn: (fields: object, message: string) => { warnings.push({ fields, message }); } } as unknown as Logger; // What openDatabase calls of it.
+    await (await openDatabase(config, logger)).close();
+    return warnings;
+  }
+
+  it('a permissive policy lets rows through until the next start, which drops it and says so; a restrictive one stays', async () => {
+    await owner.$executeRawUnsafe('CREATE POLICY reporting ON studies USING (true)');
+    await owner.$executeRawUnsafe(`CREATE POLICY narrow ON studies AS RESTRICTIVE USING (study_instance_uid <> 'x')`);
+    expect((await app.query('SELECT * FROM studies')).rowCount).toBeGreaterThan(0);
+    expect(await startAgain()).toEqual([{ message: expect.stringContaining('not ours') as string, fields: { table: 'studies', policies: ['reporting'] } }]);
+    expect((await app.query('SELECT * FROM studies')).rows).toEqual([]);
+    expect(await owner.$queryRaw`SELECT polname::text AS name FROM pg_policy WHERE polrelid = 'studies'::regclass AND polname NOT LIKE 'wall%'`).toEqual([{ name: 'narrow' }]);
+    await owner.$executeRawUnsafe('DROP POLICY narrow ON studies');
+    expect(await startAgain()).toEqual([]);
+  });
+
+  it('rights of everybody, on tables, columns and sequences, are revoked and named', async () => {
+    await owner.$executeRawUnsafe('GRANT SELECT, INSERT ON audit_keys TO PUBLIC');
+    await owner.$executeRawUnsafe('GRANT UPDATE (outcome) ON audit_events TO PUBLIC');
+    await owner.$executeRawUnsafe('GRANT UPDATE ON SEQUENCE audit_events_sequence_seq TO PUBLIC');
+    await owner.$executeRawUnsafe(`GRANT INSERT (details), SELECT (details) ON audit_events TO ${new URL(opened.appUrl).username.replace(/_[0-9a-f]{8}$/, '')}`);
+    await app.query('SELECT * FROM audit_keys');
+    const warnings = await startAgain();
+    expect(warnings.map(({ fields }) => fields)).toEqual([{ table: 'audit_events', privileges: ['UPDATE'] }, { table: 'audit_events_sequence_seq', privileges: ['UPDATE'] }, { table: 'audit_keys', privileges: expect.arrayContaining(['SELECT', 'INSERT']) as string[] }]);
+    for (const sql of ['SELECT * FROM audit_keys', `UPDATE audit_events SET outcome = 'failed'`, `SELECT setval('audit_events_sequence_seq', 1)`, `INSERT INTO audit_events (details) VALUES ('{}')`]) await expect(within(app, here, sql), sql).rejects.toMatchObject({ code: '42501' });
+    expect((await within(app, here, 'SELECT * FROM audit_events')).rowCount).toBeGreaterThan(0);
+    expect(await startAgain()).toEqual([]);
   });
 });
 

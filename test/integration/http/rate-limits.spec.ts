@@ -5,7 +5,7 @@ import { Database } from '../../../src/platform/database/database.js';
 import { PostgresWindows } from '../../../src/platform/limits/postgres-windows.store.js';
 import { RateLimiter } from '../../../src/platform/limits/rate-limiter.js';
 import { ADMIN } from '../../support/product.js';
-import { call, openHouse, postForm, signIn, type House } from '../users/house.js';
+import { call, openHouse, person, postForm, signIn, type House } from '../users/house.js';
 
 let house: House;
 let token: string;
@@ -146,6 +146,45 @@ describe('the limits of signing in', () => {
     const { url } = await house.neighbour({ RATE_LIMIT_SIGN_IN_FAILURES: '30', TRUST_PROXY: 'true' });
     const all = await statuses(15, (index) => wrong(url, 'sprayed@hospital.test', `198.51.100.${String(100 + index)}`), 15);
     expect(numberOf(all, 400)).toBe(10);
+  });
+
+  it('are nothing to a person at an address of theirs, while many addresses try their name', async () => {
+    const { url } = await house.neighbour({ RATE_LIMIT_SIGN_IN_FAILURES: '30', TRUST_PROXY: 'true' });
+    const { email, password } = await person(house, token, 'technician');
+    expect((await wrong(url, email, '198.51.100.7', password)).status).toBe(200);
+    const all = await statuses(20, (index) => wrong(url, email, `198.51.100.${String(150 + index)}`), 20);
+    expect(numberOf(all, 400)).toBe(10);
+    expect((await wrong(url, email, '198.51.100.8', password)).status).toBe(429);
+    expect((await wrong(url, email, '198.51.100.7', password)).status).toBe(200);
+  });
+
+  it('have one address use up no more than half of what a name has', async () => {
+    const { url } = await house.neighbour({ RATE_LIMIT_SIGN_IN_FAILURES: '30', TRUST_PROXY: 'true' });
+    const all = await statuses(12, () => wrong(url, 'wanted@hospital.test', '198.51.100.9'), 12);
+    expect([numberOf(all, 400), numberOf(all, 429)]).toEqual([5, 7]);
+    expect((await wrong(url, 'wanted@hospital.test', '198.51.100.10')).status).toBe(400);
+  });
+
+  it('let a hundred tokens be asked for at once by one client, whatever people at its address do', async () => {
+    const settings = { RATE_LIMIT_SIGN_IN: '0', RATE_LIMIT_SIGN_IN_FAILURES: '6', TRUST_PROXY: 'true' };
+    const replicas = [await house.neighbour(settings), await house.neighbour(settings)];
+    const at = (index: number): string => replicas[index % 2]?.url ?? '';
+    const client = await call<{ id: string; clientSecret: string }>(token, 'POST', `${house.url}/api/v1/oauth-clients`, { name: 'a PACS', authentication: 'client_secret', scopes: ['images:read'] });
+    expect(client.status).toBe(201);
+    const ask = (url: string, secret: string) => postForm(`${url}/oauth2/token`, { grant_type: 'client_credentials', client_id: client.body.id, client_secret: secret }, { 'x-forwarded-for': '198.51.100.11' });
+    const guesses = await statuses(20, (index) => wrong(at(index), `nobody-${String(index)}@hospital.test`, '198.51.100.11'));
+    expect(numberOf(guesses, 400)).toBe(6);
+    const all = await statuses(100, (index) => ask(at(index), client.body.clientSecret), 100);
+    expect(numberOf(all, 200)).toBe(100);
+    // Wrong secrets are counted all the same.
+    const forged = await statuses(30, (index) => ask(at(index), 'forged'), 30);
+    expect([numberOf(forged, 401), numberOf(forged, 429)]).toEqual([6, 24]);
+  });
+
+  it('let people sign in all at once from one address, more than may fail there', async () => {
+    const { url } = await house.neighbour({ RATE_LIMIT_SIGN_IN: '0', RATE_LIMIT_SIGN_IN_FAILURES: '6', TRUST_PROXY: 'true' });
+    const all = await statuses(15, () => wrong(url, ADMIN.email, '198.51.100.12', ADMIN.password), 15);
+    expect(numberOf(all, 200)).toBe(15);
   });
 
   it('do not count what went well', async () => {

@@ -8,7 +8,7 @@ import { parseInstanceBytes } from '../../../src/imaging/dicom/header.js';
 import { AppError, type ErrorCode } from '../../../src/kernel/errors.js';
 import { newDicomUid } from '../../../src/kernel/uid.js';
 import type { ByteSource } from '../../../src/modules/images/byte-source.js';
-import type { DimseCaller, DimseCallersStore } from '../../../src/modules/images/dimse/dimse-callers.store.js';
+import type { DimseCallersStore, FoundCaller } from '../../../src/modules/images/dimse/dimse-callers.store.js';
 import { DimseServer, MOST_ASSOCIATIONS, MOST_CONNECTIONS } from '../../../src/modules/images/dimse/dimse-server.js';
 import type { Fate } from '../../../src/modules/images/fate.js';
 import type { IngestService, IngestTarget } from '../../../src/modules/images/ingest.service.js';
@@ -24,7 +24,7 @@ import {
 
 const dcmtkIsThere = await hasDcmtk();
 const HOUSE = '0198c0de-0000-7000-8000-000000000000';
-const caller = (aeTitle: string, addresses: string[] = []): DimseCaller => ({ id: aeTitle, institutionId: HOUSE, aeTitle, addresses, description: null, createdAt: new Date(), updatedAt: new Date() });
+const caller = (aeTitle: string, addresses: string[] = [], institutionState = 'active'): FoundCaller => ({ id: aeTitle, institutionId: HOUSE, aeTitle, addresses, description: null, createdAt: new Date(), updatedAt: new Date(), institutionState });
 
 interface Stored {
   bytes: Buffer;
@@ -35,10 +35,10 @@ interface Stored {
 class Bench {
   readonly stored: Stored[] = [];
   readonly broken: unknown[] = [];
-  readonly callers = new Map([caller('MODALITY'), caller('ELSEWHERE', ['10.0.0.0/8']), caller('HERE', ['127.0.0.0/8', '::1/128'])].map((entry) => [entry.aeTitle, entry]));
+  readonly callers = new Map([caller('MODALITY'), caller('ELSEWHERE', ['10.0.0.0/8']), caller('HERE', ['127.0.0.0/8', '::1/128']), caller('SUSPENDED', [], 'suspended')].map((entry) => [entry.aeTitle, entry]));
   readonly metrics = new Metrics();
   ingest: (source: ByteSource, target: IngestTarget) => Promise<Fate> = (source, target) => this.keep(source, target);
-  findCaller = (aeTitle: string): Promise<DimseCaller | undefined> => Promise.resolve(this.callers.get(aeTitle));
+  findCaller = (aeTitle: string): Promise<FoundCaller | undefined> => Promise.resolve(this.callers.get(aeTitle));
   readonly server: DimseServer;
   port = 0;
 
@@ -113,6 +113,7 @@ describe('An association', () => {
     expect(await rejection({ calling: 'modality' })).toEqual([1, 1, 3]);
     expect(await rejection({ calling: '' })).toEqual([1, 1, 3]);
     expect(await rejection({ calling: 'ELSEWHERE' })).toEqual([1, 1, 3]);
+    expect(await rejection({ calling: 'SUSPENDED' })).toEqual([1, 1, 3]);
     expect(await rejection({ called: 'ORTHANC' })).toEqual([1, 1, 7]);
     expect(await rejection({ version: 2 })).toEqual([1, 2, 2]);
     expect(await rejection({ applicationContext: '1.2.3' })).toEqual([1, 1, 2]);

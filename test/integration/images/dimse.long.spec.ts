@@ -117,6 +117,18 @@ describe('What is sent by DIMSE', () => {
     (await RawScu.associated(port, { called: 'ARCHIVE', calling: 'MOVED' })).destroy();
   });
 
+  it('is refused from callers of a suspended institution, until it is open again', async () => {
+    const { id } = await product.json<{ id: string }>('/api/v1/institutions', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ name: 'Elsewhere' }) });
+    const why = { 'x-access-reason': 'The contract is suspended for now' };
+    const state = (to: string): Promise<unknown> => product.json(`/api/v1/institutions/${id}`, { method: 'PATCH', headers: { 'content-type': 'application/json', ...why }, body: JSON.stringify({ state: to }) });
+    expect((await call('POST', '', { aeTitle: 'ELSEWHERE' }, { ...why, 'x-institution-id': id })).status).toBe(201);
+    (await RawScu.associated(port, { called: 'ARCHIVE', calling: 'ELSEWHERE' })).destroy();
+    await state('suspended');
+    await expect(RawScu.associated(port, { called: 'ARCHIVE', calling: 'ELSEWHERE' })).rejects.toThrow('0300000000040001');
+    await state('active');
+    (await RawScu.associated(port, { called: 'ARCHIVE', calling: 'ELSEWHERE' })).destroy();
+  });
+
   it('leaves nothing behind when it breaks off', async () => {
     const scu = await RawScu.associated(port, { called: 'ARCHIVE' });
     const uid = newDicomUid();

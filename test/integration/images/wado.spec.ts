@@ -292,6 +292,15 @@ describe('WADO-RS frames', () => {
     }
   });
 
+  it('come by the hundreds in one request', async () => {
+    const made = await frames(300, EXPLICIT_LITTLE);
+    await store(product, made.bytes);
+    const numbers = Array.from({ length: 300 }, (_, index) => 300 - index);
+    const { status, parts } = await retrieve(product, `${made.path}/frames/${numbers.join(',')}`, OCTETS);
+    expect([status, parts.length]).toEqual([200, 300]);
+    expect(parts.map(({ bytes }) => bytes[0])).toEqual(numbers.map((number) => (number * 10) % 256));
+  });
+
   it('come little endian', async () => {
     const made = image({ transferSyntax: EXPLICIT_BIG });
     await store(product, made.bytes);

@@ -95,3 +95,45 @@ describe('an API key', () => {
     expect(await change(token)).toMatchObject({ status: 409, body: { code: 'conflict' } });
   });
 });
+
+describe('a key that makes keys', () => {
+  const scopes = ['users:read', 'api-keys:read', 'api-keys:write', 'oauth-clients:write', 'images:read'];
+  const make = (key: string, body: object) => call<KeyBody & { code?: string }>(key, 'POST', keysUrl, { name: 'made', scopes: ['users:read'], ...body });
+  const END = '2098-12-31T23:00:00.000Z';
+
+  it('gives what it has itself: its addresses and its end, where nothing else is said', async () => {
+    const maker = await create({ scopes, addresses: ['127.0.0.0/8', '::1'], expiresAt: END });
+    expect(await make(maker.key, {})).toMatchObject({ status: 201, body: { addresses: ['127.0.0.0/8', '::1/128'], expiresAt: END } });
+    expect(await make(maker.key, { addresses: ['127.0.0.1'], expiresAt: '2090-01-01T00:00:00.000Z' })).toMatchObject({ status: 201, body: { addresses: ['127.0.0.1/32'], expiresAt: '2090-01-01T00:00:00.000Z' } });
+  });
+
+  it.each([[{ addresses: ['10.0.0.0/8'] }], [{ addresses: ['127.0.0.1', '0.0.0.0/0'] }], [{ expiresAt: '2099-12-31T23:00:00Z' }], [{ scopes: ['users:write'] }]])('gives no more: %j', async (body) => {
+    const maker = await create({ scopes, addresses: ['127.0.0.0/8', '::1'], expiresAt: END });
+    expect(await make(maker.key, body)).toMatchObject({ status: 403, body: { code: 'scope-not-held' } });
+  });
+
+  it.each([[{ addresses: [] }], [{ addresses: ['0.0.0.0/0'] }], [{ expiresAt: null }], [{ expiresAt: '2099-12-31T23:00:00Z' }]])('does not free itself or another key: %j', async (change) => {
+    const maker = await create({ scopes, addresses: ['127.0.0.0/8', '::1'], expiresAt: END });
+    const { body: made } = await make(maker.key, {});
+    for (const id of [maker.id, made.id]) expect(await call(maker.key, 'PATCH', `${keysUrl}/${id}`, change)).toMatchObject({ status: 403, body: { code: 'scope-not-held' } });
+    expect((await call(maker.key, 'PATCH', `${keysUrl}/${made.id}`, { name: 'Renamed', addresses: ['127.0.0.1'] })).status).toBe(200);
+  });
+
+  it('makes and takes over no client that could do more', async () => {
+    const clients = `${house.url}/api/v1/oauth-clients`;
+    const client = { name: 'PACS', scopes: ['images:read'], authentication: 'client_secret' };
+    const ending = await create({ scopes, expiresAt: END });
+    expect(await call(ending.key, 'POST', clients, client)).toMatchObject({ status: 403, body: { code: 'scope-not-held' } });
+    const placed = await create({ scopes, addresses: ['127.0.0.0/8', '::1'] });
+    expect(await call(placed.key, 'POST', clients, { ...client, addresses: ['10.0.0.0/8'] })).toMatchObject({ status: 403 });
+    const own = await call<{ id: string; addresses: string[] }>(placed.key, 'POST', clients, client);
+    expect(own).toMatchObject({ status: 201, body: { addresses: ['127.0.0.0/8', '::1/128'] } });
+    expect((await call(placed.key, 'PATCH', `${clients}/${own.body.id}`, { addresses: [] })).status).toBe(403);
+    expect((await call(placed.key, 'POST', `${clients}/${own.body.id}/secret`)).status).toBe(200);
+    for (const more of [{}, { addresses: ['127.0.0.1'], scopes: ['images:read', 'images:write'] }]) {
+      const { body: { id } } = await call<{ id: string }>(token, 'POST', clients, { ...client, ...more });
+      expect(await call(placed.key, 'POST', `${clients}/${id}/secret`)).toMatchObject({ status: 403, body: { code: 'scope-not-held' } });
+      expect((await call(token, 'POST', `${clients}/${id}/secret`)).status).toBe(200);
+    }
+  });
+});

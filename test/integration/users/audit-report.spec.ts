@@ -4,6 +4,7 @@ import { uuidv7 } from '../../../src/kernel/uid.js';
 import type { AuditDraft } from '../../../src/platform/audit/audit-event.js';
 import { AuditSealer } from '../../../src/platform/audit/audit-sealer.js';
 import { AuditWriter } from '../../../src/platform/audit/audit-writer.js';
+import { eventually } from '../../support/product.js';
 import { call, openHouse, person, signIn, type House } from './house.js';
 
 let house: House;
@@ -15,7 +16,7 @@ let sql: pg.Client;
 const patientId = uuidv7();
 const foreignInstitution = uuidv7();
 
-interface Event { id: string; action: string; outcome: string; requestId: string | null; at: string; position: number | null; patientIds: string[] }
+interface Event { id: string; action: string; outcome: string; requestId: string | null; at: string | null; position: number | null; patientIds: string[] }
 interface Page { items: Event[]; nextCursor: string | null }
 interface Report { isKnown: boolean; people: Record<string, unknown>[]; items: { emergency: boolean; name: string | null; id: string }[]; nextCursor: string | null; code?: string }
 
@@ -96,6 +97,53 @@ describe('the audit log', () => {
     const tail = await fetch(`${house.url}/api/v1/audit-events/export?from=${middle?.at.toISOString() ?? ''}`, { headers: { authorization: `Bearer ${auditor}` } });
     const [first] = (await tail.text()).split('\n').map((line) => JSON.parse(line === '' ? '{}' : line) as { sealedAt?: string });
     expect(first?.sealedAt).toBe(middle?.at.toISOString());
+  });
+});
+
+describe('times that only a superuser can write', () => {
+  it.each(['infinity', '-infinity'])('leave the list, the exports and the report readable, and are named by the verification: %s', async (time) => {
+    const patient = uuidv7();
+    for (let index = 0; index < 3; index++) await write({ patientIds: [patient], action: 'bent' });
+    const { rows: [, bent] } = await eventually('the seals', async () => {
+      const found = await sql.query<{ id: string; at: Date; position: string }>(`SELECT e.id, e.at, s.position FROM audit_events e JOIN audit_seals s ON s.event_id = e.id WHERE $1::uuid = ANY (e.patient_ids) ORDER BY s.position`, [patient]);
+      return found.rowCount === 3 ? found : undefined;
+    });
+    await house.app.get(AuditSealer).checkpoint();
+    const { rows: [seal] } = await sql.query<{ sealed_at: Date }>('SELECT sealed_at FROM audit_seals WHERE event_id = $1', [bent?.id]);
+    const { rows: [checkpoint] } = await sql.query<{ id: string; at: Date }>('SELECT id, at FROM audit_checkpoints WHERE institution_id = $1 ORDER BY number DESC LIMIT 1', [institutionId]);
+    await sql.query(`SET session_replication_role = 'replica'`);
+    try {
+      await sql.query('UPDATE audit_events SET at = $2 WHERE id = $1', [bent?.id, time]);
+      await sql.query('UPDATE audit_seals SET sealed_at = $2 WHERE event_id = $1', [bent?.id, time]);
+      await sql.query('UPDATE audit_checkpoints SET at = $2 WHERE id = $1', [checkpoint?.id, time]);
+
+      expect((await get<Page>(auditor, `/api/v1/audit-events?limit=10&patientId=${patient}`)).body.items.map(({ at }) => at === null)).toEqual([false, true, false]);
+      expect((await get<{ at: null }>(auditor, `/api/v1/audit-events/${bent?.id ?? ''}`)).body.at).toBeNull();
+      expect((await get<{ items: { at: string | null }[] }>(auditor, '/api/v1/audit-events/checkpoints?limit=1')).body.items).toMatchObject([{ at: null }]);
+      const report = await get<Report>(auditor, `/api/v1/patients/${patient}/access-report`);
+      expect([report.status, report.body.items.length]).toEqual([200, 3]);
+      const text = async (path: string, accept = '*/*'): Promise<string> => {
+        const response = await fetch(`${house.url}${path}`, { headers: { authorization: `Bearer ${auditor}`, accept } });
+        expect(response.status).toBe(200);
+        return response.text();
+      };
+      expect((await text(`/api/v1/patients/${patient}/access-report`, 'text/csv')).trimEnd().split('\r\n')).toHaveLength(4);
+      // Wherever a part of the trail begins and ends, what was bent within it does not cut it short.
+      const [from, to] = [seal?.sealed_at.toISOString() ?? '', new Date(Date.now() + 60_000).toISOString()];
+      for (const range of ['', `&from=${from}`, `&to=${to}`]) {
+        const lines = (await text(`/api/v1/audit-events/export?format=ndjson${range}`)).trimEnd().split('\n').map((line) => JSON.parse(line) as { position: number; sealedAt: string; at: string });
+        expect(lines.find(({ position }) => position === Number(bent?.position))).toMatchObject({ sealedAt: time === 'infinity' ? 'Infinity' : '-Infinity', at: time === 'infinity' ? 'Infinity' : '-Infinity' });
+        expect(lines.some(({ position }) => position > Number(bent?.position))).toBe(true);
+        expect(await text(`/api/v1/audit-events/export?format=fhir${range}`)).toContain(bent?.id ?? 'none');
+      }
+      const verified = await get<{ broken: unknown }>(auditor, `/api/v1/audit-events/verification?from=${bent?.position ?? ''}&to=${bent?.position ?? ''}`);
+      expect(verified).toMatchObject({ status: 200, body: { intact: false, broken: { eventId: bent?.id } } });
+    } finally {
+      await sql.query('UPDATE audit_events SET at = $2 WHERE id = $1', [bent?.id, bent?.at]);
+      await sql.query('UPDATE audit_seals SET sealed_at = $2 WHERE event_id = $1', [bent?.id, seal?.sealed_at]);
+      await sql.query('UPDATE audit_checkpoints SET at = $2 WHERE id = $1', [checkpoint?.id, checkpoint?.at]);
+      await sql.query('RESET session_replication_role');
+    }
   });
 });
 

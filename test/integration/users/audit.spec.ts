@@ -1,10 +1,12 @@
 import pg from 'pg';
 import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { uuidv7 } from '../../../src/kernel/uid.js';
 import { AuditBacklog } from '../../../src/platform/audit/audit-backlog.js';
 import { eventOf, INSTALLATION } from '../../../src/platform/audit/audit-event.js';
+import { AuditEventsStore } from '../../../src/platform/audit/audit-events.store.js';
 import { AuditWriter } from '../../../src/platform/audit/audit-writer.js';
 import { MasterKey } from '../../../src/platform/crypto/master-key.js';
 import { eventually, temporaryDirectory } from '../../support/product.js';
@@ -28,7 +30,7 @@ afterAll(async () => {
   await house.close();
 });
 
-interface EventRow { institution_id: string; actor_kind: string; actor_id: string | null; user_id: string | null; role: string | null; source: string; action: string; outcome: string; status: number | null; code: string | null; object: string | null; details: Record<string, unknown>; patient_ids: string[]; study_instance_uids: string[] }
+interface EventRow { id: string; institution_id: string; actor_kind: string; actor_id: string | null; user_id: string | null; role: string | null; source: string; action: string; outcome: string; status: number | null; code: string | null; object: string | null; details: Record<string, unknown>; patient_ids: string[]; study_instance_uids: string[] }
 
 /** Events of a request, in the order of their writing. */
 async function eventsOf(requestId: string): Promise<EventRow[]> {
@@ -97,6 +99,23 @@ describe('what is put on record', () => {
     expect(await eventsOf(goodId)).toMatchObject([{ institution_id: institutionId, actor_kind: 'user', role: 'platform-admin', action: 'createToken', outcome: 'succeeded' }]);
   });
 
+  it('is the first refusal of a caller for too many requests, and not a flood of them', async () => {
+    const { url } = await house.neighbour({ RATE_LIMIT_PRINCIPAL: '2', RATE_LIMIT_ANONYMOUS: '2', TRUST_PROXY: 'true' });
+    const { body: { key } } = await call<{ key: string }>(admin, 'POST', `${house.url}/api/v1/api-keys`, { name: 'flood', scopes: ['users:read'] });
+    const ids: string[] = [];
+    for (const [credential, address] of [[key, '192.0.2.10'], [undefined, '192.0.2.11'], [undefined, '192.0.2.12']] as const) {
+      const statuses: number[] = [];
+      for (let index = 0; index < 8; index++) {
+        const requestId = uuidv7();
+        ids.push(requestId);
+        statuses.push((await call(credential, 'GET', `${url}/api/v1/users`, undefined, { 'x-request-id': requestId, 'x-forwarded-for': address })).status);
+      }
+      expect(statuses.filter((status) => status === 429)).toHaveLength(6);
+    }
+    const { rows } = await sql.query<{ source: string; actor_kind: string; code: string }>('SELECT source, actor_kind, code FROM audit_events WHERE request_id = ANY ($1) AND status = 429 ORDER BY sequence', [ids]);
+    expect(rows).toEqual([['192.0.2.10', 'api-key'], ['192.0.2.11', 'anonymous'], ['192.0.2.12', 'anonymous']].map(([source, actor_kind]) => ({ source, actor_kind, code: 'too-many-requests' })));
+  });
+
   it('is nothing that shows nobody’s data: health, documents, routes that are none', async () => {
     for (const path of ['/health', '/ready', '/metrics', '/.well-known/jwks.json', '/nowhere']) {
       const requestId = uuidv7();
@@ -143,6 +162,28 @@ describe('when nothing can be put on record', () => {
       await mend();
     }
     expect((await recorded(admin, 'GET', '/api/v1/users/me')).status).toBe(200);
+  });
+
+  it('says so afterwards of what the database took in too late', async () => {
+    const requestId = uuidv7();
+    const store = house.app.get(AuditEventsStore);
+    const insert = store.insert.bind(store);
+    // As a database that hangs for longer than the writer waits, and then goes on.
+    const late = vi.spyOn(store, 'insert').mockImplementationOnce(async (...all) => {
+      await sleep(6_000);
+      await insert(...all);
+    });
+    try {
+      expect(await call(admin, 'GET', `${house.url}/api/v1/users`, undefined, { 'x-request-id': requestId })).toMatchObject({ status: 503, body: { code: 'audit-unavailable' } });
+      const events = await eventually('the correction', async () => {
+        const found = await eventsOf(requestId);
+        return found.length === 2 && found;
+      });
+      expect(events).toMatchObject([{ action: 'listUsers', outcome: 'succeeded', status: 200 }, { action: 'listUsers', outcome: 'failed', status: 503, code: 'audit-unavailable' }]);
+      expect(events[1]?.details).toMatchObject({ corrects: events[0]?.id });
+    } finally {
+      late.mockRestore();
+    }
   });
 
   it('does no harm to others that one event of many is refused', async () => {

@@ -27,6 +27,7 @@ afterAll(async () => {
   await mailbox.close();
 });
 
+const WHY = { 'x-access-reason': 'Contract of the hospital ended' };
 const institutions = (id = ''): string => `${house.url}/api/v1/institutions${id === '' ? '' : `/${id}`}`;
 
 /** An institution and its first administrator, signed in. */
@@ -99,14 +100,49 @@ describe('institutions', () => {
   });
 });
 
+describe('the platform at another institution', () => {
+  const events = async (id: string): Promise<Record<string, unknown>[]> => (await sql.query<Record<string, unknown>>(
+    `SELECT action, outcome, code, purpose, reason, object, details->>'fromInstitutionId' AS from, details->>'towardsInstitutionId' AS towards FROM audit_events WHERE institution_id = $1 AND action IN ('updateInstitution', 'deleteInstitution') ORDER BY sequence`, [id])).rows;
+  const home = (): string => house.administrator.institutionId;
+
+  it('says why it changes one, which stays on record there', async () => {
+    const { id } = await found();
+    expect(await call(token, 'PATCH', institutions(id), { name: 'Silently' })).toMatchObject({ status: 400, body: { code: 'access-reason-required' } });
+    expect(await call(token, 'PATCH', institutions(id.toUpperCase()), { name: 'Silently' }, { 'x-access-reason': 'short' })).toMatchObject({ status: 400, body: { code: 'access-reason-required' } });
+    expect(await call(token, 'DELETE', institutions(id))).toMatchObject({ status: 400, body: { code: 'access-reason-required' } });
+    expect((await call<InstitutionBody>(token, 'GET', institutions(id))).body.name).toBe('Another hospital');
+    expect((await call(token, 'PATCH', institutions(id), { name: 'With reason' }, WHY)).status).toBe(200);
+    expect(await events(id)).toMatchObject([{ outcome: 'attempted' }, { outcome: 'succeeded' }].map((one) => ({ action: 'updateInstitution', ...one, purpose: 'support', reason: WHY['x-access-reason'], from: home() })));
+  });
+
+  it('enters the one that the path names, in person, and none from within a third', async () => {
+    const { id } = await found();
+    const { id: third } = await found();
+    expect((await call(token, 'PATCH', institutions(id), { name: 'Both say so' }, { ...WHY, 'x-institution-id': id })).status).toBe(200);
+    expect((await call(token, 'PATCH', institutions(id), { name: 'From home' }, { ...WHY, 'x-institution-id': home() })).status).toBe(200);
+    expect((await call(token, 'PATCH', institutions(id), { name: 'From a third' }, { ...WHY, 'x-institution-id': third })).status).toBe(404);
+    const { body } = await call<{ key: string }>(token, 'POST', `${house.url}/api/v1/api-keys`, { name: 'key', scopes: ['institutions:write'] });
+    expect(await call(body.key, 'PATCH', institutions(id), { name: 'By a key' }, WHY)).toMatchObject({ status: 403, body: { code: 'forbidden' } });
+    expect((await call(body.key, 'PATCH', institutions(home()), { resultRetentionDays: null })).status).toBe(200);
+    expect((await call(token, 'PATCH', institutions(home().toUpperCase()), { resultRetentionDays: null })).status).toBe(200);
+  });
+
+  it('leaves a record at home, too, of what it removed', async () => {
+    const { id } = await found();
+    expect((await call(token, 'DELETE', institutions(id), undefined, WHY)).status).toBe(204);
+    expect(await events(id)).toMatchObject([{ action: 'deleteInstitution', outcome: 'attempted', reason: WHY['x-access-reason'] }]);
+    expect((await events(home())).filter(({ towards }) => towards === id)).toContainEqual(expect.objectContaining({ action: 'deleteInstitution', outcome: 'succeeded', object: id, purpose: 'support', reason: WHY['x-access-reason'] }));
+  });
+});
+
 describe('a suspended institution', () => {
   it('lets nobody in, until it is opened again', async () => {
     const { id, email, adminToken } = await found();
-    expect((await call(token, 'PATCH', institutions(id), { state: 'suspended' })).body).toMatchObject({ state: 'suspended' });
+    expect((await call(token, 'PATCH', institutions(id), { state: 'suspended' }, WHY)).body).toMatchObject({ state: 'suspended' });
     expect(await call(adminToken, 'GET', `${house.url}/api/v1/users/me`)).toMatchObject({ status: 403, body: { code: 'institution-suspended' } });
     await expect(signIn(house.url, email, PASSWORD)).rejects.toThrow(/invalid_grant/);
     expect(await call(undefined, 'POST', `${house.url}/session`, { email, password: PASSWORD })).toMatchObject({ status: 401, body: { code: 'invalid-credentials' } });
-    await call(token, 'PATCH', institutions(id), { state: 'active' });
+    await call(token, 'PATCH', institutions(id), { state: 'active' }, WHY);
     expect((await call(adminToken, 'GET', `${house.url}/api/v1/users/me`)).status).toBe(200);
   });
 
@@ -125,8 +161,8 @@ describe('removing an institution', () => {
     const { body } = await call<{ key: string }>(adminToken, 'POST', `${house.url}/api/v1/api-keys`, { name: 'key', scopes: ['images:read'] });
     await call(adminToken, 'POST', `${house.url}/api/v1/users/me/second-factor`);
     expect(await call(adminToken, 'DELETE', institutions(id))).toMatchObject({ status: 403 });
-    expect((await call(token, 'DELETE', institutions(id), undefined, { 'if-match': '"old"' })).status).toBe(412);
-    expect((await call(token, 'DELETE', institutions(id))).status).toBe(204);
+    expect((await call(token, 'DELETE', institutions(id), undefined, { ...WHY, 'if-match': '"old"' })).status).toBe(412);
+    expect((await call(token, 'DELETE', institutions(id), undefined, WHY)).status).toBe(204);
     for (const credential of [adminToken, body.key]) expect((await call(credential, 'GET', `${house.url}/api/v1/users/me`)).status).toBe(401);
     await expect(signIn(house.url, email, PASSWORD)).rejects.toThrow(/invalid_grant/);
     expect((await call(token, 'GET', institutions(id))).status).toBe(404);
@@ -136,7 +172,7 @@ describe('removing an institution', () => {
   it('is refused while there is a patient', async () => {
     const { id } = await found();
     await sql.query('INSERT INTO patients (id, institution_id, patient_id_token) VALUES ($1, $2, 1)', [uuidv7(), id]);
-    expect(await call(token, 'DELETE', institutions(id))).toMatchObject({ status: 409, body: { code: 'conflict' } });
+    expect(await call(token, 'DELETE', institutions(id), undefined, WHY)).toMatchObject({ status: 409, body: { code: 'conflict' } });
     expect((await call(token, 'GET', institutions(id))).status).toBe(200);
   });
 });

@@ -90,25 +90,49 @@ describe('the password grant', () => {
     expect(empty.status).toBe(200);
   });
 
-  it('locks an account after five failures, even for the right password, and says nothing about it', async () => {
+  it('keeps out for a while who was wrong five times, even with the right password, and says nothing about it', async () => {
     const { email, password, id } = await person(house, token, 'technician');
     const attempt = (guess: string) => postForm(tokenUrl(), { grant_type: 'password', username: email, password: guess });
+    const place = async (): Promise<{ failures: number; seconds: number }> => (await sql.query<{ failures: number; seconds: number }>(
+      'SELECT failures, coalesce(extract(epoch FROM locked_until - now()), 0)::float8 AS seconds FROM sign_in_places WHERE user_id = $1', [id])).rows[0] ?? { failures: -1, seconds: -1 };
+    const unlock = () => sql.query("UPDATE sign_in_places SET locked_until = now() - interval '1 second' WHERE user_id = $1", [id]);
     const guesses = await Promise.all(Array.from({ length: 12 }, (_, index) => attempt(`guess ${String(index)}`)));
     expect(guesses.map(({ status }) => status)).toEqual(Array.from({ length: 12 }, () => 400));
     // Sent all at once, still only five were tried.
-    expect((await sql.query('SELECT failed_sign_ins FROM users WHERE id = $1', [id])).rows).toEqual([{ failed_sign_ins: 5 }]);
+    expect((await place()).failures).toBe(5);
     const locked = await attempt(password);
     const unknown = await postForm(tokenUrl(), { grant_type: 'password', username: 'nobody@hospital.test', password });
     expect(locked.body).toEqual(guesses[0]?.body);
     expect(unknown.body).toEqual(guesses[0]?.body);
-    await sql.query("UPDATE users SET locked_until = now() - interval '1 second' WHERE id = $1", [id]);
+    await unlock();
     expect((await attempt('again wrong')).status).toBe(400);
-    const { rows } = await sql.query<{ seconds: string }>('SELECT extract(epoch FROM locked_until - now()) AS seconds FROM users WHERE id = $1', [id]);
-    expect(Number(rows[0]?.seconds)).toBeGreaterThan(55);
-    expect(Number(rows[0]?.seconds)).toBeLessThanOrEqual(60);
-    await sql.query("UPDATE users SET locked_until = now() - interval '1 second' WHERE id = $1", [id]);
+    expect((await place()).seconds).toBeGreaterThan(55);
+    expect((await place()).seconds).toBeLessThanOrEqual(60);
+    await unlock();
     expect((await attempt(password)).status).toBe(200);
-    expect((await sql.query('SELECT failed_sign_ins, locked_until FROM users WHERE id = $1', [id])).rows).toEqual([{ failed_sign_ins: 0, locked_until: null }]);
+    expect(await place()).toEqual({ failures: 0, seconds: 0 });
+  });
+
+  it('lets nobody be kept out by strangers who guess from elsewhere, and those guess ever more slowly', async () => {
+    const { url } = await house.neighbour({ TRUST_PROXY: 'true' });
+    const { email, password, id } = await person(house, token, 'technician');
+    const from = async (address: string, guess: string): Promise<number> => (await postForm(`${url}/oauth2/token`, { grant_type: 'password', username: email, password: guess }, { 'x-forwarded-for': address })).status;
+    const tried = async (): Promise<number> => Number((await sql.query<{ sum: string }>('SELECT sum(failures) FROM sign_in_places WHERE user_id = $1', [id])).rows[0]?.sum);
+    // One stranger: locked out themselves, and nobody else, not even at a place that is new.
+    await Promise.all(Array.from({ length: 8 }, () => from('192.0.2.1', 'guess')));
+    expect(await from('192.0.2.1', password)).toBe(400);
+    expect(await from('192.0.2.2', password)).toBe(200);
+    // From the fiftieth guess of a day on strangers wait together.
+    await sql.query(`INSERT INTO sign_in_places (institution_id, user_id, address, failures, last_failed_at) SELECT institution_id, id, '198.51.100.1', 48, now() FROM users WHERE id = $1`, [id]);
+    const after = await tried();
+    expect(after).toBeGreaterThanOrEqual(50);
+    expect(await from('203.0.113.1', 'guess')).toBe(400);
+    expect(await tried()).toBe(after);
+    expect(await from('203.0.113.1', password)).toBe(400);
+    expect(await from('192.0.2.2', password)).toBe(200);
+    // Their wait is of seconds.
+    await sql.query("UPDATE sign_in_places SET last_failed_at = last_failed_at - interval '61 seconds' WHERE user_id = $1", [id]);
+    expect(await from('203.0.113.1', password)).toBe(200);
   });
 
   it('lets one person sign in many times at once', async () => {

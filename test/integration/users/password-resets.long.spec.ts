@@ -58,6 +58,19 @@ describe('a password reset', () => {
     expect(answers.map(({ status }) => status).sort()).toEqual([204, 404, 404]);
   });
 
+  it('dies with a change of the password, and with a newer link', async () => {
+    const { id, email, password, tokens } = await person(house, token, 'radiologist');
+    await ask(email);
+    const first = tokenIn(await mailbox.next(email));
+    await sql.query("UPDATE user_links SET created_at = created_at - interval '2 minutes' WHERE user_id = $1", [id]);
+    await ask(email);
+    const second = tokenIn(await mailbox.next(email, 1));
+    expect((await choose(first, { password: NEW })).status).toBe(404);
+    expect((await call(tokens.access_token, 'POST', `${house.url}/api/v1/users/me/password`, { currentPassword: password, newPassword: NEW })).status).toBe(204);
+    expect(await choose(second, { password: 'lagoon trumpet pickle orbit' })).toMatchObject({ status: 404, body: { code: 'invitation-not-found' } });
+    await expect(signIn(house.url, email, NEW)).resolves.toBeDefined();
+  });
+
   it('answers the same, in the same time, whether there is such an account or not', async () => {
     const { email } = await person(house, token, 'radiologist');
     const took = async (address: string): Promise<number> => {

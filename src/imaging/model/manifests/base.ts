@@ -52,6 +52,18 @@ export const modelLabelSchema = z
   })
   .meta({ id: 'ModelLabel' });
 
+/** What a model takes; the product measures memory itself and goes by the larger figure. */
+const resourcesSchema = z
+  .strictObject({
+    /** MiB that one run takes at most, network and images together. */
+    peakMemoryMb: z.int().min(1).max(4_194_304).optional(),
+    /** Longer than this no run takes; one that does is ended. */
+    timeLimitSeconds: z.int().min(1).max(86_400).optional(),
+    /** Runs that may go through the network together. */
+    batch: z.int().min(1).max(64).optional(),
+  })
+  .meta({ id: 'ModelResources' });
+
 /** What every manifest says, whatever runs the model. */
 export const baseShape = {
   manifestVersion: z.literal(1),
@@ -63,6 +75,7 @@ export const baseShape = {
   domain: domainSchema,
   files: z.array(z.strictObject({ path: filePath, sha256 })).min(1),
   labels: z.array(modelLabelSchema).min(1),
+  resources: resourcesSchema.optional(),
   validation: z.array(z.strictObject({ dataset: sentence, split: sentence, metric: sentence, label: z.string().optional(), value: z.number(), ci95: z.tuple([z.number(), z.number()]).optional(), n: z.int().min(1).optional() })),
 };
 

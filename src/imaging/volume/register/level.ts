@@ -1,13 +1,8 @@
 import { gaussianSmooth } from '../gaussian.js';
 import { invertAffine, spacingOf } from '../geometry.js';
 import type { Affine, Grid, Vector3, Volume } from '../volume.js';
+import type { IntensityRange } from './bins.js';
 import type { LinearMap } from './transform.js';
-
-/** Intensities are counted between these. */
-export interface IntensityRange {
-  low: number;
-  high: number;
-}
 
 /** A volume as one step of a pyramid sees it. */
 export interface Level extends Grid {

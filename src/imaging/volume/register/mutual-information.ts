@@ -1,10 +1,7 @@
-import { affineToIndex, type IntensityRange, type Level } from './level.js';
+import { BINS, PADDING } from './bins.js';
+import { affineToIndex, type Level } from './level.js';
 import type { LinearMap } from './transform.js';
 import type { FixedSamples } from './samples.js';
-
-/** Bins of each image, the two beside each end among them that the cubic window needs. */
-export const BINS = 36;
-const PADDING = 2;
 
 export interface Similarity {
   /** In nats; the greater, the better the images explain each other. */
@@ -13,12 +10,6 @@ export interface Similarity {
   gradient: Float64Array;
   /** Share of the samples that fall inside the moving image. */
   overlap: number;
-}
-
-/** The bin of a value, and 0 where the value was held at the range's end. */
-export function binOf(value: number, { low, high }: IntensityRange): number {
-  const scaled = ((value - low) / (high - low)) * (BINS - 1 - 2 * PADDING);
-  return PADDING + Math.min(BINS - 1 - 2 * PADDING, Math.max(0, scaled));
 }
 
 /**

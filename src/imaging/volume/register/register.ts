@@ -34,6 +34,8 @@ const LEVELS = [
 const MAX_ITERATIONS = 60;
 /** A map under which less than this share of the samples lies inside tells nothing, however well the rest fits. */
 const MIN_OVERLAP = 0.25;
+/** Affine maps that stretch by more are not taken: mutual information grows when a map leaves the background out. */
+const MAX_STRETCH = 0.1;
 
 /**
  * Finds the rigid, then if asked the affine map that best aligns two volumes of one head, by mutual information on a pyramid of
@@ -62,7 +64,9 @@ export function register(fixed: Volume, moving: Volume, { kind, random, progress
         const parametrisation = freedom(map, extent.radiusMm);
         const top = climb(objectiveOf(parametrisation, present), new Float64Array(parametrisation.count), { ...level, maxIterations: MAX_ITERATIONS });
         evaluations += top.evaluations;
-        map = parametrisation.map(top.parameters);
+        const next = parametrisation.map(top.parameters);
+        if (!isPlausible(next)) continue;
+        map = next;
         value = top.value;
       }
       return { map, value };
@@ -75,6 +79,12 @@ export function register(fixed: Volume, moving: Volume, { kind, random, progress
   const measure = (at: LinearMap): { mutualInformation: number; overlap: number } => (scene === undefined ? { mutualInformation: 0, overlap: 0 } : mutualInformation(scene.samples, scene.moving, at));
   const after = measure(map);
   return { toMoving: toAffine(map), mutualInformation: { before: measure(identityMap(extent.centre)).mutualInformation, after: after.mutualInformation }, overlap: after.overlap, evaluations };
+}
+
+/** Two pictures of one head differ in size by little. */
+function isPlausible({ linear: [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0, i = 0] }: LinearMap): boolean {
+  const scales = [Math.hypot(a, d, g), Math.hypot(b, e, h), Math.hypot(c, f, i), Math.cbrt(a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g))];
+  return scales.every((scale) => Math.abs(scale - 1) < MAX_STRETCH);
 }
 
 interface Scene {

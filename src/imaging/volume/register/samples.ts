@@ -2,8 +2,8 @@ import { otsuThreshold } from '../otsu.js';
 import { spacingOf } from '../geometry.js';
 import { trilinear } from '../trilinear.js';
 import type { Vector3, Volume } from '../volume.js';
+import { binOf } from './bins.js';
 import type { Level } from './level.js';
-import { binOf } from './mutual-information.js';
 
 /** Points of the fixed image: where, from the centre, and what is there. */
 export interface FixedSamples {

@@ -8,7 +8,7 @@ import type { IngestTarget } from '../ingest.service.js';
 import { readAssociationRequest } from './association-request.js';
 import { CallerCheck } from './caller-check.js';
 import { readCommandSet } from './command-set.js';
-import type { DimseCaller } from './dimse-callers.store.js';
+import type { FoundCaller } from './dimse-callers.store.js';
 import { negotiateContext } from './negotiation.js';
 import { PduReader, SilentPeer } from './pdu-reader.js';
 import { abortPdu, ABORT_REASON, ConnectionLost, dataPdu, PDU, pdvsOf, ProtocolError, type AbortReason, type Pdv, type RejectionCause } from './protocol.js';
@@ -35,7 +35,7 @@ export interface AssociationPorts {
   logger: Logger;
   metrics: Metrics;
   /** @throws AppError `database-unavailable` */
-  findCaller(aeTitle: string): Promise<DimseCaller | undefined>;
+  findCaller(aeTitle: string): Promise<FoundCaller | undefined>;
   ingest(source: ByteSource, target: IngestTarget, peer: { address: string | undefined; callingAeTitle: string }): Promise<Fate>;
   /** Takes one of the places for associations; false when none is left. */
   takePlace(): boolean;

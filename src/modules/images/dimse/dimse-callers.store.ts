@@ -17,6 +17,9 @@ export interface DimseCaller {
   updatedAt: Date;
 }
 
+/** A caller, and whether its institution may do anything at all. */
+export type FoundCaller = DimseCaller & { institutionState: string };
+
 export interface DimseCallerDraft {
   aeTitle: string;
   addresses: string[];
@@ -28,11 +31,13 @@ export class DimseCallersStore {
   constructor(private readonly database: Database) {}
 
   /** Whatever the institution: the association learns it from the row. @throws AppError `database-unavailable` */
-  async findByAeTitle(aeTitle: string): Promise<DimseCaller | undefined> {
+  async findByAeTitle(aeTitle: string): Promise<FoundCaller | undefined> {
     const [row] = await this.database.read<DimseCallerRow>('system', Prisma.sql`
-      SELECT id, institution_id, ae_title, addresses, description, created_at, updated_at FROM dimse_callers WHERE ae_title = ${aeTitle}`);
+      SELECT c.id, c.institution_id, c.ae_title, c.addresses, c.description, c.created_at, c.updated_at, i.state AS institution_state
+      FROM dimse_callers c JOIN institutions i ON i.id = c.institution_id WHERE c.ae_title = ${aeTitle}`);
     return row && {
       id: row.id, institutionId: row.institution_id, aeTitle: row.ae_title, addresses: row.addresses ?? [], description: row.description, createdAt: row.created_at, updatedAt: row.updated_at,
+      institutionState: row.institution_state,
     };
   }
 
@@ -87,4 +92,5 @@ interface DimseCallerRow {
   description: string | null;
   created_at: Date;
   updated_at: Date;
+  institution_state: string;
 }

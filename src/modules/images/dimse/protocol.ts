@@ -35,6 +35,8 @@ export const REJECTIONS = {
   'calling-ae-unknown': { result: 1, source: 1, reason: 3 },
   // The standard knows no reason for addresses; and nobody needs to learn from elsewhere which titles exist.
   'address-not-allowed': { result: 1, source: 1, reason: 3 },
+  // Told no more than a stranger; the log and the metric say why.
+  'institution-suspended': { result: 1, source: 1, reason: 3 },
   'called-ae-unknown': { result: 1, source: 1, reason: 7 },
   'temporary-congestion': { result: 2, source: 3, reason: 1 },
   'too-many-associations': { result: 2, source: 3, reason: 2 },

@@ -1,3 +1,4 @@
+import { timeText } from '../../../platform/audit/audit-event.js';
 import type { AccessItem } from './audit-log.store.js';
 
 const PAGE = 500;
@@ -17,7 +18,7 @@ export async function* accessCsv(read: (cursor: string | undefined, limit: numbe
 
 function lineOf(item: AccessItem): string {
   const cells: Record<(typeof COLUMNS)[number], string | number | null> = {
-    at: item.at.toISOString(), name: item.name, userId: item.userId, actorKind: item.actorKind, actorId: item.actorId, role: item.role, source: item.source, action: item.action, outcome: item.outcome, status: item.status,
+    at: timeText(item.at), name: item.name, userId: item.userId, actorKind: item.actorKind, actorId: item.actorId, role: item.role, source: item.source, action: item.action, outcome: item.outcome, status: item.status,
     purpose: item.purpose, reason: item.reason, emergency: item.purpose === 'emergency' ? 'yes' : '', studyInstanceUids: item.studyInstanceUids.join(' '), object: item.object, requestId: item.requestId, id: item.id,
   };
   return `${COLUMNS.map((column) => cell(cells[column])).join(',')}\r\n`;

@@ -4,12 +4,12 @@ import type { FastifyReply } from 'fastify';
 import { Readable } from 'node:stream';
 import { z } from 'zod';
 import { AppError } from '../../../kernel/errors.js';
-import { ACTOR_KINDS } from '../../../platform/audit/audit-event.js';
+import { ACTOR_KINDS, shownTime } from '../../../platform/audit/audit-event.js';
 import { CurrentPrincipal, RequirePermission, type Principal } from '../../../platform/http/access.js';
 import { Operation } from '../../../platform/http/openapi.js';
 import { pageOf, pageQuery, type PageQuery } from '../../../platform/http/page.js';
 import { accessCsv } from './access-csv.js';
-import { auditEventExample, auditEventSchema, factsOf } from './audit-json.js';
+import { auditEventExample, auditEventSchema, factsOf, shownTimeSchema } from './audit-json.js';
 import { AuditLogStore, type AccessItem, type AccessSummary } from './audit-log.store.js';
 
 const personSchema = z
@@ -22,8 +22,8 @@ const personSchema = z
     source: z.string().nullable().meta({ description: 'Of what has no id: the worker, the device' }),
     accesses: z.number().int(),
     refused: z.number().int(),
-    first: z.iso.datetime(),
-    last: z.iso.datetime(),
+    first: shownTimeSchema,
+    last: shownTimeSchema,
     actions: z.array(z.string()),
     purposes: z.array(z.string()),
     reasons: z.array(z.string()),
@@ -78,7 +78,7 @@ export class AccessReportController {
 }
 
 function personJson({ first, last, ...person }: AccessSummary): Report['people'][number] {
-  return { ...person, first: first.toISOString(), last: last.toISOString() };
+  return { ...person, first: shownTime(first), last: shownTime(last) };
 }
 
 function accessJson({ name, ...event }: AccessItem): Report['items'][number] {

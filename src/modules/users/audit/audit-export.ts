@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { BEGINNING, hex } from '../../../platform/audit/audit-chain.js';
 import type { Link } from '../../../platform/audit/audit-chain.store.js';
+import { shownTime, timeText } from '../../../platform/audit/audit-event.js';
 import { fhirAuditEvent } from '../../../platform/audit/audit-fhir.js';
 import { factsOf } from './audit-json.js';
 
@@ -40,8 +41,8 @@ async function* ndjson(source: ExportSource, range: ExportRange, before: Uint8Ar
       previous = seal.hash;
       if (isEarly(seal, range)) return [];
       const line = {
-        institutionId: seal.institutionId, position: Number(seal.position), previousHash, hash: hex(seal.hash), sealedAt: seal.sealedAt.toISOString(),
-        ...(event ? { sequence: Number(event.sequence), mac: hex(event.mac), ...factsOf(event) } : { id: seal.eventId, missing: true }),
+        institutionId: seal.institutionId, position: Number(seal.position), previousHash, hash: hex(seal.hash), sealedAt: timeText(seal.sealedAt),
+        ...(event ? { sequence: Number(event.sequence), mac: hex(event.mac), ...factsOf(event), at: timeText(event.at) } : { id: seal.eventId, missing: true }),
       };
       return `${JSON.stringify(line)}\n`;
     });
@@ -58,13 +59,18 @@ async function* fhir(source: ExportSource, range: ExportRange): AsyncGenerator<s
 
 /** Sealed after the export had begun, and yet before the time that was asked for. */
 function isEarly(seal: Link['seal'], { from }: ExportRange): boolean {
-  return from !== undefined && seal.sealedAt < from;
+  return from !== undefined && seal.sealedAt < from && isPossible(seal);
+}
+
+/** A row with a time that the sealer cannot have written (`infinity`) is shown, wherever the export begins and ends. */
+function isPossible({ sealedAt }: Link['seal']): boolean {
+  return shownTime(sealedAt) !== null;
 }
 
 async function* pages(source: ExportSource, { first, to }: ExportRange): AsyncGenerator<Link[]> {
   for (let after = first - 1n; ;) {
     const page = await source.links(after, PAGE);
-    const wanted = to === undefined ? page : page.filter(({ seal }) => seal.sealedAt < to);
+    const wanted = to === undefined ? page : page.filter(({ seal }) => seal.sealedAt < to || !isPossible(seal));
     if (wanted.length > 0) yield wanted;
     const last = page.at(-1);
     if (!last || page.length < PAGE || wanted.length < page.length) return;

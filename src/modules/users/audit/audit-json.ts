@@ -1,15 +1,18 @@
 import { z } from 'zod';
 import { isDicomUidAsFound } from '../../../kernel/uid.js';
 import { hex, type Checkpoint } from '../../../platform/audit/audit-chain.js';
-import { ACTOR_KINDS, OUTCOMES, type StoredAuditEvent } from '../../../platform/audit/audit-event.js';
+import { ACTOR_KINDS, OUTCOMES, shownTime, type StoredAuditEvent } from '../../../platform/audit/audit-event.js';
 import { FAULTS, type Verification } from '../../../platform/audit/audit-verifier.js';
 import { pageQuery, pageSchema } from '../../../platform/http/page.js';
 import type { LoggedEvent } from './audit-log.store.js';
 
+/** A superuser can write `infinity`: what such a row says is still shown. */
+export const shownTimeSchema = z.iso.datetime().nullable().meta({ description: 'null when the database holds a time that no event can have: the row was changed, see the verification' });
+
 export const auditEventSchema = z
   .object({
     id: z.uuid(),
-    at: z.iso.datetime(),
+    at: shownTimeSchema,
     actorKind: z.enum(ACTOR_KINDS),
     actorId: z.uuid().nullable().meta({ description: 'Of the user, the API key or the OAuth client' }),
     userId: z.uuid().nullable().meta({ description: 'The person, or the owner of the key' }),
@@ -87,7 +90,7 @@ export type VerificationJson = z.infer<typeof verificationSchema>;
 
 export const checkpointSchema = z
   .object({
-    id: z.uuid(), number: z.number().int(), position: z.number().int(), hash: z.string(), at: z.iso.datetime(), kid: z.string(),
+    id: z.uuid(), number: z.number().int(), position: z.number().int(), hash: z.string(), at: shownTimeSchema, kid: z.string(),
     text: z.string().meta({ description: 'What is signed' }), signature: z.string().meta({ description: 'Ed25519 over the text, base64url' }),
   })
   .meta({ id: 'AuditCheckpoint' });
@@ -103,7 +106,7 @@ export function auditEventJson({ position: place, hash, ...event }: LoggedEvent)
 /** What the event says, without what protects it. */
 export function factsOf(event: StoredAuditEvent): Omit<AuditEventJson, 'position' | 'hash'> {
   const { id, at, actorKind, actorId, userId, role, source, action, outcome, status, code, patientIds, studyInstanceUids, object, purpose, reason, requestId, details } = event;
-  return { id, at: at.toISOString(), actorKind, actorId, userId, role, source, action, outcome, status, code, patientIds: [...patientIds], studyInstanceUids: [...studyInstanceUids], object, purpose, reason, requestId, details };
+  return { id, at: shownTime(at), actorKind, actorId, userId, role, source, action, outcome, status, code, patientIds: [...patientIds], studyInstanceUids: [...studyInstanceUids], object, purpose, reason, requestId, details };
 }
 
 export function verificationJson({ institutionId, events, checkpoints, position: place, hash, broken }: Verification): VerificationJson {
@@ -117,7 +120,7 @@ export function verificationJson({ institutionId, events, checkpoints, position:
 }
 
 export function checkpointJson({ id, number, position: place, hash, at, kid, signature }: Checkpoint, text: string): z.infer<typeof checkpointSchema> {
-  return { id, number: Number(number), position: Number(place), hash: hex(hash), at: at.toISOString(), kid, text, signature: Buffer.from(signature).toString('base64url') };
+  return { id, number: Number(number), position: Number(place), hash: hex(hash), at: shownTime(at), kid, text, signature: Buffer.from(signature).toString('base64url') };
 }
 
 export const auditEventExample: AuditEventJson = {

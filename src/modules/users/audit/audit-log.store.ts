@@ -77,7 +77,7 @@ export class AuditLogStore {
     while (low < high) {
       const middle = (low + high) / 2n;
       const [seal] = await this.database.read<{ sealedAt: Date }>({ institutionId }, Prisma.sql`
-        SELECT sealed_at AS "sealedAt" FROM audit_seals WHERE institution_id = ${institutionId}::uuid AND position >= ${middle}::bigint ORDER BY position LIMIT 1`);
+        SELECT sealed_at AS "sealedAt" FROM audit_seals WHERE institution_id = ${institutionId}::uuid AND position >= ${middle}::bigint AND isfinite(sealed_at) ORDER BY position LIMIT 1`);
       if (!seal || seal.sealedAt >= time) high = middle;
       else low = middle + 1n;
     }

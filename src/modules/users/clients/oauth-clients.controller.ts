@@ -115,7 +115,7 @@ export class OAuthClientsController {
     summary: 'Give a client a new secret',
     description: 'The old secret is refused from now on, and the tokens that were given for it within 15 seconds.',
     answers: { 200: { description: 'The new secret', schema: clientSecret, example: { clientId: example.id, clientSecret: 'hvs_…' }, headers: SECRET_HEADERS } },
-    problems: ['oauth-client-not-found', 'conflict', 'precondition-failed', 'idempotency-key-reused'],
+    problems: ['scope-not-held', 'oauth-client-not-found', 'conflict', 'precondition-failed', 'idempotency-key-reused'],
   })
   async rotateSecret(
     @CurrentPrincipal() principal: Principal,

@@ -4,6 +4,7 @@ import { Database } from '../../../platform/database/database.js';
 import type { Principal } from '../../../platform/http/access.js';
 import { requireMatch } from '../../../platform/http/if-match.js';
 import { etagOf } from '../../../platform/http/representation.js';
+import { bounded, KeyBounds, requireWithin, type Bounds } from '../key-bounds.js';
 import { lastingPermissions } from '../roles.js';
 import { newClientSecret, sha256Hex } from '../secrets.js';
 import { CLIENT_PERMISSIONS } from '../users.contract.js';
@@ -32,15 +33,17 @@ export class OAuthClientsService {
   constructor(
     private readonly clients: OAuthClientsStore,
     private readonly principals: ClientPrincipals,
+    private readonly bounds: KeyBounds,
     private readonly database: Database,
   ) {}
 
-  /** @throws AppError `scope-not-held`; `conflict` for a certificate of another client */
+  /** @throws AppError `scope-not-held`, also for what a key must not hand on; `conflict` for a certificate of another client */
   async create(principal: Principal, { credentials, ...draft }: OAuthClientDraft): Promise<MadeClient> {
     requireScopes(draft.scopes, principal);
+    const { addresses } = bounded({ addresses: draft.addresses, expiresAt: null }, requireLasting(await this.bounds.of(principal)));
     const secret = draft.authentication === 'client_secret' ? newClientSecret() : undefined;
     const client = await this.clients.create({
-      ...draft, institutionId: principal.institutionId, createdBy: principal.userId, state: 'active',
+      ...draft, addresses, institutionId: principal.institutionId, createdBy: principal.userId, state: 'active',
       jwks: null, jwksUri: null, certificateSha256: null, ...credentials, secretHash: secret === undefined ? null : sha256Hex(secret),
     });
     if (!client) throw certificateTaken();
@@ -91,11 +94,19 @@ export class OAuthClientsService {
     principal: Principal, id: string, ifMatch: string | undefined,
     decide: (client: OAuthClient, write: (change: OAuthClientChange) => Promise<OAuthClient>) => Promise<OAuthClient>,
   ): Promise<OAuthClient> {
+    const bounds = await this.bounds.of(principal);
     const changed = await this.database.transaction(principal, async (tx) => {
       const client = await this.clients.lock(tx, principal.institutionId, id);
       if (!client) throw new AppError('oauth-client-not-found');
       requireMatch(ifMatch, clientETag(client));
-      return decide(client, (change) => this.clients.change(tx, id, change));
+      return decide(client, (change) => {
+        // With a new secret or other keys whoever holds the key is the client: they must be able to do all that it can.
+        if (principal.kind === 'api-key') {
+          requireHeld(change.scopes ?? client.scopes, principal);
+          requireWithin({ addresses: change.addresses ?? client.addresses }, requireLasting(bounds));
+        }
+        return this.clients.change(tx, id, change);
+      });
     });
     this.principals.forget();
     return changed;
@@ -110,11 +121,21 @@ export function clientETag({ id, updatedAt, secretHash }: OAuthClient): string {
 
 /** Nobody gives what they lack, and a system is given nothing that is for people. */
 function requireScopes(scopes: readonly string[], principal: Principal): void {
+  requireHeld(scopes, principal);
+  const forPeople = scopes.filter((scope) => !(CLIENT_PERMISSIONS as readonly string[]).includes(scope));
+  if (forPeople.length > 0) throw new AppError('scope-not-held', { detail: `Not for systems: ${forPeople.join(', ')}.` });
+}
+
+function requireHeld(scopes: readonly string[], principal: Principal): void {
   const held = lastingPermissions(principal);
   const missing = scopes.filter((scope) => !held.has(scope));
   if (missing.length > 0) throw new AppError('scope-not-held', { detail: `Not held: ${missing.join(', ')}.` });
-  const forPeople = scopes.filter((scope) => !(CLIENT_PERMISSIONS as readonly string[]).includes(scope));
-  if (forPeople.length > 0) throw new AppError('scope-not-held', { detail: `Not for systems: ${forPeople.join(', ')}.` });
+}
+
+/** Clients have no end. @throws AppError `scope-not-held` for a key that has one */
+function requireLasting(bounds: Bounds): Bounds {
+  requireWithin({ expiresAt: null }, bounds);
+  return bounds;
 }
 
 function requireKind(client: OAuthClient, change: OAuthClientChange): void {

@@ -66,7 +66,7 @@ export class UserLinksController {
   }
 
   private async redeem(purpose: LinkPurpose, secret: string, password: string, request: FastifyRequest, reply: FastifyReply): Promise<UsableLink> {
-    const link = await this.limits.attempt(request, reply, undefined, () => this.links.redeem(purpose, secret, password, languageOf(request.headers['accept-language'])));
+    const link = await this.limits.attempt(request, reply, { kind: 'person' }, () => this.links.redeem(purpose, secret, password, languageOf(request.headers['accept-language'])));
     noteForAudit(request, { actor: { kind: 'user', id: link.userId, role: link.role, institutionId: link.institutionId } });
     return link;
   }

@@ -29,11 +29,6 @@ const recoveryCodesSchema = z.object({ recoveryCodes: z.array(z.string()).meta({
 
 const code = z.string().min(6).max(40).meta({ example: '123456', description: 'Of the authenticator app, or a recovery code' });
 const codeBody = z.strictObject({ code }).meta({ id: 'SecondFactorCode', example: { code: '123456' } });
-const proofBody = z
-  .strictObject({ code, password: z.string().min(1).max(1024) })
-  .partial()
-  .refine(({ code: given, password }) => (given === undefined) !== (password === undefined), 'Give either code or password')
-  .meta({ id: 'SecondFactorProof', example: { code: '123456' } });
 
 const recoveryCodesExample = { recoveryCodes: ['7k2m-9xqd-4t0v-hw3b', 'c8ne-15yr-jg6z-s2pa'] };
 const secretExample = { secret: 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ', uri: 'otpauth://totp/HealthVision:grace%40hospital.example?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=HealthVision', qrCode: 'data:image/svg+xml;base64,PHN2Zw…' };
@@ -93,13 +88,12 @@ export class SecondFactorController {
   @Operation({
     id: 'removeSecondFactor',
     summary: 'Remove one’s own second factor',
-    description: 'Shows a code, or the password, once more. A wrong one counts as a failed sign-in. Other sign-ins of the person end.',
+    description: 'Shows a code, or a recovery code, once more: the password alone is what the second factor protects against. A wrong one counts as a failed sign-in. Other sign-ins of the person end. Who has lost app and codes asks an administrator.',
     answers: { 204: { description: 'Removed' } },
-    problems: ['invalid-body', 'user-not-found', 'conflict', 'second-factor-invalid', 'password-incorrect', 'too-many-requests'],
+    problems: ['invalid-body', 'user-not-found', 'conflict', 'second-factor-invalid', 'too-many-requests'],
   })
-  async remove(@CurrentPrincipal() principal: Principal, @Body({ schema: proofBody }) body: z.infer<typeof proofBody>, @Req() request: FastifyRequest): Promise<void> {
-    const proof = body.password === undefined ? { code: body.code ?? '' } : { password: body.password };
-    await this.service.remove(requirePerson(principal), proof, languageOf(request.headers['accept-language']));
+  async remove(@CurrentPrincipal() principal: Principal, @Body({ schema: codeBody }) body: z.infer<typeof codeBody>, @Req() request: FastifyRequest): Promise<void> {
+    await this.service.remove(requirePerson(principal), body.code, languageOf(request.headers['accept-language']));
   }
 
   @Post('me/second-factor/recovery-codes')

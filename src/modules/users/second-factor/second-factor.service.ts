@@ -4,7 +4,7 @@ import { Database } from '../../../platform/database/database.js';
 import { homeOf, type Principal } from '../../../platform/http/access.js';
 import { AccountsStore, type Account } from '../accounts.store.js';
 import { CredentialChanges } from '../credential-changes.js';
-import { SignInService, type Proof } from '../sign-in.service.js';
+import { SignInService } from '../sign-in.service.js';
 import { CodeCheckService } from './code-check.service.js';
 import { newRecoveryCodes, recoveryCodeHash } from './recovery-codes.js';
 import { SecondFactorStore, type SecondFactor } from './second-factor.store.js';
@@ -62,9 +62,9 @@ export class SecondFactorService {
   }
 
   /** @throws as `SignInService.prove`; AppError `conflict` when there is none */
-  async remove(principal: Principal, proof: Proof, language: Language): Promise<void> {
+  async remove(principal: Principal, code: string, language: Language): Promise<void> {
     await this.requireOne(principal);
-    await this.signIns.prove(personOf(principal), proof);
+    await this.signIns.prove(personOf(principal), { code });
     await this.changes.apply(personOf(principal), { keptSession: principal.sessionId, notice: 'second-factor-removed', language }, async (tx, user) => { await this.store.remove(tx, user.id); });
   }
 

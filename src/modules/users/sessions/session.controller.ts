@@ -7,6 +7,7 @@ import { CONFIG, type Config } from '../../../platform/config.js';
 import { noteForAudit } from '../../../platform/audit/audit-note.js';
 import { Authenticated, BeforeSecondFactor, CurrentPrincipal, homeOf, Public, type AuthenticatedRequest, type Principal } from '../../../platform/http/access.js';
 import { Operation } from '../../../platform/http/openapi.js';
+import { addressOf } from '../../../platform/limits/request-limits.js';
 import { SignInLimits } from '../../../platform/limits/sign-in-limits.js';
 import { PrincipalsService } from '../principals.service.js';
 import type { Account } from '../accounts.store.js';
@@ -84,7 +85,7 @@ export class SessionController {
     void reply.header('Cache-Control', 'no-store');
     let account: Account;
     try {
-      account = await this.limits.attempt(request, reply, body.email, () => this.prove(body, request));
+      account = await this.limits.attempt(request, reply, this.signIns.claimant(body.email), () => this.prove(body, request));
     } catch (error) {
       if (!isForm || !(error instanceof AppError) || error.status >= 500) throw error;
       noteForAudit(request, { refusal: error.code });
@@ -141,7 +142,7 @@ export class SessionController {
 
   /** @throws AppError `invalid-credentials`, `second-factor-missing` */
   private async prove(body: z.output<typeof signInBody>, request: FastifyRequest): Promise<Account> {
-    const result = await this.signIns.signIn(body, 'cookie');
+    const result = await this.signIns.signIn(body, 'cookie', addressOf(request));
     noteTried(request, result.account);
     if (result.outcome === 'success') return result.account;
     if (result.outcome === 'second-factor-missing') throw new AppError('second-factor-missing');

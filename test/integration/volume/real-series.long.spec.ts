@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parseInstanceBytes } from '../../../src/imaging/dicom/header.js';
 import { assembleSeries, type AssembledVolume } from '../../../src/imaging/volume/assemble.js';
+import { select } from '../../../src/imaging/analyses/lung-nodule/eligibility.js';
+import { domainSchema } from '../../../src/imaging/model/manifests/base.js';
 import { describeSeries } from '../../../src/imaging/volume/describe.js';
 import { lpsToIndex } from '../../../src/imaging/volume/geometry.js';
 import { nativeCodec } from '../../../src/platform/threads/codecs.js';
@@ -55,6 +57,13 @@ describe('real series', () => {
     const enhanced = await assembled(seriesOf(volume, { modality: 'CT', enhanced: true, shuffle: 7 }));
     expect(enhanced.affine).toEqual(volume.affine);
     expect(Buffer.compare(Buffer.from(enhanced.voxels.buffer), Buffer.from(volume.voxels.buffer))).toBe(0);
+  });
+
+  it.skipIf(LIDC1 === undefined)('LIDC-IDRI-0001 is chosen as a chest CT', () => {
+    const domain = domainSchema.parse({ modalities: ['CT'], bodyParts: ['CHEST'], unknownAge: 'inside', sliceThicknessMm: { max: 2.5 }, minSlices: 60 });
+    const study = studyInputOf(objectsIn(LIDC1 ?? ''));
+    expect(select(study, { domain })).toMatchObject({ series: [{ role: 'ct', frames: { length: 133 }, reason: '133 original axial slices of a soft kernel (STANDARD), 2.5 mm thick, 2.5 mm apart, over 330 mm.' }] });
+    expect(select(study, { domain: { ...domain, sliceThicknessMm: { max: 2 } } })).toMatchObject({ code: 'slice-too-thick' });
   });
 
   it.skipIf(T1 === undefined)('a sagittal, oblique T1 is a volume', () => {

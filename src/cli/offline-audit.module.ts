@@ -5,4 +5,4 @@ import { Metrics } from '../platform/ops/metrics.js';
 /** The audit trail, without the rest of the product. */
 @Global()
 @Module({ imports: [AuditModule], providers: [Metrics], exports: [Metrics] })
-export class AuditVerifyModule {}
+export class OfflineAuditModule {}

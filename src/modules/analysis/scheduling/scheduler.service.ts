@@ -1,0 +1,82 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { CONFIG, type Config } from '../../../platform/config.js';
+import { batchLimit } from '../../../platform/compute/batching.js';
+import { computeDevice } from '../../../platform/compute/device.js';
+import { LOGGER, type Logger } from '../../../platform/ops/logger.js';
+import { Metrics } from '../../../platform/ops/metrics.js';
+import { ModelsService } from '../models/models.service.js';
+import type { RunRow } from '../runs.store.js';
+import { MemoryMeter } from './memory-meter.js';
+import { QueueStore, type Claimant } from './queue.store.js';
+
+export const WORKER_ID = `${hostname()}/${String(process.pid)}/${randomUUID().slice(0, 8)}`;
+
+/** A claim: runs that are computed side by side, and whether others were left that this process could not take. */
+export interface Work {
+  runs: RunRow[];
+  waiting: boolean;
+}
+
+/** What this process computes next. */
+@Injectable()
+export class Scheduler {
+  private readonly claimant: Claimant;
+  /** MiB by model, as this process has seen it: only more is worth a write. */
+  private readonly known = new Map<string, number>();
+
+  constructor(
+    private readonly queue: QueueStore,
+    private readonly models: ModelsService,
+    private readonly meter: MemoryMeter,
+    private readonly metrics: Metrics,
+    @Inject(CONFIG) config: Config,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {
+    const device = computeDevice(config);
+    this.claimant = { workerId: WORKER_ID, device, agingSeconds: config.PRIORITY_AGING_MINUTES * 60 };
+    this.logger.info({ device: device.name, budgetMb: device.budgetMb }, 'memory for analyses');
+  }
+
+  /** Takes the best run that waits, and with an X-ray those that its network can take in the same batch. */
+  async next(): Promise<Work> {
+    const { run, waiting } = await this.queue.claim(this.claimant);
+    if (!run) return { runs: [], waiting };
+    const runs = [run, ...(waiting ? await this.alike(run) : [])];
+    for (const { priority, queuedAt } of runs) this.metrics.runWait.observe({ priority }, Math.max(0, Date.now() - queuedAt.getTime()) / 1000);
+    return { runs, waiting };
+  }
+
+  /** None when anything fails: the run that was taken must not wait for its companions. */
+  private async alike(run: RunRow): Promise<RunRow[]> {
+    try {
+      const model = await this.models.find(run.modelDigest);
+      const limit = model ? batchLimit(model.manifest) - 1 : 0;
+      return limit > 0 ? await this.queue.claimAlike(this.claimant, run, limit) : [];
+    } catch (err) {
+      this.logger.debug({ err, analysisId: run.id }, 'no runs were taken beside this one');
+      return [];
+    }
+  }
+
+  /** Runs `work` and remembers the memory that it took, when it can be told. */
+  async measured<T>({ modelDigest }: RunRow, work: () => Promise<T>): Promise<T> {
+    const stop = this.meter.start();
+    try {
+      return await work();
+    } finally {
+      await this.learn(modelDigest, stop());
+    }
+  }
+
+  private async learn(modelDigest: string, peakMb: number | undefined): Promise<void> {
+    if (peakMb === undefined || this.claimant.device.kind !== 'cpu' || peakMb <= (this.known.get(modelDigest) ?? 0)) return;
+    try {
+      await this.queue.learn(modelDigest, 'cpu', peakMb);
+      this.known.set(modelDigest, peakMb);
+    } catch (err) {
+      this.logger.debug({ err }, 'memory of a run not recorded');
+    }
+  }
+}

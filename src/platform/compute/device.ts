@@ -1,0 +1,40 @@
+import { execFileSync } from 'node:child_process';
+import { hostname, totalmem } from 'node:os';
+import type { Config } from '../config.js';
+
+/** What the runs of a process compute on, and how much memory they may take there together. */
+export interface ComputeDevice {
+  /** Processes that share a device share its name, and so its budget. */
+  name: string;
+  kind: 'cpu' | 'gpu';
+  budgetMb: number;
+}
+
+/** Share of the machine's memory that runs may take; the rest is for the process itself, the database and the file cache. */
+const CPU_SHARE = 0.75;
+/** Share of a GPU's memory; contexts and kernels of the runtime take some. */
+const GPU_SHARE = 0.9;
+
+/** The device of this process: COMPUTE_DEVICE and COMPUTE_MEMORY_MB, else what the machine has. */
+export function computeDevice(config: Pick<Config, 'EXECUTION_PROVIDERS' | 'GPU_DEVICE_ID' | 'COMPUTE_DEVICE' | 'COMPUTE_MEMORY_MB'>): ComputeDevice {
+  const kind = config.EXECUTION_PROVIDERS[0] === 'cpu' ? 'cpu' : 'gpu';
+  const name = config.COMPUTE_DEVICE ?? `${hostname()}/${kind === 'cpu' ? 'cpu' : `gpu-${String(config.GPU_DEVICE_ID)}`}`;
+  return { name, kind, budgetMb: config.COMPUTE_MEMORY_MB ?? (kind === 'gpu' ? gpuBudgetMb(config.GPU_DEVICE_ID) : undefined) ?? machineBudgetMb() };
+}
+
+function machineBudgetMb(): number {
+  // Of the container when it has a limit. 0 and absurdly large numbers mean that there is none.
+  const limit = process.constrainedMemory();
+  return Math.floor((CPU_SHARE * Math.min(totalmem(), limit > 0 ? limit : Infinity)) / 2 ** 20);
+}
+
+/** undefined when NVIDIA's tool is not there or knows no such device. */
+function gpuBudgetMb(deviceId: number): number | undefined {
+  try {
+    const text = execFileSync('nvidia-smi', [`--id=${String(deviceId)}`, '--query-gpu=memory.total', '--format=csv,noheader,nounits'], { encoding: 'utf8', timeout: 5_000, stdio: ['ignore', 'pipe', 'ignore'] });
+    const total = Number(text.trim());
+    return total > 0 ? Math.floor(GPU_SHARE * total) : undefined;
+  } catch {
+    return undefined;
+  }
+}
