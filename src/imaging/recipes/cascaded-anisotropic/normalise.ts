@@ -9,8 +9,7 @@ export function normaliseChannel(voxels: Float32Array, noise: Noise): void {
   let count = 0;
   let sum = 0;
   let squares = 0;
-  for (let i = 0; i < voxels.length; i++) {
-    const value = voxels[i] ?? 0;
+  for (const value of voxels) {
     if (value <= 0) continue;
     count++;
     sum += value;
