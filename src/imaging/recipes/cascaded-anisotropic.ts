@@ -32,7 +32,7 @@ export async function segment(channels: Readonly<Partial<Record<Sequence, Volume
   const { preprocessing, postprocessing: rules } = manifest;
   const { size, voxels } = channelOf(channels, preprocessing.brainChannel);
   const labels = new Uint8Array(voxels.length);
-  const head = boundingBox(nonZero(voxels), size);
+  const head = boundingBox(voxels, size);
   if (head === undefined) return { labels, details: { voxels: {} } };
   const block = grownBlock(head, preprocessing.cropMargin, size);
   const images = manifest.input.channels.map((sequence) => cutOut(channelOf(channels, sequence).voxels, size, block, new Float32Array(voxelsOf(block.size))));
@@ -100,12 +100,6 @@ function blockOf(mask: Uint8Array, size: Vector3, margin: number): Block {
 function widened(mask: Uint8Array, block: Block, size: Vector3): Uint8Array {
   const out = new Uint8Array(voxelsOf(size));
   putBack(out, size, block, mask);
-  return out;
-}
-
-function nonZero(voxels: Volume['voxels']): Uint8Array {
-  const out = new Uint8Array(voxels.length);
-  for (let i = 0; i < out.length; i++) out[i] = voxels[i] === 0 ? 0 : 1;
   return out;
 }
 

@@ -8,15 +8,15 @@ import type { Noise } from './noise.js';
 export function normaliseChannel(voxels: Float32Array, noise: Noise): void {
   let count = 0;
   let sum = 0;
-  for (const value of voxels) {
-    if (value > 0) { count++; sum += value; }
-  }
-  const mean = count === 0 ? 0 : sum / count;
   let squares = 0;
   for (const value of voxels) {
-    if (value > 0) squares += (value - mean) ** 2;
+    if (value <= 0) continue;
+    count++;
+    sum += value;
+    squares += value * value;
   }
-  const deviation = Math.sqrt(squares / count) || 1;
+  const mean = count === 0 ? 0 : sum / count;
+  const deviation = Math.sqrt(Math.max(0, squares / count - mean * mean)) || 1;
   for (let i = 0; i < voxels.length; i++) {
     if (voxels[i] !== 0) {
       voxels[i] = ((voxels[i] ?? 0) - mean) / deviation;

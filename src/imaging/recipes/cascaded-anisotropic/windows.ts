@@ -87,6 +87,10 @@ export function readWindow(out: Float32Array, offset: number, source: Float32Arr
       if (left + width < plane.width) noise.fill(out, row + left + width, row + plane.width);
       let from = slice * sliceStride + y * rowStride;
       const to = row + left + width;
+      if (columnStride === 1) {
+        out.set(source.subarray(from, from + width), row + left);
+        continue;
+      }
       for (let i = row + left; i < to; i++) {
         out[i] = source[from] ?? 0;
         from += columnStride;
