@@ -33,7 +33,7 @@ export class SessionCache {
     if (held) return held;
     const onnx = model.files.find((file) => file.path === path);
     if (onnx === undefined) throw new AppError('model-load-failed', { detail: `The model has no file "${path}"` });
-    const session = await openOnnxSession(onnx.file, this.options);
+    const session = await openOnnxSession(onnx.file, this.options, model.files.filter((file) => file.path.endsWith('.onnx')).length > 1);
     for (const fallback of session.fallbacks) this.onFallback(fallback);
     warm.sessions.set(path, session);
     return session;
