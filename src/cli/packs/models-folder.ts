@@ -6,6 +6,7 @@ import { manifestForBundle, PACK_MARKS } from '../../platform/packs/monai-bundle
 import { folderOfPack, unpackArchive } from '../../platform/packs/pack-archive.js';
 import { checkSignature, SIGNATURE_FILES, type SignaturePolicy } from '../../platform/packs/signature.js';
 import { writeArchive } from '../../platform/packs/tar-writer.js';
+import { AppError } from '../../kernel/errors.js';
 import { CommandError } from '../failure.js';
 
 export type ListedPack = { folder: string; pack: ModelPack } | { folder: string; fault: string };
@@ -72,7 +73,7 @@ async function withPack<T>(source: string, weights: string | undefined, work: (o
     const made = join(scratch, 'made');
     await mkdir(made);
     const isBundle = (await manifestForBundle(folder, made)) === 'made';
-    const pack = isBundle ? await readModelPack(made, folder) : await readModelPack(folder, weights);
+    const pack = isBundle ? await readModelPack(made, folder) : await readModelPack(folder, weights).catch((error: unknown) => { throw weights === undefined ? withHint(error) : error; });
     return await work({ pack, folder }, scratch);
   } finally {
     await rm(scratch, { recursive: true, force: true });
@@ -108,4 +109,10 @@ async function copyInto({ pack: { folder: manifestFolder, manifest, digest, file
 async function present(folder: string, names: readonly string[]): Promise<string[]> {
   const there = new Set(await readdir(folder));
   return names.filter((name) => there.has(name));
+}
+
+/** Weights may lie elsewhere, and the one who installs may say where. */
+function withHint(error: unknown): unknown {
+  if (!(error instanceof AppError) || !error.message.endsWith(" is not in the pack.")) return error;
+  return new CommandError(error.code, `${error.message.slice(0, -1)}; name the folder of the weights with --weights`, { cause: error });
 }
