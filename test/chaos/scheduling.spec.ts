@@ -8,8 +8,8 @@ import { eventually, startProduct, temporaryDirectory, type Product } from '../s
 import { grayPng, uploadForm } from '../support/xray.js';
 import { modelsDirectory, PACKS, writeManifest } from '../integration/analysis/model-packs.js';
 
-/** With HEALTHVISION_CHAOS=full two hundred runs and half a minute between kills, which takes several minutes; else a third of both. */
-const SCALE = process.env.HEALTHVISION_CHAOS === 'full' ? { studies: 68, runs: 200, killEveryMs: 30_000 } : { studies: 24, runs: 70, killEveryMs: 10_000 };
+/** With HEALTHVISION_CHECKS=full two hundred runs and half a minute between kills, which takes several minutes; else a third of both. */
+const SCALE = process.env.HEALTHVISION_CHECKS === 'full' ? { studies: 68, runs: 200, killEveryMs: 30_000 } : { studies: 24, runs: 70, killEveryMs: 10_000 };
 const STUDIES = SCALE.studies;
 const KILL_EVERY_MS = SCALE.killEveryMs;
 const PASSWORD = 'a password of quite some length 7';

@@ -70,7 +70,8 @@ describe('the lung recipe gives what the original implementation gives', () => {
     expect(segments[0]?.volumeMl).toBeCloseTo((segmentation?.labels.filter((label) => label === 1).length ?? 0) * 0.703125 ** 2 * 2.5 / 1000, 2);
   });
 
-  it.skipIf(weights === undefined || scans.second === undefined)('on LIDC-IDRI-0002: 1448 candidates, 13 positive', { timeout: 1_800_000 }, async () => {
+  // A second scan takes a minute and proves the same: before a release.
+  it.skipIf(weights === undefined || scans.second === undefined || process.env.HEALTHVISION_CHECKS !== 'full')('on LIDC-IDRI-0002: 1448 candidates, 13 positive', { timeout: 1_800_000 }, async () => {
     const { details } = await analysed(scans.second ?? '');
     const { candidates, positive } = details as { candidates: number; positive: number };
     expect(Math.abs(candidates - 1448)).toBeLessThanOrEqual(14);
