@@ -84,7 +84,8 @@ describe.skipIf(weights === undefined || images === undefined)('the cascade of W
     bareMs = 0;
   });
 
-  it('on a case of BraTS wrapped as four DICOM series', { timeout: 1_800_000 }, async () => {
+  // Two minutes of networks on two quiet cores: before a release.
+  it.skipIf(process.env.HEALTHVISION_CHECKS !== 'full')('on a case of BraTS wrapped as four DICOM series', { timeout: 1_800_000 }, async () => {
     const { segmentation, segments, findings, summary, keyImage } = await analysed(study());
     const { labels, grid } = segmentation ?? { labels: new Uint8Array(), grid: { size: [0, 0, 0] } };
     expect(grid.size).toEqual([240, 240, 155]);
