@@ -1,3 +1,4 @@
+import { median } from './median.js';
 import { cross, dot, frameCountOf, slicesOf, type Slice, type SlicePlace, type SliceSource } from './slices.js';
 import type { Affine, Grid, Vector3 } from './volume.js';
 
@@ -95,7 +96,7 @@ function describeStack(stack: readonly Placed[], leftOut: SeriesDescription['lef
   const spacingMm = coverageMm / (unique.length - 1);
   const measured = { ...description, coverageMm, spacingMm };
   const fault = spacingFault(unique);
-  if (fault !== undefined) return { ...measured, spacingMm: median(steps(unique)), fault };
+  if (fault !== undefined) return { ...measured, spacingMm: median(steps(unique)) ?? 0, fault };
   const through = scaled(difference(last.slice.place.position, first.slice.place.position), 1 / (unique.length - 1));
   const aside = unique.findIndex(({ slice }, k) => Math.hypot(...difference(slice.place.position, moved(first.slice.place.position, through, k))) > Math.max(SIDEWAYS_MM, spacingMm * SPACING_TOLERANCE));
   if (aside !== -1) return { ...measured, fault: { kind: 'uneven', detail: `Slice ${String(aside + 1)}, ${where(unique[aside]?.slice)}, does not lie in line with the others` } };
@@ -178,7 +179,7 @@ function comesFirst(a: Slice, b: Slice): boolean {
 
 function spacingFault(slices: readonly At[]): SeriesDescription['fault'] {
   const between = steps(slices);
-  const usual = median(between);
+  const usual = median(between) ?? 0;
   const isBroken = (step: number): boolean => Math.abs(step - usual) > usual * SPACING_TOLERANCE + ROUNDING_MM;
   const broken = between.findIndex(isBroken);
   if (broken === -1) return undefined;
@@ -195,10 +196,6 @@ function spacingFault(slices: readonly At[]): SeriesDescription['fault'] {
 
 function steps(slices: readonly At[]): number[] {
   return slices.slice(1).map(({ at }, index) => at - (slices[index]?.at ?? 0));
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 }
 
 /** A place is told along the axis of the patient that the normal is nearest to. */

@@ -2,6 +2,7 @@ import type { NoduleFindings } from '../../model/manifests/nodule-findings.js';
 import type { Detection } from '../../recipes/recipe.js';
 import { components } from '../../volume/components.js';
 import { dilateMm, distanceTo } from '../../volume/distance.js';
+import { median } from '../../volume/median.js';
 import { spacingOf } from '../../volume/geometry.js';
 import type { Vector3, Volume } from '../../volume/volume.js';
 import { lungShareAt, type Lungs } from './lungs.js';
@@ -164,8 +165,4 @@ function nearestOffset(centre: Vector3, size: Vector3): number {
 function quantile(hu: Float32Array, mask: Uint8Array, share: number): number {
   const inside = hu.filter((_, offset) => mask[offset] === 1).sort();
   return inside[Math.min(inside.length - 1, Math.floor(share * inside.length))] ?? 0;
-}
-
-function median(values: number[]): number | undefined {
-  return Float32Array.from(values).sort()[Math.floor(values.length / 2)];
 }

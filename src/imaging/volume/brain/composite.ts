@@ -1,3 +1,4 @@
+import { median } from '../median.js';
 import type { Volume } from '../volume.js';
 
 /** T1 intensities of this many times the brain's begin to be fat; from the second on they are nothing else. */
@@ -13,7 +14,7 @@ const FULL = 1000;
  * @returns 0–1000
  */
 export function brainComposite({ t1, t2 }: { t1: Volume; t2?: Volume }, middle: readonly number[]): Volume<Float32Array> {
-  const brainOf = ({ voxels }: Volume): number => Math.max(1e-6, median(middle.map((o) => voxels[o] ?? 0)));
+  const brainOf = ({ voxels }: Volume): number => Math.max(1e-6, median(middle.map((o) => voxels[o] ?? 0)) ?? 0);
   const [brainT1, brainT2] = [brainOf(t1), t2 === undefined ? 1 : brainOf(t2)];
   const voxels = new Float32Array(t1.voxels.length);
   for (let o = 0; o < voxels.length; o++) {
@@ -23,8 +24,4 @@ export function brainComposite({ t1, t2 }: { t1: Volume; t2?: Volume }, middle: 
     voxels[o] = FULL * lean * Math.max(0, Math.min(1, onT1, onT2));
   }
   return { ...t1, voxels };
-}
-
-function median(values: number[]): number {
-  return Float64Array.from(values).sort()[values.length >> 1] ?? 0;
 }
