@@ -51,11 +51,19 @@ export async function runAnalysis(analysis: Analysis, input: AnalysisInput, tool
     try {
       return await work();
     } finally {
-      timings[name] = Math.round(((timings[name] ?? 0) + performance.now() - started) * 100) / 100;
+      add(name, performance.now() - started);
     }
   };
+  const add = (name: string, milliseconds: number): void => { timings[name] = Math.round(((timings[name] ?? 0) + milliseconds) * 100) / 100; };
+  /** A network that is opened in the middle of another stage is loaded all the same. */
   const networks: Networks = async (path) => {
+    const started = performance.now();
     const session = await tools.networks(path);
+    const milliseconds = performance.now() - started;
+    if (current !== 'load') {
+      add('load', milliseconds);
+      add(current, -milliseconds);
+    }
     providers.add(session.provider);
     return session;
   };

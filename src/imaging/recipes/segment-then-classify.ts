@@ -27,8 +27,9 @@ export async function detect(ct: Volume, manifest: SegmentThenClassifyManifest, 
   const classifier = await networks(classification.path);
   const threshold = manifest.labels[0]?.threshold ?? 0.5;
   const detections: Detection[] = [];
+  const judge = nodularity(ct, manifest, classifier);
   for (const [i, candidate] of judged.entries()) {
-    const score = await nodularity(ct, candidate.centre, manifest, classifier);
+    const score = await judge(candidate.centre);
     if (score >= threshold) detections.push({ centre: candidate.centre, mask: { box: candidate.box, voxels: candidate.mask() }, score });
     progress(SEGMENTATION_SHARE + ((1 - SEGMENTATION_SHARE) * (i + 1)) / judged.length);
   }
@@ -80,16 +81,9 @@ function marking(ct: Volume, manifest: SegmentThenClassifyManifest, session: Ses
       const [fromRow, toRow] = [Math.max(0, tile.row), Math.min(rows, tile.row + plan.rows)];
       const [fromColumn, toColumn] = [Math.max(0, tile.column), Math.min(columns, tile.column + plan.columns)];
       for (let j = fromRow; j < toRow; j++) {
-        for (let i = fromColumn; i < toColumn; i++) {
-          const value = probability[(j - tile.row) * plan.columns + i - tile.column] ?? 0;
-          const offset = j * columns + i;
-          if (!sum) {
-            if (value > threshold) marked[offset] = 1;
-            continue;
-          }
-          sum.probability[offset] = (sum.probability[offset] ?? 0) + value;
-          sum.tiles[offset] = (sum.tiles[offset] ?? 0) + 1;
-        }
+        const row = probability.subarray((j - tile.row) * plan.columns + fromColumn - tile.column, (j - tile.row) * plan.columns + toColumn - tile.column);
+        if (sum) addRow(sum, j * columns + fromColumn, row);
+        else markRow(marked, j * columns + fromColumn, row, threshold);
       }
     }
     if (sum) for (let offset = 0; offset < marked.length; offset++) marked[offset] = (sum.probability[offset] ?? 0) > threshold * (sum.tiles[offset] ?? 1) ? 1 : 0;
@@ -97,41 +91,58 @@ function marking(ct: Volume, manifest: SegmentThenClassifyManifest, session: Ses
   };
 }
 
+/** Loops of their own, because most of a scan's voxels go through here. */
+function markRow(marked: Uint8Array, start: number, row: Float32Array, threshold: number): void {
+  for (let i = 0; i < row.length; i++) if ((row[i] ?? 0) > threshold) marked[start + i] = 1;
+}
+
+function addRow({ probability, tiles }: { probability: Float32Array; tiles: Uint8Array }, start: number, row: Float32Array): void {
+  for (let i = 0; i < row.length; i++) {
+    probability[start + i] = (probability[start + i] ?? 0) + (row[i] ?? 0);
+    tiles[start + i] = (tiles[start + i] ?? 0) + 1;
+  }
+}
+
 /** What the second network thinks of a place, 0–1. */
-async function nodularity(ct: Volume, centre: Vector3, manifest: SegmentThenClassifyManifest, session: Session): Promise<number> {
+function nodularity(ct: Volume, manifest: SegmentThenClassifyManifest, session: Session): (centre: Vector3) => Promise<number> {
   const { input, output, activation } = manifest.networks.classification;
   const [, , depth, height, width] = input.shape;
-  const data = chunkAround(ct, centre, [width, height, depth], intensityOf(manifest));
-  const outputs = await session.run({ [input.name]: { data, dims: [1, 1, depth, height, width] } });
-  const row = finiteOutput(outputs, output.name, [1, output.shape[1]]);
+  const chunk = new Float32Array(depth * height * width);
+  const intensity = intensityOf(manifest);
   const index = manifest.labels[0]?.index ?? 0;
-  const own = row[index] ?? 0;
-  if (activation === 'sigmoid') return 1 / (1 + Math.exp(-own));
-  if (activation === 'softmax') return 1 / row.reduce((sum, other) => sum + Math.exp(other - own), 0);
-  if (own < 0 || own > 1) throw new AppError('model-output-invalid', { detail: `The output "${output.name}" holds ${own}, which is no probability` });
-  return own;
+
+  return async (centre) => {
+    const data = chunkAround(ct, centre, [width, height, depth], intensity, chunk);
+    const outputs = await session.run({ [input.name]: { data, dims: [1, 1, depth, height, width] } });
+    const row = finiteOutput(outputs, output.name, [1, output.shape[1]]);
+    const own = row[index] ?? 0;
+    if (activation === 'sigmoid') return 1 / (1 + Math.exp(-own));
+    if (activation === 'softmax') return 1 / row.reduce((sum, other) => sum + Math.exp(other - own), 0);
+    if (own < 0 || own > 1) throw new AppError('model-output-invalid', { detail: `The output "${output.name}" holds ${own}, which is no probability` });
+    return own;
+  };
 }
 
 /**
  * A box of the wanted size around a place, moved inside of the volume; where the volume is smaller than the box, what is beyond it is the lower end of the range.
  *
- * @param size  columns, rows, slices
+ * @param wanted  columns, rows, slices
+ * @param into  takes the box: fresh memory for each costs more than what is written there
  * @returns `[z, y, x]`
  */
-export function chunkAround({ voxels, size }: Volume, centre: Vector3, wanted: Vector3, intensity: Intensity): Float32Array {
+export function chunkAround({ voxels, size }: Volume, centre: Vector3, wanted: Vector3, intensity: Intensity, into = new Float32Array(wanted[0] * wanted[1] * wanted[2])): Float32Array {
   const from = ([0, 1, 2] as const).map((axis) => Math.max(0, Math.min(halfToEven(centre[axis]) - Math.floor(wanted[axis] / 2), size[axis] - wanted[axis])));
   const [i0 = 0, j0 = 0, k0 = 0] = from;
   const [width, height, depth] = wanted;
   const [low] = intensity.clipHu;
-  const out = new Float32Array(width * height * depth).fill((low - intensity.offset) / intensity.scale);
   const columns = Math.min(width, size[0]);
+  if (columns < width || size[1] < height || size[2] < depth) into.fill((low - intensity.offset) / intensity.scale);
   for (let k = 0; k < Math.min(depth, size[2]); k++) {
     for (let j = 0; j < Math.min(height, size[1]); j++) {
-      const start = width * (j + height * k);
-      normalise(voxels, i0 + size[0] * (j0 + j + size[1] * (k0 + k)), out.subarray(start, start + columns), intensity);
+      normalise(voxels, i0 + size[0] * (j0 + j + size[1] * (k0 + k)), into, width * (j + height * k), columns, intensity);
     }
   }
-  return out;
+  return into;
 }
 
 /** As numpy rounds, which the original uses. */
@@ -169,5 +180,5 @@ export async function check(manifest: SegmentThenClassifyManifest, networks: Net
   const ct: Volume = { size, affine: [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]], voxels };
   const [segmenting, classifying] = [opened.get(segmentation.path), opened.get(classification.path)];
   if (segmenting) await candidatesOf(ct, manifest, segmenting, () => undefined);
-  if (classifying) await nodularity(ct, [size[0] / 3, size[1] / 2.5, 0], manifest, classifying);
+  if (classifying) await nodularity(ct, manifest, classifying)([size[0] / 3, size[1] / 2.5, 0]);
 }

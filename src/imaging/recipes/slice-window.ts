@@ -56,7 +56,7 @@ export function sliceWindows({ voxels, size: [columns, rows, slices] }: Volume, 
   const planeOf = (slice: number): Float32Array => {
     const place = kept[slice % depth] ?? { slice: -1, values: new Float32Array(plane) };
     if (place.slice !== slice) {
-      normalise(voxels, slice * plane, place.values, intensity);
+      normalise(voxels, slice * plane, place.values, 0, plane, intensity);
       place.slice = slice;
     }
     return place.values;
@@ -78,11 +78,11 @@ export function sliceWindows({ voxels, size: [columns, rows, slices] }: Volume, 
   };
 }
 
-/** Clips and scales `into.length` voxels from an offset on. */
-export function normalise(voxels: ArrayLike<number>, from: number, into: Float32Array, { clipHu: [low, high], offset, scale }: Intensity): void {
-  for (let i = 0; i < into.length; i++) {
+/** Clips and scales `count` voxels from an offset on, into a place of `into`. */
+export function normalise(voxels: Volume['voxels'], from: number, into: Float32Array, at: number, count: number, { clipHu: [low, high], offset, scale }: Intensity): void {
+  for (let i = 0; i < count; i++) {
     const value = voxels[from + i] ?? low;
-    into[i] = ((value < low ? low : value > high ? high : value) - offset) / scale;
+    into[at + i] = ((value < low ? low : value > high ? high : value) - offset) / scale;
   }
 }
 

@@ -2,6 +2,8 @@ import { Injectable } from '@nestjs/common';
 import { Prisma } from '../../generated/prisma/client.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { Database, prismaOf } from '../../platform/database/database.js';
+import { notification } from '../../platform/database/live-channel.js';
+import { RUN_CHANGED } from './run-events.js';
 import type { Ending, RunRow } from './runs.store.js';
 import { LONGEST_SHARE_SECONDS, SHARE_HALF_LIFE_SECONDS } from './scheduling/shares.js';
 
@@ -13,6 +15,13 @@ export interface Claim {
   institutionId: string;
   id: string;
   fence: number;
+}
+
+/** How far a run is, 0–1. */
+export interface Progress {
+  claim: Claim;
+  stage: string;
+  progress: number;
 }
 
 /** The queries of the workers. Every write names the fence, so that a worker which lost its claim changes nothing. */
@@ -28,9 +37,15 @@ export class ClaimsStore {
     return { held: rows.length > 0, cancel: rows[0]?.cancel ?? false };
   }
 
-  async progress({ institutionId, id, fence }: Claim, stage: string, progress: number): Promise<void> {
-    await this.database.write({ institutionId }, Prisma.sql`
-      UPDATE analysis_runs SET stage = ${stage}, progress = ${progress}, updated_at = now() WHERE id = ${id}::uuid AND fence = ${fence} AND status = 'running'`);
+  /** Whoever watches one of the runs is told. */
+  async progress(runs: readonly Progress[]): Promise<void> {
+    await this.database.write('system', Prisma.sql`
+      WITH changed AS (
+        UPDATE analysis_runs r SET stage = p.stage, progress = p.progress, updated_at = now()
+        FROM unnest(${runs.map(({ claim }) => claim.id)}::uuid[], ${runs.map(({ claim }) => claim.fence)}::int[], ${runs.map(({ stage }) => stage)}::text[], ${runs.map(({ progress }) => progress)}::double precision[]) AS p (id, fence, stage, progress)
+        WHERE r.id = p.id AND r.fence = p.fence AND r.status = 'running' RETURNING r.id
+      )
+      SELECT ${notification(RUN_CHANGED, Prisma.sql`id::text`)} FROM changed`);
   }
 
   /** Ends a run; false when the claim is lost, or when a success comes after the request to cancel. */

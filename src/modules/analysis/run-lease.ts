@@ -2,11 +2,10 @@ import { filter, type Subscription } from 'rxjs';
 import type { LiveChannel } from '../../platform/database/live-channel.js';
 import type { Logger } from '../../platform/ops/logger.js';
 import type { Claim, ClaimsStore } from './claims.store.js';
-import { RUN_CANCELLED, RUN_CHANGED } from './run-events.js';
+import { RUN_CANCELLED } from './run-events.js';
+import type { RunProgress } from './run-progress.service.js';
 
 const HEARTBEAT_MS = 3_000;
-/** Progress is written no more often than this. */
-const PROGRESS_MS = 100;
 
 /** Why a run stops before its end. */
 export class RunStopped extends Error {
@@ -19,22 +18,20 @@ export class RunStopped extends Error {
 
 export interface LeaseTools {
   claims: ClaimsStore;
+  progress: RunProgress;
   live: LiveChannel;
   logger: Logger;
 }
 
 /**
  * A worker's hold on one run: tells the database that the worker lives, hears of cancellation and of the loss of the claim, and
- * writes progress. `signal` aborts with a `RunStopped`.
+ * tells its progress. `signal` aborts with a `RunStopped`.
  */
 export class RunLease {
   private readonly abort = new AbortController();
   private readonly timer: NodeJS.Timeout;
   private readonly subscription: Subscription;
   private readonly onShutdown = (): void => { this.stop('shutdown'); };
-  private writing: Promise<void> = Promise.resolve();
-  private latest: { stage: string; progress: number } | undefined;
-  private writtenAt = 0;
   private closed = false;
 
   constructor(
@@ -52,34 +49,17 @@ export class RunLease {
     return this.abort.signal;
   }
 
-  /** Never waits and never throws: progress is a courtesy. The latest state is written when the one before it is. */
+  /** Never waits and never throws. */
   progress(stage: string, progress: number): void {
-    const idle = this.latest === undefined;
-    this.latest = { stage, progress };
-    if (idle) this.writing = this.writing.then(() => this.write());
+    if (!this.closed) this.tools.progress.report(this.claim, stage, progress);
   }
 
-  async close(): Promise<void> {
+  close(): void {
     this.closed = true;
     clearInterval(this.timer);
     this.subscription.unsubscribe();
     this.shutdown.removeEventListener('abort', this.onShutdown);
-    await this.writing;
-  }
-
-  private async write(): Promise<void> {
-    const wait = this.writtenAt + PROGRESS_MS - Date.now();
-    if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
-    const { latest } = this;
-    this.latest = undefined;
-    if (!latest || this.closed) return;
-    this.writtenAt = Date.now();
-    try {
-      await this.tools.claims.progress(this.claim, latest.stage, latest.progress);
-      await this.tools.live.publish({ topic: RUN_CHANGED, key: this.claim.id });
-    } catch (err) {
-      this.tools.logger.debug({ err }, 'progress not written');
-    }
+    this.tools.progress.forget(this.claim);
   }
 
   /** A heartbeat that fails is no reason to stop: whoever takes the run over is kept apart by the fence. */

@@ -11,6 +11,7 @@ import { ClaimsStore } from './claims.store.js';
 import { RunEnding, STUDY_DELETED_ENDING } from './run-ending.service.js';
 import { RunExecution } from './run-execution.service.js';
 import { RunLease, RunStopped } from './run-lease.js';
+import { RunProgress } from './run-progress.service.js';
 import type { RunRow } from './runs.store.js';
 import { Scheduler, WORKER_ID } from './scheduling/scheduler.service.js';
 
@@ -28,7 +29,7 @@ const THREAD_FAULTS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['thread-lost',
 
 /**
  * A job wakes a worker, which computes what the queue's rows say is best until nothing is left that it could take. So a job whose run was
- * cancelled or taken, or a second one for the same run, finds other work or stops quietly.
+ * cancelled or taken, or a second one for the same run, finds other work or stops quietly. What it has computed is stored while the next is computed.
  */
 @Injectable()
 export class RunJob extends JobHandler<AnalysisRequested> {
@@ -37,6 +38,7 @@ export class RunJob extends JobHandler<AnalysisRequested> {
   constructor(
     private readonly scheduler: Scheduler,
     private readonly claims: ClaimsStore,
+    private readonly progress: RunProgress,
     private readonly execution: RunExecution,
     private readonly ending: RunEnding,
     private readonly live: LiveChannel,
@@ -48,15 +50,29 @@ export class RunJob extends JobHandler<AnalysisRequested> {
   }
 
   async handle(_event: AnalysisRequested, context: JobContext): Promise<void> {
-    while (context.closing?.aborted !== true) {
-      const { runs, waiting } = await this.scheduler.next();
-      if (runs.length === 0) {
-        if (waiting) this.lookAgain();
-        return;
+    let storing: Promise<unknown> | undefined;
+    try {
+      while (context.closing?.aborted !== true) {
+        const { runs, waiting } = await this.scheduler.next();
+        if (runs.length === 0) {
+          if (storing === undefined) {
+            if (waiting) this.lookAgain();
+            return;
+          }
+          // What is not stored yet still holds its memory.
+          await storing;
+          storing = undefined;
+          continue;
+        }
+        const served = runs.map((run) => this.serve(run, context));
+        await Promise.all(served.map(({ computed }) => computed));
+        await storing;
+        storing = Promise.all(served.map(({ ended }) => ended));
+        // Waited for later.
+        storing.catch(() => undefined);
       }
-      const outcomes = await Promise.allSettled(runs.map((run) => this.serve(run, context)));
-      const failed = outcomes.find((outcome) => outcome.status === 'rejected');
-      if (failed) throw failed.reason as Error; // of this product's own code or a library: an Error
+    } finally {
+      await storing;
     }
     // Runs may wait for which this was the wake-up.
     throw new HandBack();
@@ -70,25 +86,32 @@ export class RunJob extends JobHandler<AnalysisRequested> {
     throw new HandBack(LOOK_AGAIN_MS);
   }
 
-  private async serve(run: RunRow, context: JobContext): Promise<void> {
+  /** `computed` when the run needs no compute thread any more, `ended` when what became of it is stored. */
+  private serve(run: RunRow, context: JobContext): { computed: Promise<void>; ended: Promise<void> } {
+    let isComputed: () => void = () => undefined;
+    const computed = new Promise<void>((resolve) => { isComputed = resolve; });
+    return { computed, ended: this.serveToEnd(run, context, isComputed).finally(isComputed) };
+  }
+
+  private async serveToEnd(run: RunRow, context: JobContext, isComputed: () => void): Promise<void> {
     if (run.attempts > MAX_ATTEMPTS) {
       await this.ending.end(run, { status: 'failed', reason: { code: 'worker-lost', detail: `${String(MAX_ATTEMPTS)} workers were lost while they computed this run` } });
       return;
     }
-    const lease = new RunLease(run, { claims: this.claims, live: this.live, logger: this.logger }, context.signal);
+    const lease = new RunLease(run, { claims: this.claims, progress: this.progress, live: this.live, logger: this.logger }, context.signal);
     this.metrics.activeRuns.inc();
     try {
-      await this.compute(run, lease);
+      await this.compute(run, lease, isComputed);
     } catch (error) {
       // A stopped run may surface as any error of the code that was interrupted.
       await this.settle(run, lease.signal.aborted ? lease.signal.reason : error);
     } finally {
       this.metrics.activeRuns.dec();
-      await lease.close();
+      lease.close();
     }
   }
 
-  private async compute(run: RunRow, lease: RunLease): Promise<void> {
+  private async compute(run: RunRow, lease: RunLease, isComputed: () => void): Promise<void> {
     const about = { institutionId: run.institutionId, actorKind: 'job', source: WORKER_ID, action: 'runAnalysis', object: run.id, studyInstanceUids: [run.studyInstanceUid], purpose: run.purpose, details: { analysis: run.analysis } } as const;
     await this.audit.write({ ...about, outcome: 'attempted' });
     const outcome = await this.scheduler.measured(run, () => this.execution.execute(run, lease)).catch(async (error: unknown) => {
@@ -96,6 +119,7 @@ export class RunJob extends JobHandler<AnalysisRequested> {
       await this.audit.write({ ...about, outcome: 'failed', code: error instanceof AppError ? error.code : 'internal' }).catch(() => undefined);
       throw error;
     });
+    isComputed();
     await this.audit.write({ ...about, outcome: 'succeeded' });
     lease.signal.throwIfAborted();
     if (outcome.kind === 'not-analysable') {

@@ -83,8 +83,8 @@ export class PreviewService {
 
   private async heatMap({ heatMap }: PreviewSubject): Promise<HeatMap | null> {
     if (!heatMap) return null;
-    const { blobKey, width, height } = heatMap;
-    return { width, height, data: heatMapValues(await this.blobs.read(blobKey).catch(gone)) };
+    const { blobKey, width, height, offset = 0 } = heatMap;
+    return { width, height, data: heatMapValues(await this.blobs.read(blobKey).catch(gone), offset, width * height) };
   }
 }
 

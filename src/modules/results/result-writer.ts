@@ -8,7 +8,7 @@ import { ResultWriter, type HeatMap, type NewResult, type PreparedResult } from 
 import { ResultsStore } from './results.store.js';
 
 /**
- * Stores what a run concluded. The result's id follows from the analysis id. Every try has heat maps of its own, reserved as
+ * Stores what a run concluded. The result's id follows from the analysis id. Every try has blobs of its own, reserved as
  * tombstones until the commit: those of a try that crashed or came too late are swept, and never touch a committed result's.
  */
 @Injectable()
@@ -24,16 +24,14 @@ export class StoredResultWriter extends ResultWriter {
   async prepare(result: NewResult): Promise<PreparedResult> {
     const id = derivedUuidv7(result.analysisId, 'result');
     const attempt = randomUUID();
-    const heatMapBlobKeys = result.heatMaps.map((_, index) => `${result.institutionId}/results/${id}/${attempt}-heatmap-${String(index)}`);
-    const segmentationBlobKey = result.segmentation && `${result.institutionId}/results/${id}/${attempt}-segmentation`;
-    await this.store.reserveBlobs(result.institutionId, [...heatMapBlobKeys, ...(segmentationBlobKey === null ? [] : [segmentationBlobKey])]);
+    const keyOf = (what: string): string => `${result.institutionId}/results/${id}/${attempt}-${what}`;
+    const heatMapsBlobKey = result.heatMaps.length > 0 ? keyOf('heatmaps') : null;
+    const segmentationBlobKey = result.segmentation && keyOf('segmentation');
+    await this.store.reserveBlobs(result.institutionId, [heatMapsBlobKey, segmentationBlobKey].filter((key) => key !== null));
     const dataKey = await this.vault.keyOfStudy(result.institutionId, result.studyInstanceUid);
-    for (const [index, key] of heatMapBlobKeys.entries()) {
-      const map = result.heatMaps[index];
-      if (map) await this.blobs.put(key, littleEndian(map), dataKey);
-    }
+    if (heatMapsBlobKey !== null) await this.blobs.put(heatMapsBlobKey, littleEndian(result.heatMaps), dataKey);
     if (result.segmentation && segmentationBlobKey !== null) await this.blobs.put(segmentationBlobKey, result.segmentation.packed, dataKey);
-    return { id, result, heatMapBlobKeys, segmentationBlobKey };
+    return { id, result, heatMapsBlobKey, segmentationBlobKey };
   }
 
   async commit(tx: Transaction, prepared: PreparedResult): Promise<void> {
@@ -41,16 +39,17 @@ export class StoredResultWriter extends ResultWriter {
   }
 }
 
-/** Float32, little endian, row-major `[height, width]`. */
-function littleEndian({ data, width, height }: HeatMap): Uint8Array {
-  const bytes = new Uint8Array(width * height * 4);
+/** One behind the other: float32, little endian, row-major `[height, width]`. */
+function littleEndian(heatMaps: readonly HeatMap[]): Uint8Array {
+  const bytes = new Uint8Array(heatMaps.reduce((total, { width, height }) => total + width * height * 4, 0));
   const view = new DataView(bytes.buffer);
-  for (let i = 0; i < width * height; i++) view.setFloat32(i * 4, data[i] ?? 0, true);
+  let at = 0;
+  for (const { data, width, height } of heatMaps) for (let i = 0; i < width * height; i++, at += 4) view.setFloat32(at, data[i] ?? 0, true);
   return bytes;
 }
 
-/** The other way round: values of a stored heat map. */
-export function heatMapValues(bytes: Uint8Array): Float32Array {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return Float32Array.from({ length: bytes.byteLength >> 2 }, (_, i) => view.getFloat32(i * 4, true));
+/** The other way round: values of a stored heat map, which begins at an offset of its blob. */
+export function heatMapValues(blob: Uint8Array, offset: number, count: number): Float32Array {
+  const view = new DataView(blob.buffer, blob.byteOffset, blob.byteLength);
+  return Float32Array.from({ length: count }, (_, i) => view.getFloat32(offset + i * 4, true));
 }

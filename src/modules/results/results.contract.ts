@@ -45,7 +45,8 @@ export abstract class ResultWriter {
 export interface PreparedResult {
   id: string;
   result: NewResult;
-  heatMapBlobKeys: string[];
+  /** Of all heat maps, one behind the other; null when there are none. */
+  heatMapsBlobKey: string | null;
   /** Of the label map; null when there is none. */
   segmentationBlobKey: string | null;
 }

@@ -6,14 +6,15 @@ import { AppError } from '../../kernel/errors.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { columnsOf } from '../../platform/database/columns.js';
 import { Database, prismaOf } from '../../platform/database/database.js';
-import type { PreparedResult } from './results.contract.js';
+import type { HeatMap, PreparedResult } from './results.contract.js';
 
 export type ResultStatus = 'preliminary' | 'final' | 'amended' | 'withheld';
 
 /** What the preview is drawn from. */
 export interface Rendering {
   keyImage: { sopInstanceUid: string; blobKey: string; frame: number } | null;
-  heatMaps: { label: string; width: number; height: number; blobKey: string }[];
+  /** `offset` in bytes; results of older versions have a blob for each heat map, and none. */
+  heatMaps: { label: string; width: number; height: number; blobKey: string; offset?: number }[];
   /** Absent in results of versions that segmented nothing. */
   segmentation?: StoredSegmentation | null;
 }
@@ -69,10 +70,10 @@ export class ResultsStore {
   }
 
   /** @throws AppError `blob-missing` when the sweep has taken a heat map that was reserved too long ago */
-  async insert(tx: Transaction, { id, result, heatMapBlobKeys, segmentationBlobKey }: PreparedResult): Promise<void> {
+  async insert(tx: Transaction, { id, result, heatMapsBlobKey, segmentationBlobKey }: PreparedResult): Promise<void> {
     const rendering: Rendering = {
       keyImage: result.keyImage,
-      heatMaps: result.heatMaps.map(({ label, width, height }, index) => ({ label, width, height, blobKey: heatMapBlobKeys[index] ?? '' })),
+      heatMaps: heatMapsBlobKey === null ? [] : storedHeatMaps(result.heatMaps, heatMapsBlobKey),
       segmentation: storedSegmentation(result.segmentation, segmentationBlobKey),
     };
     const { institutionId, analysisId, studyId, studyInstanceUid, analysis, summary, findings, labels, segments, provenance } = result;
@@ -126,6 +127,15 @@ export class ResultsStore {
   }
 }
 
+function storedHeatMaps(heatMaps: readonly HeatMap[], blobKey: string): Rendering['heatMaps'] {
+  let offset = 0;
+  return heatMaps.map(({ label, width, height }) => {
+    const stored = { label, width, height, blobKey, offset };
+    offset += width * height * 4;
+    return stored;
+  });
+}
+
 function storedSegmentation(segmentation: PackedSegmentation | null, blobKey: string | null): StoredSegmentation | null {
   if (!segmentation || blobKey === null) return null;
   const { grid, seriesInstanceUid, frames, members, slices } = segmentation;
@@ -134,7 +144,7 @@ function storedSegmentation(segmentation: PackedSegmentation | null, blobKey: st
 
 /** Every blob that a result owns. */
 export function blobKeysOf({ heatMaps, segmentation }: Rendering): string[] {
-  return [...heatMaps.map(({ blobKey }) => blobKey), ...(segmentation ? [segmentation.blobKey] : [])];
+  return [...new Set([...heatMaps.map(({ blobKey }) => blobKey), ...(segmentation ? [segmentation.blobKey] : [])])];
 }
 
 /** Plain data of our own types. */

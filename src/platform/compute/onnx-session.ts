@@ -37,10 +37,9 @@ export interface OnnxSession extends Session {
  * Loads a network, on the first execution provider that takes it.
  *
  * @param file  path of the `.onnx`; external data lie beside it
- * @param givesBack  whether memory goes back to the system after each run, for about a twentieth of the speed: for one of several large networks, which would keep gigabytes each
  * @throws AppError `model-load-failed`, `out-of-memory`
  */
-export async function openOnnxSession(file: string, options: SessionOptions, givesBack = false): Promise<OnnxSession> {
+export async function openOnnxSession(file: string, options: SessionOptions): Promise<OnnxSession> {
   const failed: { wanted: ExecutionProvider; why: string }[] = [];
   let cause: unknown;
   for (const provider of options.strict ? options.providers.slice(0, 1) : options.providers) {
@@ -49,8 +48,6 @@ export async function openOnnxSession(file: string, options: SessionOptions, giv
         executionProviders: [providerOption(provider, options.gpu)],
         intraOpNumThreads: options.intraOpThreads,
         interOpNumThreads: 1,
-        enableCpuMemArena: !givesBack,
-        enableMemPattern: !givesBack,
         graphOptimizationLevel: 'all',
         logSeverityLevel: 4,
       });

@@ -7,12 +7,17 @@ import type { CacheLimits, ComputeModel } from './compute-protocol.js';
 import { openOnnxSession, type Fallback, type OnnxSession, type SessionOptions } from './onnx-session.js';
 
 interface WarmModel {
-  /** By the path that the manifest names. */
-  sessions: Map<string, OnnxSession>;
+  /** The network that ran last, with the path that the manifest names. */
+  open: { path: string; session: OnnxSession } | undefined;
   bytes: number;
 }
 
-/** The warm sessions of one thread, by model. The model that was not used for the longest time is released when there are too many. */
+/**
+ * The warm sessions of one thread, by model. The model that was not used for the longest time is released when there are too many.
+ *
+ * A session keeps what its largest run took, gigabytes for a volume, and allocating anew for every layer would take half as long again. So of a model
+ * with several networks one is open at a time, the one that ran last.
+ */
 export class SessionCache {
   // A Map keeps the order of insertion: the first is the least recently used.
   private readonly models = new Map<string, WarmModel>();
@@ -28,22 +33,33 @@ export class SessionCache {
    * @throws AppError `model-load-failed` when a file is missing or is not the one that the manifest names, `out-of-memory`
    */
   async get(model: ComputeModel, path: string): Promise<OnnxSession> {
-    const warm = await this.warm(model);
-    const held = warm.sessions.get(path);
-    if (held) return held;
-    const onnx = model.files.find((file) => file.path === path);
-    if (onnx === undefined) throw new AppError('model-load-failed', { detail: `The model has no file "${path}"` });
-    const session = await openOnnxSession(onnx.file, this.options, model.files.filter((file) => file.path.endsWith('.onnx')).length > 1);
-    for (const fallback of session.fallbacks) this.onFallback(fallback);
-    warm.sessions.set(path, session);
-    return session;
+    const session = await this.open(model, path);
+    return hasSeveral(model) ? { ...session, run: async (feeds) => (await this.open(model, path)).run(feeds) } : session;
+  }
+
+  /** The run of a model is over: gives back what one of several networks holds, for the next run begins with another. */
+  async rest(model: ComputeModel): Promise<void> {
+    const held = this.models.get(model.digest);
+    if (held && hasSeveral(model)) await release(held);
   }
 
   /** Forgets a model's sessions, after an error that may have left them in any state. */
   async drop(digest: string): Promise<void> {
     const held = this.models.get(digest);
     this.models.delete(digest);
-    for (const session of held?.sessions.values() ?? []) await session.release().catch(() => undefined);
+    if (held) await release(held);
+  }
+
+  private async open(model: ComputeModel, path: string): Promise<OnnxSession> {
+    const warm = await this.warm(model);
+    if (warm.open?.path === path) return warm.open.session;
+    const onnx = model.files.find((file) => file.path === path);
+    if (onnx === undefined) throw new AppError('model-load-failed', { detail: `The model has no file "${path}"` });
+    await release(warm);
+    const session = await openOnnxSession(onnx.file, this.options);
+    for (const fallback of session.fallbacks) this.onFallback(fallback);
+    warm.open = { path, session };
+    return session;
   }
 
   /** The model as the most recently used one; its files are verified when it is new. */
@@ -56,7 +72,7 @@ export class SessionCache {
     }
     const bytes = await verifiedBytes(model);
     await this.makeRoom(bytes);
-    const made: WarmModel = { sessions: new Map(), bytes };
+    const made: WarmModel = { open: undefined, bytes };
     this.models.set(model.digest, made);
     return made;
   }
@@ -68,6 +84,16 @@ export class SessionCache {
       await this.drop(digest);
     }
   }
+}
+
+function hasSeveral({ files }: ComputeModel): boolean {
+  return files.filter(({ path }) => path.endsWith('.onnx')).length > 1;
+}
+
+async function release(model: WarmModel): Promise<void> {
+  const { open } = model;
+  model.open = undefined;
+  await open?.session.release().catch(() => undefined);
 }
 
 /** Size of the model's files, once each is what the manifest says: they may have been replaced since the start. */

@@ -34,6 +34,7 @@ serveTasks(async (message, report) => {
     if (task.kind === 'batch') return await computeBatch(analysis, task);
     const timed = timedNetworks((path) => sessions.get(task.model, path));
     const result = await compute(analysis, task.model, task.input, { networks: timed.networks, reduced: task.reduced });
+    await sessions.rest(task.model);
     result.timings.network = timed.milliseconds();
     return { result, transfer: buffersOf(result) };
   } catch (error) {

@@ -5,6 +5,7 @@ import { CONFIG, type Config } from '../config.js';
 import { LOGGER, type Logger } from '../ops/logger.js';
 import { DATABASE_URLS, poolOptions, type DatabaseUrls } from './connection.js';
 import { Database } from './database.js';
+import { Prisma } from '../../generated/prisma/client.js';
 
 /** A wake-up for whoever watches `topic`; `key` says which object changed. Never more than ids: it is a hint. */
 export interface LiveSignal {
@@ -13,6 +14,11 @@ export interface LiveSignal {
 }
 
 export const LIVE_CHANNEL = 'healthvision_live';
+
+/** An expression that tells what `publish` tells, once its statement is committed; `key` is one, too. */
+export function notification(topic: string, key: Prisma.Sql): Prisma.Sql {
+  return Prisma.sql`pg_notify(${LIVE_CHANNEL}, ${`${topic} `} || ${key})`;
+}
 
 /**
  * Tells every process of the installation that something changed, by LISTEN/NOTIFY: PostgreSQL is there whatever carries

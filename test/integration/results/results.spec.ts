@@ -31,29 +31,29 @@ describe('storing a result', () => {
     const result = conclusion(house, await uploadStudy(house, 1));
     const writer = house.app.get(ResultWriter);
     const first = await writer.prepare(result);
-    const second = await writer.prepare({ ...result, heatMaps: result.heatMaps.map((map) => ({ ...map, data: map.data.map((value) => value * 2) })) });
+    const second = await writer.prepare({ ...result, heatMaps: [...result.heatMaps, ...result.heatMaps.map((map) => ({ ...map, data: map.data.map((value) => value * 2) }))] });
     expect(second.id).toBe(first.id);
-    expect(second.heatMapBlobKeys).not.toEqual(first.heatMapBlobKeys);
-    expect(first.heatMapBlobKeys[0]).toContain(`${house.institutionId}/results/${first.id}/`);
-    const bytes = await house.app.get(BlobStore).read(second.heatMapBlobKeys[0] ?? '');
-    expect([...heatMapValues(bytes)]).toEqual([0, -2, 0.5, 1, 4, 0]);
+    expect(second.heatMapsBlobKey).not.toEqual(first.heatMapsBlobKey);
+    expect(first.heatMapsBlobKey).toContain(`${house.institutionId}/results/${first.id}/`);
+    const bytes = await house.app.get(BlobStore).read(second.heatMapsBlobKey ?? '');
+    expect([...heatMapValues(bytes, 0, 6), ...heatMapValues(bytes, 24, 6)]).toEqual([0, -1, 0.25, 0.5, 2, 0, 0, -2, 0.5, 1, 4, 0]);
   });
 
   it('leaves the heat maps of a run that never commits to the sweep, and those of a committed one alone', async () => {
     const study = await uploadStudy(house, 2);
     const client = house.owner;
     const prepared = await house.app.get(ResultWriter).prepare(conclusion(house, study));
-    const tombstone = await client.blobTombstone.findUniqueOrThrow({ where: { blobKey: prepared.heatMapBlobKeys[0] ?? '' } });
+    const tombstone = await client.blobTombstone.findUniqueOrThrow({ where: { blobKey: prepared.heatMapsBlobKey ?? '' } });
     expect(tombstone.dueAt.getTime()).toBeGreaterThan(Date.now() + 60_000);
     const id = await commitResult(house, prepared.result);
     // Those of the first try are left to the sweep; those of the committed one are not.
-    expect((await client.blobTombstone.findMany({ where: { blobKey: { contains: id } } })).map(({ blobKey }) => blobKey)).toEqual(prepared.heatMapBlobKeys);
+    expect((await client.blobTombstone.findMany({ where: { blobKey: { contains: id } } })).map(({ blobKey }) => blobKey)).toEqual([prepared.heatMapsBlobKey]);
   });
 
   it('refuses a commit whose heat maps the sweep has taken', async () => {
     const writer = house.app.get(ResultWriter);
     const prepared = await writer.prepare(conclusion(house, await uploadStudy(house, 3)));
-    await house.owner.blobTombstone.deleteMany({ where: { blobKey: { in: prepared.heatMapBlobKeys } } });
+    await house.owner.blobTombstone.deleteMany({ where: { blobKey: { in: [prepared.heatMapsBlobKey ?? ''] } } });
     await expect(house.app.get(Database).transaction({ institutionId: house.institutionId }, (tx) => writer.commit(tx, prepared))).rejects.toMatchObject({ code: 'blob-missing' });
   });
 

@@ -201,8 +201,9 @@ function midlineOf(air: Uint8Array, hu: Float32Array, { size, affine }: Grid, th
   let [body, weight] = [0, 0];
   for (let k = 0, offset = 0; k < slices; k++) {
     for (let j = 0; j < rows; j++) {
+      const start = indexToLps(affine, [0, j, k])[0];
       for (let i = 0; i < columns; i++, offset++) {
-        const x = indexToLps(affine, [i, j, k])[0];
+        const x = start + i * affine[0][0];
         if ((hu[offset] ?? 0) >= thresholdHu || air[offset] === 1) [body, weight] = [body + x, weight + 1];
         if (air[offset] === 1) bins.set(Math.round(x / 2), (bins.get(Math.round(x / 2)) ?? 0) + 1);
       }
