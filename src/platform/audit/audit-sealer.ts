@@ -16,6 +16,8 @@ const CHECKPOINT_MS = 60_000;
 const FOLLOWER_MS = 750;
 /** Seals of one transaction, about. */
 const BATCH = 1_000;
+/** Of a process that stops, to leave its chains sealed and signed. */
+const LAST_ATTEMPTS = 3;
 /** Hashed in one go; requests come between. */
 const BITE = 5;
 
@@ -52,11 +54,15 @@ export class AuditSealer implements OnApplicationBootstrap, BeforeApplicationShu
     this.isStopped = true;
     clearTimeout(this.timer);
     await this.running;
-    try {
-      await this.seal();
-      await this.checkpoint();
-    } catch (err) {
-      this.logger.debug({ err }, 'the audit trail is sealed by the next process');
+    for (let attempt = 1; attempt <= LAST_ATTEMPTS; attempt++) {
+      try {
+        await this.seal();
+        await this.checkpoint();
+        return;
+      } catch (err) {
+        // Another process may have been first; what it sealed is to be signed all the same.
+        this.logger.debug({ err, attempt }, 'the audit trail could not be sealed at the end');
+      }
     }
   }
 

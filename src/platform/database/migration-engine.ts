@@ -7,15 +7,7 @@ import * as bindings from '@prisma/schema-engine-wasm/schema_engine_bg';
 import pg from 'pg';
 import type { ClientConfig } from 'pg';
 import { AppError } from '../../kernel/errors.js';
-
-export interface Migration {
-  /** `<timestamp>_<name>`, its folder. */
-  name: string;
-  sql: string;
-}
-
-/** Held by the transaction of a migration that runs; random. */
-export const SCRIPT_LOCK = '2705816904417752';
+import { SCRIPT_LOCK, type Migration } from './migration.js';
 
 const NO_FILTERS = { externalTables: [], externalEnums: [] };
 /** Type "char" (oid 18) of PostgreSQL's catalogue, which the adapter refuses to pass on. */

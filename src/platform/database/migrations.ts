@@ -6,10 +6,16 @@ import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import type { ClientConfig } from 'pg';
 import { AppError } from '../../kernel/errors.js';
-import type { Migration } from './migration-engine.js';
+import { threadEntry } from '../threads/thread-entry.js';
+import { ThreadPool } from '../threads/thread-pool.js';
+import { SCRIPT_LOCK, type Migration } from './migration.js';
+import type { MigrationTask } from './migration-thread.js';
 
 /** One number for every HealthVision, whatever its version; random. Prisma's own engine uses 72707369. */
 const ADVISORY_LOCK = '5183429067143387';
+
+/** A migration takes as long as it takes: the most that a timer can wait. */
+const LONGEST_MS = 2 ** 31 - 1;
 
 type Log = (level: 'info' | 'warn' | 'error', message: string, fields?: object) => void;
 
@@ -68,14 +74,21 @@ export async function applyMigrations(databaseUrl: string, options: MigrationOpt
 }
 
 async function applyMissing(client: pg.Client, connection: ClientConfig, migrationsDir: string, migrations: readonly Migration[]): Promise<string[]> {
-  const { SCRIPT_LOCK, runMigrations } = await import('./migration-engine.js');
   // The migration of a process that was killed may still run in the server.
   await client.query('SELECT pg_advisory_lock($1), pg_advisory_unlock($1)', [SCRIPT_LOCK]);
   await forgetUnfinished(client);
-  return runMigrations(connection, migrationsDir, migrations).catch(async (error: unknown) => {
+  // Prisma's engine is WebAssembly that takes 70 MB for as long as its thread lives, and is needed once.
+  const threads = new ThreadPool(threadEntry(import.meta.url, './migration-thread'), { threads: 1, timeoutMs: LONGEST_MS });
+  try {
+    const task: MigrationTask = { connection, migrationsDir, migrations };
+    // The thread answers with the names.
+    return (await threads.run(task)) as string[];
+  } catch (error) {
     await forgetUnfinished(client).catch(() => undefined);
     throw error instanceof AppError ? error : new AppError('configuration-invalid', { detail: `The database cannot be migrated: ${messageOf(error)}`, cause: error });
-  });
+  } finally {
+    await threads.close();
+  }
 }
 
 /** The migrations of a folder in the order of their names. */

@@ -11,7 +11,8 @@ import { unprivilegedAccount } from '../../../src/platform/database/embedded-acc
 import { discardEmbeddedPostgres, openEmbeddedPostgres } from '../../../src/platform/database/embedded-postgres.js';
 import type { EmbeddedPostgres } from '../../../src/platform/database/embedded-postgres.js';
 import { freePort } from '../../../src/platform/database/embedded-server.js';
-import { SCRIPT_LOCK, diffMigrations } from '../../../src/platform/database/migration-engine.js';
+import { diffMigrations } from '../../../src/platform/database/migration-engine.js';
+import { SCRIPT_LOCK } from '../../../src/platform/database/migration.js';
 import { applyMigrations, readMigrations } from '../../../src/platform/database/migrations.js';
 import { openDatabase } from '../../../src/platform/database/open-database.js';
 import { createLogger } from '../../../src/platform/ops/logger.js';
