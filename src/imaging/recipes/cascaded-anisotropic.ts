@@ -43,19 +43,19 @@ export async function segment(channels: Readonly<Partial<Record<Sequence, Volume
   for (const image of images) normaliseChannel(image, background);
 
   const within = (step: 0 | 1 | 2) => (done: number): void => { progress(REGION_START[step] + done * (REGION_START[step + 1 as 1 | 2 | 3] - REGION_START[step])); };
-  const { mask: wholeTumour, probability } = await predictRegion('wholeTumour', images, block.size, brain, manifest, networks, noise(1), within(0));
+  const { mask: wholeTumour, probability } = await predictRegion(manifest.networks.wholeTumour, images, block.size, brain, manifest, networks, noise(1), within(0));
   const large = componentsOver(closed(wholeTumour, block.size, rules.connectivity), block.size, rules.connectivity, rules.wholeTumourMinVoxels);
   const coreBlock = blockOf(large, block.size, rules.boxMargin);
 
   const coreImages = images.map((image) => cutOut(image, block.size, coreBlock, new Float32Array(voxelsOf(coreBlock.size))));
   const coreBrain = cutOut(brain, block.size, coreBlock, new Uint8Array(voxelsOf(coreBlock.size)));
-  const { mask: core } = await predictRegion('tumourCore', coreImages, coreBlock.size, coreBrain, manifest, networks, noise(2), within(1));
+  const { mask: core } = await predictRegion(manifest.networks.tumourCore, coreImages, coreBlock.size, coreBrain, manifest, networks, noise(2), within(1));
   const main = largestTwo(closed(core, coreBlock.size, rules.connectivity), coreBlock.size, rules.connectivity, rules.secondComponentMinRatio);
   const activeBlock = blockOf(main, coreBlock.size, rules.boxMargin);
 
   const activeImages = coreImages.map((image) => cutOut(image, coreBlock.size, activeBlock, new Float32Array(voxelsOf(activeBlock.size))));
   const activeBrain = cutOut(coreBrain, coreBlock.size, activeBlock, new Uint8Array(voxelsOf(activeBlock.size)));
-  const { mask: active } = await predictRegion('enhancingTumour', activeImages, activeBlock.size, activeBrain, manifest, networks, noise(3), within(2));
+  const { mask: active } = await predictRegion(manifest.networks.enhancingTumour, activeImages, activeBlock.size, activeBrain, manifest, networks, noise(3), within(2));
 
   const tumourCore = widened(core, coreBlock, block.size);
   const enhancing = widened(widened(active, activeBlock, coreBlock.size), coreBlock, block.size);

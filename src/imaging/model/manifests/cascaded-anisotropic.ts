@@ -4,7 +4,6 @@ import { mrPreparationSchema, mrSequence } from './mr-preparation.js';
 import { tumourReportFaults, tumourReportSchema } from './tumour-report.js';
 
 const side = z.int().min(1);
-const draws = z.int().min(1).max(16).prefault(1);
 const labelValue = z.int().min(1).max(255);
 
 /** A network that looks from one side. `leastPlane`: the smallest plane that it gets; larger blocks get larger planes. */
@@ -36,8 +35,6 @@ export const cascadedAnisotropicSchema = z
     }),
     /** Of the noise that stands for what is not there: outside of the brain, outside of the box, in place of missing windows. */
     noiseSeed: z.int().min(0).max(1_000_000),
-    /** How often each region is looked for, with other noise each time; the mean of the probabilities decides. More is steadier and takes as many times as long. */
-    noiseDraws: z.strictObject({ wholeTumour: draws, tumourCore: draws, enhancingTumour: draws }).prefault({}),
     /** How the series become the channels' grid, on which all voxels below are counted. */
     preparation: mrPreparationSchema.prefault({}),
     preprocessing: z.strictObject({

@@ -17,21 +17,17 @@ export interface Predicted {
 }
 
 /**
- * Where one region of the cascade is: three networks look at the block from three sides, as often as the manifest says, and the mean of their probabilities decides.
+ * Where one region of the cascade is: three networks look at the block from three sides, and the mean of their probabilities decides.
  * One batch of windows is in memory at a time.
  *
  * @param images  normalised channels of the block, in the manifest's order, each [z, y, x]
  * @param brain   0 or 1; a voxel outside the brain is never in the region
  * @throws AppError `model-load-failed`, `model-output-invalid`, `out-of-memory`
  */
-export async function predictRegion(region: keyof CascadedAnisotropicManifest['networks'], images: readonly Float32Array[], size: Vector3, brain: Uint8Array, manifest: CascadedAnisotropicManifest, networks: Networks, noise: Noise, progress: (done: number) => void): Promise<Predicted> {
+export async function predictRegion(region: RegionNetworks, images: readonly Float32Array[], size: Vector3, brain: Uint8Array, manifest: CascadedAnisotropicManifest, networks: Networks, noise: Noise, progress: (done: number) => void): Promise<Predicted> {
   const sum = new Float32Array(voxelsOf(size));
-  const draws = manifest.noiseDraws[region];
-  const looks = VIEW_NAMES.length * draws;
   for (const [i, name] of VIEW_NAMES.entries()) {
-    for (let draw = 0; draw < draws; draw++) {
-      await predictView(name, manifest.networks[region], images, size, sum, manifest, networks, noise, (done) => { progress((i * draws + draw + done) / looks); });
-    }
+    await predictView(name, region, images, size, sum, manifest, networks, noise, (done) => { progress((i + done) / VIEW_NAMES.length); });
   }
   const mask = new Uint8Array(sum.length);
   let count = 0;
@@ -41,8 +37,8 @@ export async function predictRegion(region: keyof CascadedAnisotropicManifest['n
     if (value <= 0 || brain[i] !== 1) continue;
     mask[i] = 1;
     count++;
-    // The sum over the looks of p − (1 − p).
-    total += (value / looks + 1) / 2;
+    // The sum over the views of p − (1 − p).
+    total += (value / VIEW_NAMES.length + 1) / 2;
   }
   return { mask, probability: count === 0 ? 0 : total / count };
 }
