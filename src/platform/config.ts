@@ -38,6 +38,7 @@ const environment = z.object({
   APP_ROLE: z.enum(['all', 'api', 'worker']).default('all'),
   WORKER_QUEUES: list.pipe(z.array(z.string().regex(QUEUE_NAME))).optional(),
   WORKER_CONCURRENCY: count.max(64).default(1),
+  INFERENCE_THREADS: count.max(1024).optional(),
   DATA_DIR: z.string().default('./data'),
   DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//, 'must start with postgresql://').optional(),
   DATABASE_MIGRATION_URL: z.string().regex(/^postgres(ql)?:\/\//, 'must start with postgresql://').optional(),
@@ -108,7 +109,7 @@ export type Config = Readonly<z.output<typeof environment>> & {
   readonly dataDir: string;
   /** Absolute. */
   readonly modelsDir: string;
-  /** Threads for ONNX Runtime in all compute threads together: every core, since they run behind the event loop (`computeInBackground`). */
+  /** Threads for ONNX Runtime in all compute threads together. Without a wish every core, since they run behind the event loop (`computeInBackground`). */
   readonly inferenceThreads: number;
 };
 
@@ -139,7 +140,7 @@ export function parseConfig(variables: NodeJS.ProcessEnv = process.env): Config 
     isProduction: values.NODE_ENV === 'production',
     dataDir: resolve(values.DATA_DIR),
     modelsDir: resolve(values.MODELS_DIR),
-    inferenceThreads: availableParallelism(),
+    inferenceThreads: values.INFERENCE_THREADS ?? availableParallelism(),
   });
 }
 

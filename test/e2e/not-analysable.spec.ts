@@ -26,10 +26,10 @@ beforeAll(async () => {
   cpSync(join(ROOT, 'models'), models, { recursive: true });
   for (const [pack, weights] of Object.entries(PACKS)) {
     cpSync(join(ROOT, 'test', 'model-packs', pack), join(models, pack), { recursive: true });
-    for (const file of readdirSync(weights ?? '')) if (file.endsWith('.onnx')) symlinkSync(join(weights ?? '', file), join(models, pack, file));
+    if (weights !== undefined) for (const file of readdirSync(weights)) if (file.endsWith('.onnx')) symlinkSync(join(weights, file), join(models, pack, file));
   }
   product = await startProduct({ env: { MODELS_DIR: models, SETTLE_SECONDS: '3600' } });
-  chest = halved(await chestOf(CT ?? ''));
+  chest = halved(await chestOf(CT));
   await eventually('the models', async () => {
     const { items } = await product.json<{ items: { state: string }[] }>('/api/v1/models');
     return items.length >= 3 && items.every(({ state }) => state === 'active');

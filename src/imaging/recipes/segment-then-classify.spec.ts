@@ -126,6 +126,14 @@ describe('chunkAround', () => {
     const chunk = chunkAround(volume, [5, 5, 3], [4, 4, 8], intensity);
     expect([chunk[0], chunk[5 * 16], chunk[6 * 16]]).toEqual([33, 533, -1000]);
   });
+
+  it('leaves nothing of what was in the memory that it is given', () => {
+    for (const wanted of [[4, 4, 2], [4, 4, 8], [12, 12, 8]] as const) {
+      const given = new Float32Array(wanted[0] * wanted[1] * wanted[2]).fill(7777);
+      expect(chunkAround(volume, [5, 5, 3], wanted, intensity, given)).toBe(given);
+      expect(given).toEqual(chunkAround(volume, [5, 5, 3], wanted, intensity));
+    }
+  });
 });
 
 describe('check', () => {

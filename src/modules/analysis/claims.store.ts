@@ -37,14 +37,13 @@ export class ClaimsStore {
     return { held: rows.length > 0, cancel: rows[0]?.cancel ?? false };
   }
 
-  /** Whoever watches one of the runs is told. */
+  /** Whoever watches one of the runs is told. A run that just ends is passed over. */
   async progress(runs: readonly Progress[]): Promise<void> {
     await this.database.write('system', Prisma.sql`
-      WITH changed AS (
-        UPDATE analysis_runs r SET stage = p.stage, progress = p.progress, updated_at = now()
-        FROM unnest(${runs.map(({ claim }) => claim.id)}::uuid[], ${runs.map(({ claim }) => claim.fence)}::int[], ${runs.map(({ stage }) => stage)}::text[], ${runs.map(({ progress }) => progress)}::double precision[]) AS p (id, fence, stage, progress)
-        WHERE r.id = p.id AND r.fence = p.fence AND r.status = 'running' RETURNING r.id
-      )
+      WITH given AS (
+        SELECT r.id, p.stage, p.progress FROM unnest(${runs.map(({ claim }) => claim.id)}::uuid[], ${runs.map(({ claim }) => claim.fence)}::int[], ${runs.map(({ stage }) => stage)}::text[], ${runs.map(({ progress }) => progress)}::double precision[]) AS p (id, fence, stage, progress)
+        JOIN analysis_runs r ON r.id = p.id AND r.fence = p.fence AND r.status = 'running' FOR UPDATE OF r SKIP LOCKED
+      ), changed AS (UPDATE analysis_runs r SET stage = given.stage, progress = given.progress, updated_at = now() FROM given WHERE r.id = given.id RETURNING r.id)
       SELECT ${notification(RUN_CHANGED, Prisma.sql`id::text`)} FROM changed`);
   }
 

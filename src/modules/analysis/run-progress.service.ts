@@ -26,8 +26,8 @@ export class RunProgress implements OnApplicationShutdown {
   }
 
   /** Of a run that is over nothing more is told. */
-  forget({ id }: Claim): void {
-    this.latest.delete(id);
+  forget({ id, fence }: Claim): void {
+    if (this.latest.get(id)?.claim.fence === fence) this.latest.delete(id);
   }
 
   async onApplicationShutdown(): Promise<void> {

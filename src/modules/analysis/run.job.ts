@@ -29,7 +29,7 @@ const THREAD_FAULTS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['thread-lost',
 
 /**
  * A job wakes a worker, which computes what the queue's rows say is best until nothing is left that it could take. So a job whose run was
- * cancelled or taken, or a second one for the same run, finds other work or stops quietly. What it has computed is stored while the next is computed.
+ * cancelled or taken, or a second one for the same run, finds other work or stops quietly. X-rays that were computed are stored while the next ones are computed.
  */
 @Injectable()
 export class RunJob extends JobHandler<AnalysisRequested> {
@@ -50,30 +50,34 @@ export class RunJob extends JobHandler<AnalysisRequested> {
   }
 
   async handle(_event: AnalysisRequested, context: JobContext): Promise<void> {
-    let storing: Promise<unknown> | undefined;
+    const storing: Promise<PromiseSettledResult<void>[]>[] = [];
+    const failures: unknown[] = [];
+    const stored = async (): Promise<void> => {
+      for (const batch of storing.splice(0)) for (const outcome of await batch) if (outcome.status === 'rejected') failures.push(outcome.reason);
+    };
     try {
-      while (context.closing?.aborted !== true) {
-        const { runs, waiting } = await this.scheduler.next();
+      while (context.closing?.aborted !== true && failures.length === 0) {
+        const { runs, waiting, overlaps } = await this.scheduler.next();
         if (runs.length === 0) {
-          if (storing === undefined) {
+          if (storing.length === 0) {
             if (waiting) this.lookAgain();
             return;
           }
           // What is not stored yet still holds its memory.
-          await storing;
-          storing = undefined;
+          await stored();
           continue;
         }
         const served = runs.map((run) => this.serve(run, context));
+        const ended = Promise.allSettled(served.map((one) => one.ended));
         await Promise.all(served.map(({ computed }) => computed));
-        await storing;
-        storing = Promise.all(served.map(({ ended }) => ended));
-        // Waited for later.
-        storing.catch(() => undefined);
+        await stored();
+        storing.push(ended);
+        if (!overlaps) await stored();
       }
     } finally {
-      await storing;
+      await stored();
     }
+    if (failures.length > 0) throw failures[0] as Error; // of this product's own code or a library: an Error
     // Runs may wait for which this was the wake-up.
     throw new HandBack();
   }

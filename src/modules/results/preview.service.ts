@@ -83,7 +83,7 @@ export class PreviewService {
 
   private async heatMap({ heatMap }: PreviewSubject): Promise<HeatMap | null> {
     if (!heatMap) return null;
-    const { blobKey, width, height, offset = 0 } = heatMap;
+    const { blobKey, width, height, offset } = heatMap;
     return { width, height, data: heatMapValues(await this.blobs.read(blobKey).catch(gone), offset, width * height) };
   }
 }

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Prisma } from '../../generated/prisma/client.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { Database, prismaOf } from '../../platform/database/database.js';
-import { blobKeysOf, type Rendering } from './results.store.js';
+import { blobKeysOf } from './results.store.js';
 
 /** A result whose time is over. */
 export interface ExpiredResult {
@@ -28,7 +28,7 @@ export class ResultRetentionStore {
    */
   async removeExpired(tx: Transaction, limit: number): Promise<ExpiredResult[]> {
     const client = prismaOf(tx);
-    const expired = await client.$queryRaw<(ExpiredResult & { rendering: unknown })[]>`
+    const expired = await client.$queryRaw<(ExpiredResult & { rendering: Prisma.JsonValue })[]>`
       SELECT r.id, r.institution_id AS "institutionId", r.analysis_id AS "analysisId", r.rendering
       FROM institutions n JOIN results r ON r.institution_id = n.id JOIN studies s ON s.id = r.study_id
       WHERE n.result_retention_days IS NOT NULL AND r.created_at < now() - make_interval(days => n.result_retention_days) AND NOT s.legal_hold
@@ -40,8 +40,7 @@ export class ResultRetentionStore {
         WHERE n.result_retention_days IS NOT NULL AND r.created_at < now() - make_interval(days => n.result_retention_days) AND NOT s.legal_hold
         ORDER BY r.created_at LIMIT ${limit}::int FOR UPDATE OF r SKIP LOCKED)`;
     if (expired.length === 0) return [];
-    // Written by ResultsStore only.
-    const blobs = expired.flatMap(({ rendering }) => blobKeysOf(rendering as Rendering)).map((blobKey) => ({ blobKey }));
+    const blobs = expired.flatMap(({ rendering }) => blobKeysOf(rendering)).map((blobKey) => ({ blobKey }));
     if (blobs.length > 0) await client.blobTombstone.createMany({ data: blobs, skipDuplicates: true });
     await client.result.deleteMany({ where: { id: { in: expired.map(({ id }) => id) } } });
     return expired.map(({ id, institutionId, analysisId }) => ({ id, institutionId, analysisId }));

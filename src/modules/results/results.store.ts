@@ -6,17 +6,25 @@ import { AppError } from '../../kernel/errors.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { columnsOf } from '../../platform/database/columns.js';
 import { Database, prismaOf } from '../../platform/database/database.js';
-import type { HeatMap, PreparedResult } from './results.contract.js';
+import type { PreparedResult } from './results.contract.js';
 
 export type ResultStatus = 'preliminary' | 'final' | 'amended' | 'withheld';
 
 /** What the preview is drawn from. */
 export interface Rendering {
   keyImage: { sopInstanceUid: string; blobKey: string; frame: number } | null;
-  /** `offset` in bytes; results of older versions have a blob for each heat map, and none. */
-  heatMaps: { label: string; width: number; height: number; blobKey: string; offset?: number }[];
+  /** `offset` in bytes of the blob. */
+  heatMaps: { label: string; width: number; height: number; blobKey: string; offset: number }[];
   /** Absent in results of versions that segmented nothing. */
   segmentation?: StoredSegmentation | null;
+}
+
+/** As it lies in the column. */
+interface StoredRendering extends Omit<Rendering, 'heatMaps'> {
+  /** Of versions that had a blob for each heat map. Those must not take a part of a common one for the whole. */
+  heatMaps: Omit<Rendering['heatMaps'][number], 'offset'>[];
+  /** One behind the other in one blob. */
+  heatMapBlob?: { blobKey: string; maps: { label: string; width: number; height: number }[] } | null;
 }
 
 /** A label map whose values lie in a blob. */
@@ -71,13 +79,14 @@ export class ResultsStore {
 
   /** @throws AppError `blob-missing` when the sweep has taken a heat map that was reserved too long ago */
   async insert(tx: Transaction, { id, result, heatMapsBlobKey, segmentationBlobKey }: PreparedResult): Promise<void> {
-    const rendering: Rendering = {
+    const rendering: StoredRendering = {
       keyImage: result.keyImage,
-      heatMaps: heatMapsBlobKey === null ? [] : storedHeatMaps(result.heatMaps, heatMapsBlobKey),
+      heatMaps: [],
+      heatMapBlob: heatMapsBlobKey === null ? null : { blobKey: heatMapsBlobKey, maps: result.heatMaps.map(({ label, width, height }) => ({ label, width, height })) },
       segmentation: storedSegmentation(result.segmentation, segmentationBlobKey),
     };
     const { institutionId, analysisId, studyId, studyInstanceUid, analysis, summary, findings, labels, segments, provenance } = result;
-    const blobKeys = blobKeysOf(rendering);
+    const blobKeys = [heatMapsBlobKey, segmentationBlobKey].filter((key) => key !== null);
     const claimed = await prismaOf(tx).blobTombstone.deleteMany({ where: { blobKey: { in: blobKeys } } });
     if (claimed.count !== blobKeys.length) throw new AppError('blob-missing');
     await prismaOf(tx).result.create({
@@ -118,7 +127,7 @@ export class ResultsStore {
   /** Removes the results of a study that is gone, and leaves their heat maps to the sweep. Gives how many there were. */
   async deleteOfStudy(tx: Transaction, institutionId: string, studyId: string): Promise<number> {
     const rows = await prismaOf(tx).result.findMany({ where: { institutionId, studyId }, select: { rendering: true } });
-    const data = rows.flatMap(({ rendering }) => blobKeysOf(renderingOf(rendering))).map((blobKey) => ({ blobKey }));
+    const data = rows.flatMap(({ rendering }) => blobKeysOf(rendering)).map((blobKey) => ({ blobKey }));
     if (data.length > 0) await prismaOf(tx).blobTombstone.createMany({ data, skipDuplicates: true });
     // What models in the shadow concluded was nobody's result, so it does not count.
     await prismaOf(tx).shadowResult.deleteMany({ where: { institutionId, studyId } });
@@ -127,23 +136,15 @@ export class ResultsStore {
   }
 }
 
-function storedHeatMaps(heatMaps: readonly HeatMap[], blobKey: string): Rendering['heatMaps'] {
-  let offset = 0;
-  return heatMaps.map(({ label, width, height }) => {
-    const stored = { label, width, height, blobKey, offset };
-    offset += width * height * 4;
-    return stored;
-  });
-}
-
 function storedSegmentation(segmentation: PackedSegmentation | null, blobKey: string | null): StoredSegmentation | null {
   if (!segmentation || blobKey === null) return null;
   const { grid, seriesInstanceUid, frames, members, slices } = segmentation;
   return { grid, seriesInstanceUid, frames, members, slices, blobKey };
 }
 
-/** Every blob that a result owns. */
-export function blobKeysOf({ heatMaps, segmentation }: Rendering): string[] {
+/** Every blob that a result owns, by its column `rendering`. */
+export function blobKeysOf(column: Prisma.JsonValue): string[] {
+  const { heatMaps, segmentation } = renderingOf(column);
   return [...new Set([...heatMaps.map(({ blobKey }) => blobKey), ...(segmentation ? [segmentation.blobKey] : [])])];
 }
 
@@ -169,5 +170,8 @@ function recordOf(row: Result): ResultRecord {
 
 function renderingOf(value: Prisma.JsonValue): Rendering {
   // `insert` above is the only writer of this column.
-  return value as unknown as Rendering;
+  const { heatMapBlob, heatMaps, ...rest } = value as unknown as StoredRendering;
+  let end = 0;
+  const placed = heatMapBlob?.maps.map((map) => ({ ...map, blobKey: heatMapBlob.blobKey, offset: (end += map.width * map.height * 4) - map.width * map.height * 4 }));
+  return { ...rest, heatMaps: placed ?? heatMaps.map((map) => ({ ...map, offset: 0 })) };
 }

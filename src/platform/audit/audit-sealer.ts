@@ -1,7 +1,8 @@
 import { Inject, Injectable, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import type { KeyObject } from 'node:crypto';
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout as wait } from 'node:timers/promises';
 import { uuidv7 } from '../../kernel/uid.js';
+import { isDatabaseAway } from '../database/database.js';
 import { LOGGER, type Logger } from '../ops/logger.js';
 import { Metrics } from '../ops/metrics.js';
 import { BEGINNING, checkpointText, headMac, hex, sealHash, type Head, type Seal } from './audit-chain.js';
@@ -60,8 +61,10 @@ export class AuditSealer implements OnApplicationBootstrap, BeforeApplicationShu
         await this.checkpoint();
         return;
       } catch (err) {
-        // Another process may have been first; what it sealed is to be signed all the same.
         this.logger.debug({ err, attempt }, 'the audit trail could not be sealed at the end');
+        if (isDatabaseAway(err)) return;
+        // Another process was first, or a writer holds its lock; what the other one sealed is to be signed all the same.
+        await wait(SEAL_MS);
       }
     }
   }

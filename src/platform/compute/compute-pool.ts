@@ -32,7 +32,7 @@ const WARM_SHARE = 0.25;
 
 /**
  * WORKER_CONCURRENCY threads that own ONNX Runtime sessions and run whole analyses, so that nothing heavy is on the event loop.
- * They start with the first run; their sessions stay warm.
+ * They start with the first run; the session of a model with one network stays warm, of several one is open at a time.
  */
 @Injectable()
 export class ComputePool implements OnApplicationShutdown {

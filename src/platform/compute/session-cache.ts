@@ -7,16 +7,18 @@ import type { CacheLimits, ComputeModel } from './compute-protocol.js';
 import { openOnnxSession, type Fallback, type OnnxSession, type SessionOptions } from './onnx-session.js';
 
 interface WarmModel {
-  /** The network that ran last, with the path that the manifest names. */
+  /** The network that was opened last, with the path that the manifest names. */
   open: { path: string; session: OnnxSession } | undefined;
   bytes: number;
+  /** Paths whose execution provider was told. */
+  told: Set<string>;
 }
 
 /**
  * The warm sessions of one thread, by model. The model that was not used for the longest time is released when there are too many.
  *
  * A session keeps what its largest run took, gigabytes for a volume, and allocating anew for every layer would take half as long again. So of a model
- * with several networks one is open at a time, the one that ran last.
+ * with several networks one is open at a time.
  */
 export class SessionCache {
   // A Map keeps the order of insertion: the first is the least recently used.
@@ -57,7 +59,8 @@ export class SessionCache {
     if (onnx === undefined) throw new AppError('model-load-failed', { detail: `The model has no file "${path}"` });
     await release(warm);
     const session = await openOnnxSession(onnx.file, this.options);
-    for (const fallback of session.fallbacks) this.onFallback(fallback);
+    if (!warm.told.has(path)) for (const fallback of session.fallbacks) this.onFallback(fallback);
+    warm.told.add(path);
     warm.open = { path, session };
     return session;
   }
@@ -72,7 +75,7 @@ export class SessionCache {
     }
     const bytes = await verifiedBytes(model);
     await this.makeRoom(bytes);
-    const made: WarmModel = { open: undefined, bytes };
+    const made: WarmModel = { open: undefined, bytes, told: new Set() };
     this.models.set(model.digest, made);
     return made;
   }

@@ -29,6 +29,7 @@ serveTasks(async (message, report) => {
         providers.add(session.provider);
         return session;
       });
+      await sessions.rest(task.model);
       return { result: { executionProvider: [...providers].sort().join('+') } };
     }
     if (task.kind === 'batch') return await computeBatch(analysis, task);

@@ -85,7 +85,9 @@ async function applyMissing(client: pg.Client, connection: ClientConfig, migrati
     return (await threads.run(task)) as string[];
   } catch (error) {
     await forgetUnfinished(client).catch(() => undefined);
-    throw error instanceof AppError ? error : new AppError('configuration-invalid', { detail: `The database cannot be migrated: ${messageOf(error)}`, cause: error });
+    if (error instanceof AppError && (error.code === 'configuration-invalid' || error.code === 'database-unavailable')) throw error;
+    // Of a thread that could not even start, the cause says why.
+    throw new AppError('configuration-invalid', { detail: `The database cannot be migrated: ${messageOf(error instanceof AppError ? (error.cause ?? error) : error)}`, cause: error });
   } finally {
     await threads.close();
   }

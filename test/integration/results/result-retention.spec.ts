@@ -35,7 +35,7 @@ async function made(days: number): Promise<Made> {
       },
     });
     const row = await client.result.update({ where: { id: resultId }, data: { createdAt: new Date(Date.now() - days * 86_400_000) } });
-    return (row.rendering as unknown as { heatMaps: { blobKey: string }[] }).heatMaps[0]?.blobKey ?? '';
+    return (row.rendering as unknown as { heatMapBlob: { blobKey: string } | null }).heatMapBlob?.blobKey ?? '';
   });
   return { resultId, runId: result.analysisId, studyInstanceUid, heatMap };
 }

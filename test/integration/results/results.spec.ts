@@ -158,6 +158,22 @@ describe('GET /api/v1/results/{id}/preview.png', () => {
     expect(await redness(Buffer.from(await (await preview(id, '?label=Effusion')).arrayBuffer()))).toBe(0);
   });
 
+  it('draws the map of that label and no other, of results of older versions too', async () => {
+    const [none, strong] = [Float32Array.from([0, 0, 0, 0, 0, 0]), Float32Array.from([0, -1, 0.25, 0.5, 2, 0])];
+    const id = await commitResult(house, conclusion(house, await uploadStudy(house, 32), {
+      heatMaps: [{ label: 'Pneumonia', width: 3, height: 2, data: none }, { label: 'Effusion', width: 3, height: 2, data: strong }],
+    }));
+    const rednessOf = async (of: string, label: string): Promise<number> => redness(Buffer.from(await (await preview(of, `?label=${label}`)).arrayBuffer()));
+    expect(await rednessOf(id, 'Pneumonia')).toBe(0);
+    expect(await rednessOf(id, 'Effusion')).toBeGreaterThan(80);
+
+    const old = await commitResult(house, conclusion(house, await uploadStudy(house, 33)));
+    const { rendering } = await house.owner.result.findUniqueOrThrow({ where: { id: old } });
+    const { heatMapBlob, ...rest } = rendering as unknown as { heatMapBlob: { blobKey: string; maps: { label: string; width: number; height: number }[] }; keyImage: object };
+    await house.owner.result.update({ where: { id: old }, data: { rendering: { ...rest, heatMaps: heatMapBlob.maps.map((map) => ({ ...map, blobKey: heatMapBlob.blobKey })) } } });
+    expect(await rednessOf(old, 'Pneumonia')).toBeGreaterThan(80);
+  });
+
   it('is answered from memory the second time, and with 304 to whoever has it', async () => {
     const id = await commitResult(house, conclusion(house, await uploadStudy(house, 31)));
     const first = await preview(id);

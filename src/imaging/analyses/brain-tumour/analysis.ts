@@ -29,7 +29,7 @@ export const brainTumourSegmentation: Analysis = {
   check: (manifest, networks) => checkRecipe(tumourManifest(manifest), networks),
   async analyse(input, tools) {
     const manifest = tumourManifest(tools.manifest);
-    await tools.stage('load', () => loadNetworks(manifest, tools.networks));
+    await tools.stage('load', () => tools.networks(firstNetworkOf(manifest)));
     const assembled = await tools.stage('decode', () => assembleRoles(input, tools));
     const prepared = await prepareMr(assembled, manifest.preparation, tools);
     if (prepared.kind === 'not-analysable') return prepared;
@@ -63,9 +63,9 @@ function checkRecipe(manifest: TumourManifest, networks: Networks): Promise<void
   return manifest.recipe === 'cascaded-anisotropic' ? cascade.check(manifest, networks) : slidingWindow.check(manifest, networks);
 }
 
-/** So that loading is measured apart from inference. */
-async function loadNetworks({ files }: TumourManifest, networks: Networks): Promise<void> {
-  for (const { path } of files) if (path.endsWith('.onnx')) await networks(path);
+/** The one that runs first, so that a model that cannot be loaded fails before the images are read. */
+function firstNetworkOf(manifest: TumourManifest): string {
+  return manifest.recipe === 'cascaded-anisotropic' ? manifest.networks.wholeTumour.axial.path : manifest.network.path;
 }
 
 async function assembleRoles({ series, instances }: AnalysisInput, { codec, progress }: AnalysisTools): Promise<Partial<Record<MrRole, AssembledVolume>>> {

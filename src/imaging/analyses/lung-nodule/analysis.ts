@@ -26,7 +26,8 @@ export const lungNoduleDetection: Analysis = {
   async analyse({ series: [ct], instances }, { networks, codec, manifest, stage, progress, random, reduced }) {
     if (ct === undefined) return notAnalysable('no-suitable-image', 'The study has no series for this analysis.');
     const model = detector(manifest);
-    await stage('load', async () => { for (const path of networksOf(model)) await networks(path); });
+    // The one that runs first, so that a model that cannot be loaded fails before the images are read.
+    await stage('load', () => networks(model.recipe === 'retinanet-3d' ? model.network.path : model.networks.segmentation.path));
     const assembled = await stage('decode', () => assembleSeries(ct, instances, codec, progress));
     const fault = qualityFault(assembled);
     if (fault) return fault;
@@ -38,10 +39,6 @@ export const lungNoduleDetection: Analysis = {
 
 function detect(ct: Volume, manifest: DetectorManifest, networks: Networks, tools: RecipeTools): Promise<Detections> {
   return manifest.recipe === 'retinanet-3d' ? retinanet3d.detect(ct, manifest, networks, tools) : segmentThenClassify.detect(ct, manifest, networks, tools);
-}
-
-function networksOf(manifest: DetectorManifest): string[] {
-  return manifest.recipe === 'retinanet-3d' ? [manifest.network.path] : [manifest.networks.segmentation.path, manifest.networks.classification.path];
 }
 
 function labelOf({ labels }: DetectorManifest): DetectorManifest['labels'][number] {

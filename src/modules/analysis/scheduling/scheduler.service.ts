@@ -13,10 +13,13 @@ import { QueueStore, type Claimant } from './queue.store.js';
 
 export const WORKER_ID = `${hostname()}/${String(process.pid)}/${randomUUID().slice(0, 8)}`;
 
-/** A claim: runs that are computed side by side, and whether others were left that this process could not take. */
+/** A claim: runs that are computed side by side. */
 export interface Work {
   runs: RunRow[];
+  /** Others were left that this process could not take. */
   waiting: boolean;
+  /** Small ones, so the next may be taken before these are stored; what needs much memory gives it back first, or it would keep out what is more urgent. */
+  overlaps: boolean;
 }
 
 /** What this process computes next. */
@@ -42,18 +45,23 @@ export class Scheduler {
   /** Takes the best run that waits, and with an X-ray those that its network can take in the same batch. */
   async next(): Promise<Work> {
     const { run, waiting } = await this.queue.claim(this.claimant);
-    if (!run) return { runs: [], waiting };
-    const runs = [run, ...(waiting ? await this.alike(run) : [])];
+    if (!run) return { runs: [], waiting, overlaps: false };
+    const limit = await this.batchLimitOf(run);
+    const runs = [run, ...(waiting && limit > 1 ? await this.alike(run, limit - 1) : [])];
     for (const { priority, queuedAt } of runs) this.metrics.runWait.observe({ priority }, Math.max(0, Date.now() - queuedAt.getTime()) / 1000);
-    return { runs, waiting };
+    return { runs, waiting, overlaps: limit > 1 };
+  }
+
+  /** 1 when the model cannot be read now: its run will say so. */
+  private async batchLimitOf({ modelDigest }: RunRow): Promise<number> {
+    const model = await this.models.find(modelDigest).catch(() => undefined);
+    return model ? batchLimit(model.manifest) : 1;
   }
 
   /** None when anything fails: the run that was taken must not wait for its companions. */
-  private async alike(run: RunRow): Promise<RunRow[]> {
+  private async alike(run: RunRow, limit: number): Promise<RunRow[]> {
     try {
-      const model = await this.models.find(run.modelDigest);
-      const limit = model ? batchLimit(model.manifest) - 1 : 0;
-      return limit > 0 ? await this.queue.claimAlike(this.claimant, run, limit) : [];
+      return await this.queue.claimAlike(this.claimant, run, limit);
     } catch (err) {
       this.logger.debug({ err, analysisId: run.id }, 'no runs were taken beside this one');
       return [];
