@@ -79,7 +79,10 @@ export function sliceWindows({ voxels, size: [columns, rows, slices] }: Volume, 
 }
 
 /** Clips and scales `count` voxels from an offset on, into a place of `into`. */
-export function normalise(voxels: Volume['voxels'], from: number, into: Float32Array, at: number, count: number, { clipHu: [low, high], offset, scale }: Intensity): void {
+export function normalise(voxels: Volume['voxels'], from: number, into: Float32Array, at: number, count: number, { clipHu, offset, scale }: Intensity): void {
+  // Called for every row of a box: destructuring the pair would go through its iterator each time.
+  const low = clipHu[0];
+  const high = clipHu[1];
   for (let i = 0; i < count; i++) {
     const value = voxels[from + i] ?? low;
     into[at + i] = ((value < low ? low : value > high ? high : value) - offset) / scale;

@@ -126,20 +126,28 @@ function coarse(ct: Volume, voxelMm: number): { grid: Grid; hu: Float32Array; fa
   const [columns, rows, slices] = ct.size;
   const size: Vector3 = [Math.ceil(columns / fi), Math.ceil(rows / fj), Math.ceil(slices / fk)];
   const total = new Float32Array(size[0] * size[1] * size[2]);
-  const count = new Uint16Array(total.length);
-  const column = Uint16Array.from({ length: columns }, (_, i) => Math.floor(i / fi));
+  const { voxels } = ct;
   for (let k = 0, offset = 0; k < slices; k++) {
     for (let j = 0; j < rows; j++) {
       const start = size[0] * (Math.floor(j / fj) + size[1] * Math.floor(k / fk));
-      for (let i = 0; i < columns; i++, offset++) {
-        const at = start + (column[i] ?? 0);
-        // Scanners fill what they do not see with −2000 and less; air is −1000.
-        total[at] = (total[at] ?? 0) + Math.max(ct.voxels[offset] ?? 0, -1024);
-        count[at] = (count[at] ?? 0) + 1;
+      for (let i = 0, at = start; i < columns; at++) {
+        let sum = 0;
+        for (const end = Math.min(i + fi, columns); i < end; i++, offset++) {
+          const hu = voxels[offset] ?? 0;
+          // Scanners fill what they do not see with −2000 and less; air is −1000.
+          sum += hu > -1024 ? hu : -1024;
+        }
+        total[at] = (total[at] ?? 0) + sum;
       }
     }
   }
-  for (let offset = 0; offset < total.length; offset++) total[offset] = (total[offset] ?? 0) / Math.max(count[offset] ?? 1, 1);
+  // The last block of an axis may be a part of one.
+  const length = (block: number, factor: number, whole: number): number => Math.min(factor, whole - block * factor);
+  for (let k = 0, at = 0; k < size[2]; k++) {
+    for (let j = 0; j < size[1]; j++) {
+      for (let i = 0; i < size[0]; i++, at++) total[at] = (total[at] ?? 0) / (length(i, fi, columns) * length(j, fj, rows) * length(k, fk, slices));
+    }
+  }
   const row = ([x, y, z, t]: Affine[0]): Affine[0] => [x * fi, y * fj, z * fk, t + (x * (fi - 1) + y * (fj - 1) + z * (fk - 1)) / 2];
   return { grid: { size, affine: [row(ct.affine[0]), row(ct.affine[1]), row(ct.affine[2])] }, hu: total, factors: [fi, fj, fk] };
 }
