@@ -17,8 +17,15 @@ export function finiteOutput(outputs: Readonly<Record<string, Tensor>>, name: st
   }
   const { data } = tensor;
   if (!(data instanceof Float32Array)) throw new AppError('model-output-invalid', { detail: `The output "${name}" does not hold floating-point numbers` });
-  if (!isFinite32(data)) throw new AppError('model-output-invalid', { detail: `The output "${name}" holds numbers that are not finite` });
+  checkFinite(data, name);
   return data;
+}
+
+/** @throws AppError `model-output-invalid` for infinities and what is no number */
+export function checkFinite(data: Tensor['data'], name: string): void {
+  // Whole numbers are finite.
+  const isFinite = data instanceof Float32Array ? isFinite32(data) : data instanceof Float64Array ? data.every((value) => Number.isFinite(value)) : true;
+  if (!isFinite) throw new AppError('model-output-invalid', { detail: `The output "${name}" holds numbers that are not finite` });
 }
 
 /** By the exponents: probabilities next to nothing are subnormal, and arithmetic with those takes many times as long. */

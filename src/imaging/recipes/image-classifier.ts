@@ -4,6 +4,7 @@ import type { ImageClassifierManifest } from '../model/manifests/image-classifie
 import type { Session, Tensor } from '../model/session.js';
 import type { DisplayImage } from '../render/window.js';
 import { evidence, probabilities } from './calibration.js';
+import { checkFinite } from './finite-output.js';
 import { toWholeImage, type EvidenceMap } from './heat-map.js';
 import { occlusionMaps } from './occlusion.js';
 import { centreSquare, crop, normalise, resize, toPlanes, type Crop, type Planes } from './planes.js';
@@ -115,7 +116,7 @@ async function forward(data: Float32Array, count: number, manifest: ImageClassif
 
 function finite(tensor: Tensor | undefined, name: string): Tensor {
   if (tensor === undefined) throw new AppError('model-load-failed', { detail: `The model has no output "${name}"` });
-  for (const value of tensor.data) if (!Number.isFinite(Number(value))) throw new AppError('model-output-invalid', { detail: `The output "${name}" holds numbers that are not finite` });
+  checkFinite(tensor.data, name);
   return tensor;
 }
 

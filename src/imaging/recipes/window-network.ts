@@ -2,6 +2,7 @@ import { AppError } from '../../kernel/errors.js';
 import type { Session, Tensor } from '../model/session.js';
 import type { Vector3 } from '../volume/volume.js';
 import type { WindowOutput } from '../volume/blend-windows.js';
+import { checkFinite } from './finite-output.js';
 
 /** Loads the network of a path of the manifest, or hands out the warm one. */
 export type Networks = (path: string) => Promise<Session>;
@@ -72,9 +73,7 @@ export function madeUpWindow(channels: number, [x, y, z]: Vector3): Float32Array
 
 function finite(data: Tensor['data'], name: string): Float32Array {
   if (!(data instanceof Float32Array) && !(data instanceof Float64Array)) throw new AppError('model-output-invalid', { detail: `The output "${name}" holds whole numbers; the recipe reads fractions` });
-  // Not for-of: its iterator costs several times the check, and there are tens of millions of numbers.
-  let at = 0;
-  while (at < data.length) if (!Number.isFinite(data[at++])) throw new AppError('model-output-invalid', { detail: `The output "${name}" holds numbers that are not finite` });
+  checkFinite(data, name);
   return data instanceof Float32Array ? data : Float32Array.from(data);
 }
 

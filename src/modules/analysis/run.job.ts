@@ -50,16 +50,17 @@ export class RunJob extends JobHandler<AnalysisRequested> {
   }
 
   async handle(_event: AnalysisRequested, context: JobContext): Promise<void> {
-    const storing: Promise<PromiseSettledResult<void>[]>[] = [];
+    let storing: Promise<PromiseSettledResult<void>[]> | undefined;
     const failures: unknown[] = [];
     const stored = async (): Promise<void> => {
-      for (const batch of storing.splice(0)) for (const outcome of await batch) if (outcome.status === 'rejected') failures.push(outcome.reason);
+      for (const outcome of (await storing) ?? []) if (outcome.status === 'rejected') failures.push(outcome.reason);
+      storing = undefined;
     };
     try {
       while (context.closing?.aborted !== true && failures.length === 0) {
         const { runs, waiting, overlaps } = await this.scheduler.next();
         if (runs.length === 0) {
-          if (storing.length === 0) {
+          if (storing === undefined) {
             if (waiting) this.lookAgain();
             return;
           }
@@ -71,7 +72,7 @@ export class RunJob extends JobHandler<AnalysisRequested> {
         const ended = Promise.allSettled(served.map((one) => one.ended));
         await Promise.all(served.map(({ computed }) => computed));
         await stored();
-        storing.push(ended);
+        storing = ended;
         if (!overlaps) await stored();
       }
     } finally {

@@ -5,7 +5,7 @@ import { derivedUuidv7 } from '../../kernel/uid.js';
 import { KeyVault } from '../../platform/crypto/key-vault.js';
 import { BlobStore } from '../../platform/storage/blob-store.js';
 import { ResultWriter, type HeatMap, type NewResult, type PreparedResult } from './results.contract.js';
-import { ResultsStore } from './results.store.js';
+import { reservedBlobKeys, ResultsStore } from './results.store.js';
 
 /**
  * Stores what a run concluded. The result's id follows from the analysis id. Every try has blobs of its own, reserved as
@@ -27,7 +27,7 @@ export class StoredResultWriter extends ResultWriter {
     const keyOf = (what: string): string => `${result.institutionId}/results/${id}/${attempt}-${what}`;
     const heatMapsBlobKey = result.heatMaps.length > 0 ? keyOf('heatmaps') : null;
     const segmentationBlobKey = result.segmentation && keyOf('segmentation');
-    await this.store.reserveBlobs(result.institutionId, [heatMapsBlobKey, segmentationBlobKey].filter((key) => key !== null));
+    await this.store.reserveBlobs(result.institutionId, reservedBlobKeys({ heatMapsBlobKey, segmentationBlobKey }));
     const dataKey = await this.vault.keyOfStudy(result.institutionId, result.studyInstanceUid);
     if (heatMapsBlobKey !== null) await this.blobs.put(heatMapsBlobKey, littleEndian(result.heatMaps), dataKey);
     if (result.segmentation && segmentationBlobKey !== null) await this.blobs.put(segmentationBlobKey, result.segmentation.packed, dataKey);

@@ -86,7 +86,7 @@ export class ResultsStore {
       segmentation: storedSegmentation(result.segmentation, segmentationBlobKey),
     };
     const { institutionId, analysisId, studyId, studyInstanceUid, analysis, summary, findings, labels, segments, provenance } = result;
-    const blobKeys = [heatMapsBlobKey, segmentationBlobKey].filter((key) => key !== null);
+    const blobKeys = reservedBlobKeys({ heatMapsBlobKey, segmentationBlobKey });
     const claimed = await prismaOf(tx).blobTombstone.deleteMany({ where: { blobKey: { in: blobKeys } } });
     if (claimed.count !== blobKeys.length) throw new AppError('blob-missing');
     await prismaOf(tx).result.create({
@@ -134,6 +134,11 @@ export class ResultsStore {
     const { count } = await prismaOf(tx).result.deleteMany({ where: { institutionId, studyId } });
     return count;
   }
+}
+
+/** The blobs of one try. */
+export function reservedBlobKeys({ heatMapsBlobKey, segmentationBlobKey }: Pick<PreparedResult, 'heatMapsBlobKey' | 'segmentationBlobKey'>): string[] {
+  return [heatMapsBlobKey, segmentationBlobKey].filter((key) => key !== null);
 }
 
 function storedSegmentation(segmentation: PackedSegmentation | null, blobKey: string | null): StoredSegmentation | null {

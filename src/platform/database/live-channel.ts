@@ -1,11 +1,11 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import pg from 'pg';
 import { Observable } from 'rxjs';
+import { Prisma } from '../../generated/prisma/client.js';
 import { CONFIG, type Config } from '../config.js';
 import { LOGGER, type Logger } from '../ops/logger.js';
 import { DATABASE_URLS, poolOptions, type DatabaseUrls } from './connection.js';
 import { Database } from './database.js';
-import { Prisma } from '../../generated/prisma/client.js';
 
 /** A wake-up for whoever watches `topic`; `key` says which object changed. Never more than ids: it is a hint. */
 export interface LiveSignal {

@@ -13,7 +13,7 @@ const send = (method: string, body: unknown, headers: Record<string, string> = {
 describe('what an institution decides about its studies', () => {
   let product: Product;
 
-  beforeAll(async () => { product = await startProduct({ env: { MODELS_DIR: modelsDirectory(['bright', 'slow']), SETTLE_SECONDS: '1' } }); });
+  beforeAll(async () => { product = await startProduct({ env: { MODELS_DIR: modelsDirectory(['bright', 'nan-dark']), SETTLE_SECONDS: '1' } }); });
   afterAll(() => product.stop());
 
   const upload = async (seed: number, bodyPart = 'CHEST'): Promise<string> => {
