@@ -72,6 +72,7 @@ export const ERROR_CODES = {
   'no-active-model': { status: 409, en: 'No model is active for this analysis', zh: '该分析没有可用模型' },
   'model-rejected': { status: 409, en: 'The model did not pass its checks', zh: '模型未通过检查' },
   'model-mismatch': { status: 422, en: 'The model belongs to another analysis', zh: '模型属于其他分析' },
+  'model-files-missing': { status: 503, en: 'No worker that could take the run has the files of the model', zh: '没有可用的工作节点拥有该模型的文件' },
   'model-load-failed': { status: 500, en: 'The model cannot be loaded', zh: '模型无法加载' },
   'model-output-invalid': { status: 500, en: 'The model gave numbers that are not finite', zh: '模型输出无效' },
   'manifest-invalid': { status: 422, en: 'The model manifest is not valid', zh: '模型清单无效' },

@@ -36,14 +36,14 @@ export class RunExecution {
     private readonly criticalRules: CriticalRulesStore,
   ) {}
 
-  /** @throws AppError `study-deleted`, `model-load-failed`, `model-output-invalid` and those of the pool; RunStopped */
+  /** @throws AppError `study-deleted`, `model-files-missing`, `model-load-failed`, `model-output-invalid` and those of the pool; RunStopped */
   async execute(run: RunRow, lease: RunLease): Promise<Outcome> {
     const startedAt = new Date();
     const started = performance.now();
     lease.progress('read', 0);
     const model = await this.models.find(run.modelDigest);
     const analysis = CATALOG[run.analysis as AnalysisName]; // checked when the run was made; undefined for a newer product's
-    if (!model || !analysis) throw new AppError('model-load-failed', { detail: 'This worker does not have the files of the model' });
+    if (!model || !analysis) throw new AppError('model-files-missing', { detail: 'No worker that took the run has the files of its model in MODELS_DIR, or knows its analysis' });
     const stored = await this.studies.findById(run.institutionId, run.studyId);
     if (!stored) throw new AppError('study-deleted');
     const study = restricted(stored, run.seriesInstanceUids);

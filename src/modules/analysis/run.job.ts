@@ -22,8 +22,8 @@ const MAX_FAULTS = 8;
 /** When runs wait that this process has no room for, or that are not ready, it looks again after so long. */
 const LOOK_AGAIN_MS = 1_000;
 
-/** Faults of the surroundings: waiting helps, and the run is not to blame. */
-const SURROUNDINGS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['database-unavailable', 'audit-unavailable', 'queue-unavailable', 'storage-unavailable', 'storage-full']);
+/** Faults of the surroundings: waiting helps, and the run is not to blame. Another worker may have the files that this one lacks. */
+const SURROUNDINGS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['database-unavailable', 'audit-unavailable', 'queue-unavailable', 'storage-unavailable', 'storage-full', 'model-files-missing']);
 /** Faults of a thread: tried again, but counted. */
 const THREAD_FAULTS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['thread-lost', 'out-of-memory', 'overloaded']);
 

@@ -3,6 +3,7 @@ import { AppError } from '../../../kernel/errors.js';
 import { ComputePool } from '../../../platform/compute/compute-pool.js';
 import { LOGGER, type Logger } from '../../../platform/ops/logger.js';
 import { ModelCache } from './model-cache.service.js';
+import { ModelFilesStore } from './model-files.store.js';
 import type { InstalledModel } from './model-folder.js';
 import { ModelsService } from './models.service.js';
 import { ModelsStore } from './models.store.js';
@@ -10,12 +11,13 @@ import { ModelsStore } from './models.store.js';
 /** Faults of the moment, which say nothing of the model. */
 const PASSING = new Set(['shutting-down', 'thread-lost', 'database-unavailable', 'storage-unavailable', 'storage-full']);
 
-/** Models that nobody tried yet, or that failed before, are loaded and tried on a made-up image: those of MODELS_DIR at a worker's start, uploaded ones when they come. */
+/** Models that nobody tried yet, or that failed before, are loaded and tried on a made-up image: those of MODELS_DIR at a worker's start, uploaded ones when they come, and those that are still untried at a worker's start. */
 @Injectable()
 export class ModelChecks implements OnApplicationBootstrap {
   constructor(
     private readonly models: ModelsService,
     private readonly cache: ModelCache,
+    private readonly files: ModelFilesStore,
     private readonly store: ModelsStore,
     private readonly compute: ComputePool,
     @Inject(LOGGER) private readonly logger: Logger,
@@ -28,6 +30,12 @@ export class ModelChecks implements OnApplicationBootstrap {
       // A passing fault leaves the model to the next start.
       await this.check(model.digest, () => Promise.resolve(model)).catch(() => undefined);
     }
+    // Those whose job gave up, or went with a queue. Others may be large; nobody waits for them.
+    void this.checkForgotten().catch((err: unknown) => { this.logger.warn({ err }, 'uploaded models could not be looked through'); });
+  }
+
+  private async checkForgotten(): Promise<void> {
+    for (const digest of await this.files.unchecked()) await this.checkUploaded(digest).catch(() => undefined);
   }
 
   /** @throws AppError for faults of the moment: try again */
