@@ -1,0 +1,90 @@
+import { cpSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseInstanceBytes } from '../../src/imaging/dicom/header.js';
+import { assembleSeries } from '../../src/imaging/volume/assemble.js';
+import { describeSeries } from '../../src/imaging/volume/describe.js';
+import { nativeCodec } from '../../src/platform/threads/codecs.js';
+import { seriesOf, studyInputOf, type DicomObject } from '../support/dicom-volumes.js';
+import { ended, requestAnalysis, type UploadItem } from '../support/flow.js';
+import { eventually, ROOT, startProduct, temporaryDirectory, type Product } from '../support/product.js';
+import { randomOf } from '../support/random.mjs';
+import { DATA, MODELS, sharedFile } from '../support/shared-data.js';
+
+const CT = sharedFile(DATA, 'ct', 'LIDC-IDRI-0001');
+const WEIGHTS = sharedFile(MODELS, 'lung-dlwpt');
+/** Files in one request. */
+const TOGETHER = 20;
+
+interface Place { center?: number[]; box?: number[][]; sopInstanceUid: string; frame: number }
+interface ResultView {
+  summary: object;
+  findings: { id: string; kind: string; score: number; location: Place; measurements: object[]; attributes: object[] }[];
+  segments: object[];
+  provenance: { details: { candidates: number; positive: number } };
+}
+
+let product: Product;
+let files: DicomObject[];
+
+beforeAll(async () => {
+  if (CT === undefined || WEIGHTS === undefined) return;
+  const models = temporaryDirectory();
+  cpSync(join(ROOT, 'test', 'model-packs', 'lung-dlwpt'), join(models, 'lung-dlwpt'), { recursive: true });
+  for (const file of readdirSync(WEIGHTS)) if (file.endsWith('.onnx')) symlinkSync(join(WEIGHTS, file), join(models, 'lung-dlwpt', file));
+  product = await startProduct({ env: { MODELS_DIR: models, SETTLE_SECONDS: '3600' } });
+  files = readdirSync(CT, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.dcm')).map((name) => {
+    const bytes = new Uint8Array(readFileSync(join(CT, name)));
+    return { sopInstanceUid: parseInstanceBytes(bytes).sopInstanceUid, bytes };
+  });
+  await eventually('the model', async () => (await product.json<{ items: { state: string }[] }>('/api/v1/models')).items.every(({ state }) => state === 'active'), 120_000);
+});
+
+afterAll(async () => { if (CT !== undefined && WEIGHTS !== undefined) await product.stop(); });
+
+async function uploaded(objects: readonly DicomObject[]): Promise<string> {
+  const stored: UploadItem[] = [];
+  for (let at = 0; at < objects.length; at += TOGETHER) {
+    const form = new FormData();
+    for (const { bytes, sopInstanceUid } of objects.slice(at, at + TOGETHER)) form.append('files', new Blob([Uint8Array.from(bytes)]), `${sopInstanceUid}.dcm`);
+    stored.push(...(await product.json<{ items: UploadItem[] }>('/api/v1/images', { method: 'POST', body: form })).items.filter(({ status }) => status === 'stored'));
+  }
+  expect(stored).toHaveLength(objects.length);
+  const uid = stored[0]?.studyInstanceUid ?? '';
+  await product.json(`/api/v1/studies/${uid}/complete`, { method: 'POST' });
+  return uid;
+}
+
+async function resultOf(studyInstanceUid: string): Promise<ResultView> {
+  const { id } = await requestAnalysis(product, studyInstanceUid, { analysis: 'lung-nodule-detection' });
+  const run = await ended(product, id, 300_000);
+  expect(run).toMatchObject({ status: 'succeeded' });
+  return product.json<ResultView>(`/api/v1/results/${run.resultId ?? ''}`);
+}
+
+/** What does not depend on how the images are named. */
+function told({ summary, findings, segments, provenance: { details: { candidates, positive } } }: ResultView): object {
+  const places = findings.map(({ location: { center, box }, kind, score, measurements, attributes }) => ({ kind, score, center, box, measurements, attributes }));
+  return { summary, segments, candidates, positive, places };
+}
+
+describe('LIDC-IDRI-0001 over the API', () => {
+  it.skipIf(CT === undefined || WEIGHTS === undefined)('gives the same when its slices come in random order and as one enhanced multi-frame object', { timeout: 900_000 }, async () => {
+    const random = randomOf(5);
+    const shuffled = files.map((file) => ({ file, key: random() })).sort((a, b) => a.key - b.key).map(({ file }) => file);
+    const single = await resultOf(await uploaded(shuffled));
+    expect(Math.abs(single.provenance.details.candidates - 674)).toBeLessThanOrEqual(6);
+    expect(single.provenance.details.positive).toBe(7);
+    const [x = NaN, y = NaN, z = NaN] = single.findings[0]?.location.center ?? [];
+    expect(Math.hypot(x - 56.20840547, y - 86.34341278, z + 115.8675792)).toBeLessThan(1.5);
+
+    const volume = await assembleSeries(describeSeries(studyInputOf(files).series.flatMap(({ instances }) => instances)), files, nativeCodec);
+    const enhanced = seriesOf(volume, { modality: 'CT', enhanced: true, study: 'enhanced', series: 'chest', patientId: 'ENHANCED', shuffle: 7, fields: { BodyPartExamined: 'CHEST', ConvolutionKernel: 'STANDARD' } });
+    expect(enhanced).toHaveLength(1);
+    const multi = await resultOf(await uploaded(enhanced));
+    expect(told(multi)).toEqual(told(single));
+    // Its frames count within the one object.
+    expect(multi.findings[0]?.location.sopInstanceUid).toBe(enhanced[0]?.sopInstanceUid);
+    expect(multi.findings[0]?.location.frame).toBeGreaterThan(1);
+  });
+});
