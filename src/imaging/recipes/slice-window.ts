@@ -1,11 +1,5 @@
 import type { Volume } from '../volume/volume.js';
-
-/** How Hounsfield units become what a network takes. */
-export interface Intensity {
-  clipHu: readonly [number, number];
-  offset: number;
-  scale: number;
-}
+import type { IntensityScale } from './intensity.js';
 
 /** Where one inference lies in the plane: the image's column and row at the tile's first pixel, negative where it is padded. */
 export interface Tile {
@@ -46,24 +40,23 @@ function startsOf(length: number, tile: number): number[] {
  * @param depth  adjacent slices of a window; those beyond the ends are the first or last one again
  * @returns what fills `[depth, rows, columns]` of a tile with the window around a slice; beyond the image lies the lower end of the range
  */
-export function sliceWindows({ voxels, size: [columns, rows, slices] }: Volume, depth: number, intensity: Intensity, plan: TilePlan): (slice: number, tile: Tile, into: Float32Array) => void {
+export function sliceWindows({ voxels, size: [columns, rows, slices] }: Volume, depth: number, intensity: IntensityScale, plan: TilePlan): (slice: number, tile: Tile, into: Float32Array) => void {
   const plane = columns * rows;
   const kept = Array.from({ length: depth }, () => ({ slice: -1, values: new Float32Array(plane) }));
   const half = (depth - 1) / 2;
-  const outside = normalised(intensity.clipHu[0], intensity);
   const whole = plan.rows === rows && plan.columns === columns;
 
   const planeOf = (slice: number): Float32Array => {
     const place = kept[slice % depth] ?? { slice: -1, values: new Float32Array(plane) };
     if (place.slice !== slice) {
-      normalise(voxels, slice * plane, place.values, 0, plane, intensity);
+      intensity.apply(voxels, slice * plane, place.values, 0, plane);
       place.slice = slice;
     }
     return place.values;
   };
 
   return (slice, { column, row }, into) => {
-    if (!whole) into.fill(outside);
+    if (!whole) into.fill(intensity.outside);
     const [fromRow, toRow] = [Math.max(0, row), Math.min(rows, row + plan.rows)];
     const [fromColumn, toColumn] = [Math.max(0, column), Math.min(columns, column + plan.columns)];
     for (let d = 0; d < depth; d++) {
@@ -76,19 +69,4 @@ export function sliceWindows({ voxels, size: [columns, rows, slices] }: Volume, 
       for (let j = fromRow; j < toRow; j++) into.set(source.subarray(j * columns + fromColumn, j * columns + toColumn), start + (j - row) * plan.columns + fromColumn - column);
     }
   };
-}
-
-/** Clips and scales `count` voxels from an offset on, into a place of `into`. */
-export function normalise(voxels: Volume['voxels'], from: number, into: Float32Array, at: number, count: number, { clipHu, offset, scale }: Intensity): void {
-  // Called for every row of a box: destructuring the pair would go through its iterator each time.
-  const low = clipHu[0];
-  const high = clipHu[1];
-  for (let i = 0; i < count; i++) {
-    const value = voxels[from + i] ?? low;
-    into[at + i] = ((value < low ? low : value > high ? high : value) - offset) / scale;
-  }
-}
-
-function normalised(hu: number, { offset, scale }: Intensity): number {
-  return (hu - offset) / scale;
 }

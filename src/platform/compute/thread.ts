@@ -1,7 +1,7 @@
 import { workerData } from 'node:worker_threads';
 import { CATALOG } from '../../imaging/analyses/catalog.js';
-import type { Analysis, AnalysisInput, Networks } from '../../imaging/analyses/analysis.js';
-import { runAnalysis, type RunReport } from '../../imaging/analyses/run.js';
+import type { Analysis, AnalysisInput, Networks, Stage } from '../../imaging/analyses/analysis.js';
+import { runAnalysis, type RunReport, type RunTools } from '../../imaging/analyses/run.js';
 import type { AnalysisName } from '../../imaging/model/manifest.js';
 import { packLabels } from '../../imaging/volume/packed-labels.js';
 import { AppError } from '../../kernel/errors.js';
@@ -48,8 +48,18 @@ serveTasks(async (message, report) => {
 async function compute(analysis: Analysis, { manifest }: ComputeModel, input: AnalysisInput, { networks, reduced, member }: { networks: Networks; reduced: boolean; member?: number }): Promise<ComputeRunResult> {
   return packed(await runAnalysis(analysis, input, {
     networks, manifest, reduced, codec: nativeCodec,
-    progress: (stage, done) => { announce({ kind: 'progress', stage, done, ...(member !== undefined && { member }) }); },
+    progress: inSteps((stage, done) => { announce({ kind: 'progress', stage, done, ...(member !== undefined && { member }) }); }),
   }));
+}
+
+/** Every stage, and a hundredth of the whole at a time: a message takes its share of the cores that compute. */
+function inSteps(tell: RunTools['progress']): RunTools['progress'] {
+  let told: { stage: Stage; done: number } | undefined;
+  return (stage, done) => {
+    if (told?.stage === stage && done < told.done + 0.01) return;
+    told = { stage, done };
+    tell(stage, done);
+  };
 }
 
 /** Adds up what the networks alone take: the rest of a stage is the product's own. */
