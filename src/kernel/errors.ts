@@ -67,6 +67,8 @@ export const ERROR_CODES = {
   'instance-not-found': { status: 404, en: 'No such instance', zh: '实例不存在' },
   'analysis-not-found': { status: 404, en: 'No such analysis', zh: '分析不存在' },
   'result-not-found': { status: 404, en: 'No such result', zh: '结果不存在' },
+  'no-prior-result': { status: 404, en: 'The patient has no earlier result of this analysis', zh: '该患者没有此分析的既往结果' },
+  'results-not-comparable': { status: 422, en: 'The results cannot be compared', zh: '结果无法比较' },
   'finding-not-found': { status: 404, en: 'No such finding', zh: '所见不存在' },
   'model-not-found': { status: 404, en: 'No such model', zh: '模型不存在' },
   'no-active-model': { status: 409, en: 'No model is active for this analysis', zh: '该分析没有可用模型' },

@@ -43,11 +43,19 @@ export interface StoredStudy {
   series: StoredSeries[];
 }
 
+/** `at`: the study's date, else when it came; a date without a time is its beginning, UTC. */
+export interface DatedStudy {
+  studyInstanceUid: string;
+  at: Date;
+}
+
 /** What other modules may ask of `images`. */
 export abstract class StudyReader {
   /** null when the institution has no such study. @throws AppError `key-destroyed`, `blob-corrupt` */
   abstract find(institutionId: string, studyInstanceUid: string): Promise<StoredStudy | null>;
   abstract findById(institutionId: string, studyId: string): Promise<StoredStudy | null>;
+  /** Studies of the same patient in the institution, this one too, oldest first; this one alone when it came without a Patient ID. */
+  abstract ofSamePatient(institutionId: string, studyInstanceUid: string): Promise<DatedStudy[]>;
   /** Locks the study's row for the transaction, so that it cannot be deleted before the commit; false when it is gone. */
   abstract lock(tx: Transaction, institutionId: string, studyId: string): Promise<boolean>;
   /** The whole Part 10 object. @throws AppError `blob-missing`, `blob-corrupt`, `key-destroyed` */

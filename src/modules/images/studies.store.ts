@@ -72,6 +72,14 @@ export class StudiesStore {
     return rows[0] ?? null;
   }
 
+  /** This study, and the others of its patient. */
+  async ofSamePatient(institutionId: string, studyInstanceUid: string): Promise<{ studyInstanceUid: string; studyDate: string | null; createdAt: Date }[]> {
+    return this.database.read({ institutionId }, Prisma.sql`
+      SELECT other.study_instance_uid AS "studyInstanceUid", other.study_date AS "studyDate", other.created_at AS "createdAt"
+      FROM studies own JOIN studies other ON other.id = own.id OR (other.institution_id = own.institution_id AND other.patient_id = own.patient_id)
+      WHERE own.institution_id = ${institutionId}::uuid AND own.study_instance_uid = ${studyInstanceUid}`);
+  }
+
   async findById(institutionId: string, id: string): Promise<StudyRow | null> {
     const rows = await this.database.read<StudyRow>({ institutionId }, Prisma.sql`
       SELECT ${STUDY_COLUMNS} FROM studies WHERE id = ${id}::uuid AND institution_id = ${institutionId}::uuid`);

@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { Transaction } from '../../kernel/transaction.js';
 import { KeyVault, type DataKey } from '../../platform/crypto/key-vault.js';
 import { BlobStore } from '../../platform/storage/blob-store.js';
-import { StudyReader, type StoredInstance, type StoredStudy } from './images.contract.js';
+import { StudyReader, type DatedStudy, type StoredInstance, type StoredStudy } from './images.contract.js';
 import { sealContext } from './sealed-json.js';
 import { StudiesStore, type InstanceRow, type StudyRow } from './studies.store.js';
 import { openAttributes } from './study-attributes.js';
@@ -28,6 +28,13 @@ export class DatabaseStudyReader extends StudyReader {
 
   async findById(institutionId: string, studyId: string): Promise<StoredStudy | null> {
     return this.assemble(await this.studies.findById(institutionId, studyId));
+  }
+
+  async ofSamePatient(institutionId: string, studyInstanceUid: string): Promise<DatedStudy[]> {
+    const studies = await this.studies.ofSamePatient(institutionId, studyInstanceUid);
+    return studies.map(({ studyInstanceUid: uid, studyDate, createdAt }) => ({ studyInstanceUid: uid, at: dateOf(studyDate) ?? createdAt, createdAt }))
+      .sort((a, b) => a.at.getTime() - b.at.getTime() || a.createdAt.getTime() - b.createdAt.getTime())
+      .map(({ studyInstanceUid: uid, at }) => ({ studyInstanceUid: uid, at }));
   }
 
   lock(tx: Transaction, institutionId: string, studyId: string): Promise<boolean> {
@@ -67,6 +74,13 @@ export class DatabaseStudyReader extends StudyReader {
     }
     return bySeries;
   }
+}
+
+/** DA; undefined for what is no date. */
+function dateOf(text: string | null): Date | undefined {
+  const [, year, month, day] = /^(\d{4})(\d{2})(\d{2})$/.exec(text ?? '') ?? [];
+  const at = new Date(`${year ?? ''}-${month ?? ''}-${day ?? ''}T00:00:00Z`);
+  return Number.isNaN(at.getTime()) ? undefined : at;
 }
 
 function storedInstance(row: InstanceRow, key: DataKey): StoredInstance {

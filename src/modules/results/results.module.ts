@@ -1,11 +1,16 @@
 import { Module } from '@nestjs/common';
 import { ThreadsModule } from '../../platform/threads/threads.module.js';
 import { ImagesCoreModule } from '../images/images-core.module.js';
+import { AlignmentService } from './comparison/alignment.service.js';
+import { AlignmentStore } from './comparison/alignment.store.js';
+import { ComparisonController } from './comparison/comparison.controller.js';
+import { ComparisonService } from './comparison/comparison.service.js';
+import { TrendService } from './comparison/trend.service.js';
 import { PreviewService } from './preview.service.js';
 import { ResultRetentionController } from './result-retention.controller.js';
 import { ResultsCoreModule } from './results-core.module.js';
 import { ResultsController } from './results.controller.js';
 
 /** HTTP. */
-@Module({ imports: [ResultsCoreModule, ImagesCoreModule, ThreadsModule], controllers: [ResultsController, ResultRetentionController], providers: [PreviewService] })
+@Module({ imports: [ResultsCoreModule, ImagesCoreModule, ThreadsModule], controllers: [ResultsController, ComparisonController, ResultRetentionController], providers: [PreviewService, AlignmentStore, AlignmentService, ComparisonService, TrendService] })
 export class ResultsModule {}

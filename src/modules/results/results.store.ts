@@ -119,6 +119,15 @@ export class ResultsStore {
     return rows.map(recordOf);
   }
 
+  /** Of each study the newest result of one analysis; withheld ones are nobody's. In no order. */
+  async newestOfStudies(institutionId: string, analysis: string, studyInstanceUids: readonly string[]): Promise<ResultRecord[]> {
+    const rows = await this.database.read<Result>({ institutionId }, Prisma.sql`
+      SELECT DISTINCT ON (study_instance_uid) ${COLUMNS} FROM results
+      WHERE institution_id = ${institutionId}::uuid AND analysis = ${analysis} AND study_instance_uid = ANY (${[...studyInstanceUids]}::text[]) AND status <> 'withheld'
+      ORDER BY study_instance_uid, id DESC`);
+    return rows.map(recordOf);
+  }
+
   async lock(tx: Transaction, institutionId: string, id: string): Promise<boolean> {
     const rows = await prismaOf(tx).$queryRaw<unknown[]>`SELECT 1 FROM results WHERE id = ${id}::uuid AND institution_id = ${institutionId}::uuid FOR KEY SHARE`;
     return rows.length > 0;

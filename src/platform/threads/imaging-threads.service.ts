@@ -3,10 +3,18 @@ import type { PixelFrame } from '../../imaging/dicom/pixels.js';
 import type { StoredFrame } from '../../imaging/dicom/transcode-frame.js';
 import type { FrameSource, PreviewOptions, RasterImage, RenderOptions } from './imaging-tasks.js';
 import type { ImagingTask } from './thread.js';
+import type { RegistrationKind } from '../../imaging/volume/register/register.js';
+import type { Alignment, SeriesSource } from './align.js';
+import type { TrendChart } from './trend-chart.js';
 import { threadEntry } from './thread-entry.js';
 import { ThreadPool, type TaskOptions, type ThreadPoolOptions } from './thread-pool.js';
 
+export type { Alignment, SeriesSource } from './align.js';
+export type { TrendChart } from './trend-chart.js';
 export type { FrameSource, PreviewOptions, RasterImage, RenderOptions } from './imaging-tasks.js';
+
+/** Two large volumes take a while to decode. */
+const ALIGN_LIMIT_MS = 5 * 60_000;
 
 /** Provider token of the pool's options; two threads without it. */
 export const IMAGING_THREADS_OPTIONS = Symbol('IMAGING_THREADS_OPTIONS');
@@ -65,6 +73,21 @@ export class ImagingThreads implements OnApplicationShutdown {
    */
   async readImage(bytes: Uint8Array, options?: TaskOptions): Promise<RasterImage> {
     return (await this.run({ kind: 'read-image', bytes }, options)) as RasterImage;
+  }
+
+  /** A small chart of values over time, as PNG. */
+  async trend(chart: TrendChart): Promise<Uint8Array> {
+    return (await this.run({ kind: 'trend', chart })) as Uint8Array;
+  }
+
+  /**
+   * Lays an earlier series upon a present one. Both are read in the thread; their bytes are moved there and gone afterwards.
+   *
+   * @throws AppError `invalid-dicom` when one is no volume, `image-too-large`, and those of decoding
+   */
+  async align(current: SeriesSource, prior: SeriesSource, freedom: RegistrationKind): Promise<Alignment> {
+    const buffers = new Set([...current.instances, ...prior.instances].map(({ bytes }) => bytes.buffer).filter((buffer) => buffer instanceof ArrayBuffer));
+    return (await this.run({ kind: 'align', current, prior, freedom }, { transfer: [...buffers], timeoutMs: ALIGN_LIMIT_MS })) as Alignment;
   }
 
   async onApplicationShutdown(): Promise<void> {

@@ -1,4 +1,7 @@
+import type { RegistrationKind } from '../../imaging/volume/register/register.js';
 import { decode, inflate, preview, readImage, render, transcode, type FrameSource, type PreviewOptions, type RenderOptions } from './imaging-tasks.js';
+import { align, type SeriesSource } from './align.js';
+import { drawTrend, type TrendChart } from './trend-chart.js';
 import { serveTasks, type Answer } from './thread-protocol.js';
 
 export type ImagingTask =
@@ -7,7 +10,9 @@ export type ImagingTask =
   | { kind: 'inflate'; deflated: Uint8Array; maxBytes: number }
   | { kind: 'render'; source: FrameSource; options: RenderOptions }
   | { kind: 'preview'; source: FrameSource; options: PreviewOptions }
-  | { kind: 'read-image'; bytes: Uint8Array };
+  | { kind: 'read-image'; bytes: Uint8Array }
+  | { kind: 'trend'; chart: TrendChart }
+  | { kind: 'align'; current: SeriesSource; prior: SeriesSource; freedom: RegistrationKind };
 
 serveTasks(async (message): Promise<Answer> => {
   // Only ImagingThreads sends messages here.
@@ -32,6 +37,12 @@ serveTasks(async (message): Promise<Answer> => {
       const result = new Uint8Array(await preview(task.source, task.options));
       return moved(result, result);
     }
+    case 'trend': {
+      const result = new Uint8Array(await drawTrend(task.chart));
+      return moved(result, result);
+    }
+    case 'align':
+      return { result: await align(task.current, task.prior, task.freedom), transfer: [] };
     case 'read-image': {
       const result = await readImage(task.bytes);
       return moved(result, result.pixels);
