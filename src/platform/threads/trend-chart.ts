@@ -74,9 +74,9 @@ function colourOf(index: number): string {
   return `rgb(${(SEGMENT_COLOURS[index % SEGMENT_COLOURS.length] ?? [255, 255, 255]).join(',')})`;
 }
 
-/** 1, 2 or 5 times a power of ten. */
+/** A round number. */
 function niceCeiling(value: number): number {
   if (value <= 0) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
-  return ([1, 2, 5, 10].find((step) => step * power >= value) ?? 10) * power;
+  return ([1, 1.5, 2, 3, 4, 5, 6, 8, 10].find((step) => step * power >= value) ?? 10) * power;
 }

@@ -129,20 +129,17 @@ export function meanDiameterMm({ longMm, shortMm }: Axes): number {
   return Math.round(5 * (longMm + shortMm)) / 10;
 }
 
-function statistics({ mask, hu, size: [columns, rows], spacing, box: [from] }: Region, solidHu: number): { volumeMm3: number; meanHu: number; solid: number; centre: Vector3 } {
-  let [count, total, solid, x, y, z] = [0, 0, 0, 0, 0, 0];
+function statistics({ mask, hu, solid: { volumeMm3, centre }, box: [from] }: Region, solidHu: number): { volumeMm3: number; meanHu: number; solid: number; centre: Vector3 } {
+  let [count, total, solid] = [0, 0, 0];
   for (let offset = 0; offset < mask.length; offset++) {
     if (mask[offset] === 0) continue;
     const value = hu[offset] ?? 0;
     count++;
     total += value;
     if (value >= solidHu) solid++;
-    x += offset % columns;
-    y += Math.floor(offset / columns) % rows;
-    z += Math.floor(offset / (columns * rows));
   }
   const n = Math.max(count, 1);
-  return { volumeMm3: count * spacing[0] * spacing[1] * spacing[2], meanHu: total / n, solid: solid / n, centre: [from[0] + x / n, from[1] + y / n, from[2] + z / n] };
+  return { volumeMm3, meanHu: total / n, solid: solid / n, centre: [from[0] + centre[0], from[1] + centre[1], from[2] + centre[2]] };
 }
 
 function radiusOf(volumeMm3: number): number {

@@ -47,7 +47,7 @@ export function conclude(ct: FramedVolume, { detections, details }: Detections, 
   const reported = nodules.slice(0, MAX_NODULES);
   const found = reported.map((nodule) => findingOf(nodule, ct, label));
   const segmentation = segmentationOf(reported, ct, seriesInstanceUid);
-  const segments = reported.map(({ measured }, i) => ({ number: i + 1, name: `Nodule ${i + 1}`, volumeMl: rounded(measured.volumeMm3 / 1000, 3) }));
+  const segments = reported.map(({ region }, i) => ({ number: i + 1, name: `Nodule ${i + 1}`, volumeMl: rounded(volumeOf(region) / 1000, 3) }));
   progress(1);
   return {
     kind: 'concluded',
@@ -126,6 +126,11 @@ function count(mask: Uint8Array): number {
   let total = 0;
   for (const value of mask) total += value;
   return total;
+}
+
+/** Of the voxels that are marked; between slices a nodule may hold a little more or less. */
+function volumeOf({ mask, spacing }: Region): number {
+  return count(mask) * spacing[0] * spacing[1] * spacing[2];
 }
 
 function apartMm({ affine }: Grid, a: Vector3, b: Vector3): number {

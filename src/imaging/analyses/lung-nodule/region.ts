@@ -18,10 +18,22 @@ export interface Region {
   mask: Uint8Array;
   /** Hounsfield units in the box. */
   hu: Float32Array;
+  /** The same between the slices: how much the voxels hold, and their centre of gravity as an index of the box. */
+  solid: { volumeMm3: number; centre: Vector3 };
+}
+
+/** The box with slices in between, so that a voxel is about as high as it is wide: caps and necks are judged by their true thickness. */
+interface FineBox {
+  size: Vector3;
+  spacing: Vector3;
+  hu: Float32Array;
+  /** Of its slices for one of the scan. */
+  perSlice: number;
 }
 
 interface Surroundings {
-  region: Omit<Region, 'mask'>;
+  box: Pick<Region, 'box' | 'size' | 'spacing' | 'hu'>;
+  region: FineBox;
   /** Where the nodule may be. */
   allowed: Uint8Array;
   /** Of the detection, in the box. */
@@ -83,7 +95,47 @@ function surroundings(ct: Volume, detection: Detection, lungs: Lungs | undefined
   }
   // Where the detector saw a nodule outside of the closed lung, the lung says nothing.
   const allowed = near.map((value, offset) => value & (inLung[offset] ?? 0));
-  return { region, allowed: allowed.includes(1) ? allowed : near, centre, lungHu: median(parenchyma) ?? lungHu };
+  const usable = allowed.includes(1) ? allowed : near;
+  const fine = between(region);
+  return { box: region, region: fine, allowed: nearestSlices(usable, region.size, fine), centre: [centre[0], centre[1], centre[2] * fine.perSlice], lungHu: median(parenchyma) ?? lungHu };
+}
+
+/** At most this many slices in between. */
+const MOST_BETWEEN = 8;
+
+function between({ size: [columns, rows, slices], spacing, hu }: Pick<Region, 'size' | 'spacing' | 'hu'>): FineBox {
+  const perSlice = Math.min(MOST_BETWEEN, Math.max(1, Math.round(spacing[2] / Math.min(spacing[0], spacing[1]))));
+  const area = columns * rows;
+  const fine = new Float32Array(area * ((slices - 1) * perSlice + 1));
+  for (let k = 0, offset = 0; k <= (slices - 1) * perSlice; k++) {
+    const [below, share] = [Math.floor(k / perSlice), (k % perSlice) / perSlice];
+    for (let at = below * area; at < (below + 1) * area; at++, offset++) fine[offset] = share === 0 ? (hu[at] ?? 0) : (hu[at] ?? 0) * (1 - share) + (hu[at + area] ?? 0) * share;
+  }
+  return { size: [columns, rows, (slices - 1) * perSlice + 1], spacing: [spacing[0], spacing[1], spacing[2] / perSlice], hu: fine, perSlice };
+}
+
+function nearestSlices(mask: Uint8Array, [columns, rows]: Vector3, { size, perSlice }: FineBox): Uint8Array {
+  const area = columns * rows;
+  const fine = new Uint8Array(area * size[2]);
+  for (let k = 0; k < size[2]; k++) fine.set(mask.subarray(Math.round(k / perSlice) * area, (Math.round(k / perSlice) + 1) * area), k * area);
+  return fine;
+}
+
+/** What lies on the slices of the scan, and what it amounts to between them; undefined when no slice shows any of it. */
+function onSlices(fineMask: Uint8Array, { size, spacing, perSlice }: FineBox, box: Surroundings['box']): Region | undefined {
+  const area = size[0] * size[1];
+  const mask = new Uint8Array(box.hu.length);
+  for (let k = 0; k < box.size[2]; k++) mask.set(fineMask.subarray(k * perSlice * area, (k * perSlice + 1) * area), k * area);
+  if (!mask.includes(1)) return undefined;
+  let [count, x, y, z] = [0, 0, 0, 0];
+  for (let offset = 0; offset < fineMask.length; offset++) {
+    if (fineMask[offset] === 0) continue;
+    count++;
+    x += offset % size[0];
+    y += Math.floor(offset / size[0]) % size[1];
+    z += Math.floor(offset / area);
+  }
+  return { ...box, mask, solid: { volumeMm3: count * spacing[0] * spacing[1] * spacing[2], centre: [x / count, y / count, z / count / perSlice] } };
 }
 
 function inMask({ box: [from, to], voxels }: NonNullable<Detection['mask']>, [i, j, k]: Vector3): boolean {
@@ -103,7 +155,7 @@ function nearestPart({ region: { hu, size, spacing }, allowed, centre }: Surroun
 
 /** The same, without what hangs on it by less than its own thickness. */
 function part(around: Surroundings, borderHu: number, { openingFraction, maxOpeningMm }: NoduleFindings['segmentation']): Region | undefined {
-  const { region, centre } = around;
+  const { region, box, centre } = around;
   const { size, spacing } = region;
   const dense = nearestPart(around, borderHu);
   if (dense === undefined) return undefined;
@@ -113,9 +165,10 @@ function part(around: Surroundings, borderHu: number, { openingFraction, maxOpen
   const inner = dense.map((value, offset) => (value === 1 && (depth[offset] ?? 0) > radius ? 1 : 0));
   const found = components(inner, size, 26);
   const core = inner.map((_, offset) => (found.labels[offset] === found.labels[summit] ? 1 : 0));
-  const grown = dilateMm(core, size, spacing, radius);
+  // From centre to centre of voxels; a core reaches half a voxel further.
+  const grown = dilateMm(core, size, spacing, radius + Math.max(...spacing) / 2);
   const whole = components(dense.map((value, offset) => value & (grown[offset] ?? 0)), size, 26);
-  return { ...region, mask: dense.map((_, offset) => (whole.labels[offset] === whole.labels[summit] ? 1 : 0)) };
+  return onSlices(dense.map((_, offset) => (whole.labels[offset] === whole.labels[summit] ? 1 : 0)), region, box);
 }
 
 /** Millimetres to the nearest voxel outside; beyond the box counts as inside, so that a nodule which is cut there keeps its thickness. */
