@@ -5,7 +5,7 @@ import { parseInstanceBytes } from '../../src/imaging/dicom/header.js';
 import { assembleSeries } from '../../src/imaging/volume/assemble.js';
 import { describeSeries } from '../../src/imaging/volume/describe.js';
 import { nativeCodec } from '../../src/platform/threads/codecs.js';
-import { seriesOf, studyInputOf, type DicomObject } from '../support/dicom-volumes.js';
+import { seriesOf, studyInputOf, uidOf, type DicomObject, type SourceVolume } from '../support/dicom-volumes.js';
 import { ended, requestAnalysis, type UploadItem } from '../support/flow.js';
 import { eventually, ROOT, startProduct, temporaryDirectory, type Product } from '../support/product.js';
 import { randomOf } from '../support/random.mjs';
@@ -18,6 +18,7 @@ const TOGETHER = 20;
 
 interface Place { center?: number[]; box?: number[][]; sopInstanceUid: string; frame: number }
 interface ResultView {
+  id: string;
   summary: object;
   findings: { id: string; kind: string; score: number; location: Place; measurements: object[]; attributes: object[] }[];
   segments: object[];
@@ -87,4 +88,46 @@ describe('LIDC-IDRI-0001 over the API', () => {
     expect(multi.findings[0]?.location.sopInstanceUid).toBe(enhanced[0]?.sopInstanceUid);
     expect(multi.findings[0]?.location.frame).toBeGreaterThan(1);
   });
+
+  it.skipIf(CT === undefined || WEIGHTS === undefined)('tells of a second scan which nodule has grown, by how much, and which is gone', { timeout: 900_000 }, async () => {
+    const volume = await assembleSeries(describeSeries(studyInputOf(files).series.flatMap(({ instances }) => instances)), files, nativeCodec);
+    const [grows, goes, stays] = [[160, 310, 70], [130, 300, 94], [340, 300, 82]] as const;
+    const first = withBalls(volume, [{ at: grows, radiusMm: 5 }, { at: goes, radiusMm: 4 }, { at: stays, radiusMm: 7 }]);
+    const second = withBalls(volume, [{ at: grows, radiusMm: 6.5 }, { at: stays, radiusMm: 7 }]);
+    const scan = (name: string, date: string, source: SourceVolume): DicomObject[] => seriesOf(source, { modality: 'CT', study: name, series: 'chest', patientId: 'GROWTH', frameOfReferenceUid: uidOf(name, 'frame'), fields: { StudyDate: date, BodyPartExamined: 'CHEST', ConvolutionKernel: 'STANDARD' } });
+    await resultOf(await uploaded(scan('then', '20260501', first)));
+    // The patient lies a little elsewhere.
+    const moved: SourceVolume['affine'] = [[...volume.affine[0].slice(0, 3), volume.affine[0][3] + 7], [...volume.affine[1].slice(0, 3), volume.affine[1][3] - 4], [...volume.affine[2].slice(0, 3), volume.affine[2][3] + 11]] as unknown as SourceVolume['affine']; // rows of four
+    const later = await resultOf(await uploaded(scan('now', '20260801', { ...second, affine: moved })));
+    const { days, registration, findings } = await product.json<ComparisonView>(`/api/v1/results/${later.id}/comparison`);
+    expect([days, registration.method]).toEqual([92, 'affine']);
+    // The annotated nodule of the scan is there both times.
+    expect(findings.map(({ trend }) => trend).sort()).toEqual(['gone', 'grown', 'stable', 'stable']);
+    const grown = findings.find(({ trend }) => trend === 'grown');
+    const ratio = (name: string): number => { const one = grown?.measurements.find((measurement) => measurement.name === name); return (one?.current ?? NaN) / (one?.prior ?? NaN); };
+    expect(Math.abs(ratio('diameter') / 1.3 - 1)).toBeLessThan(0.05);
+    expect(Math.abs(ratio('volume') / 1.3 ** 3 - 1)).toBeLessThan(0.05);
+    expect(grown?.distanceMm).toBeLessThan(2);
+  });
 });
+
+interface ComparisonView {
+  days: number;
+  registration: { method: string };
+  findings: { trend: string; distanceMm?: number; measurements: { name: string; prior: number; current: number }[] }[];
+}
+
+/** Balls of soft tissue; places are indices. */
+function withBalls({ size: [columns, rows, slices], affine, voxels }: SourceVolume, balls: readonly { at: readonly [number, number, number]; radiusMm: number }[]): SourceVolume {
+  const out = Int16Array.from(voxels);
+  const spacing = [Math.abs(affine[0][0]), Math.abs(affine[1][1]), Math.abs(affine[2][2])] as const;
+  for (const { at: [x, y, z], radiusMm } of balls) {
+    for (let offset = 0; offset < out.length; offset++) {
+      const distance = Math.hypot(((offset % columns) - x) * spacing[0], ((Math.floor(offset / columns) % rows) - y) * spacing[1], (Math.floor(offset / (columns * rows)) - z) * spacing[2]);
+      // A voxel on the border is partly tissue.
+      const share = Math.min(1, Math.max(0, (radiusMm - distance) / spacing[0] + 0.5));
+      if (share > 0) out[offset] = Math.round((out[offset] ?? 0) * (1 - share) + 30 * share);
+    }
+  }
+  return { size: [columns, rows, slices], affine, voxels: out };
+}
