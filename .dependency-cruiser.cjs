@@ -53,6 +53,6 @@ module.exports = {
     doNotFollow: { path: ['node_modules', '^src/generated/'] },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'types', 'default'] },
+    enhancedResolveOptions: { mainFields: ['main', 'types'], exportsFields: ['exports'], conditionNames: ['import', 'node', 'types', 'default'] },
   },
 };

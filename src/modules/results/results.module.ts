@@ -1,11 +1,22 @@
 import { Module } from '@nestjs/common';
 import { ThreadsModule } from '../../platform/threads/threads.module.js';
 import { ImagesCoreModule } from '../images/images-core.module.js';
+import { fhirControllers } from './fhir/fhir-resource.controller.js';
+import { FhirController } from './fhir/fhir.controller.js';
+import { FhirResultsStore } from './fhir/fhir-results.store.js';
+import { FhirService } from './fhir/fhir.service.js';
+import { ImagingStudyResources, PatientResources } from './fhir/image-resources.js';
+import { ResultFhirController } from './fhir/result-fhir.controller.js';
+import { DeviceResources, ResultResources } from './fhir/result-resources.js';
 import { PreviewService } from './preview.service.js';
 import { ResultRetentionController } from './result-retention.controller.js';
 import { ResultsCoreModule } from './results-core.module.js';
 import { ResultsController } from './results.controller.js';
 
 /** HTTP. */
-@Module({ imports: [ResultsCoreModule, ImagesCoreModule, ThreadsModule], controllers: [ResultsController, ResultRetentionController], providers: [PreviewService] })
+@Module({
+  imports: [ResultsCoreModule, ImagesCoreModule, ThreadsModule],
+  controllers: [ResultsController, ResultRetentionController, ResultFhirController, ...fhirControllers, FhirController],
+  providers: [PreviewService, FhirService, FhirResultsStore, PatientResources, ImagingStudyResources, ResultResources, DeviceResources],
+})
 export class ResultsModule {}

@@ -95,7 +95,7 @@ export function concept(coding: Coding | undefined, text: string | undefined): C
 
 /** A text that a FHIR `string` may hold: without control characters, and undefined rather than empty. */
 export function plain(text: string | null | undefined): string | undefined {
-  // eslint-disable-next-line no-control-regex -- that is what is looked for
+   
   const words = text?.replaceAll(/[\u0000-\u001f\u007f]+/g, ' ').trim();
   return words === undefined || words === '' ? undefined : words;
 }

@@ -83,16 +83,16 @@ describe('the FHIR resources of a result', () => {
     const [nodule] = fhirObservations(result({ analysis: 'lung-nodule-detection', findings: [NODULE], labels: [] }), READER);
     expect(nodule?.bodySite).toEqual({ coding: [{ system: 'http://snomed.info/sct', code: '3341006', display: 'Right lung structure' }], text: 'Right, Upper' });
     expect(nodule?.component?.map(({ valueQuantity }) => valueQuantity?.code).filter((code) => code !== undefined)).toEqual(['%', 'mm', 'mm', 'mm3', "[hnsf'U]"]);
-    expect(nodule?.component?.some(({ code, valueCodeableConcept }) => code?.text === 'Lung rads' && valueCodeableConcept?.text === '4A')).toBe(true);
+    expect(nodule?.component?.some(({ code, valueCodeableConcept }) => code.text === 'Lung rads' && valueCodeableConcept?.text === '4A')).toBe(true);
     const [tumour] = fhirObservations(result({ analysis: 'brain-tumour-segmentation', findings: [TUMOUR], labels: [] }), READER);
-    expect(tumour?.component?.map(({ code }) => code?.coding?.[0]?.code)).toEqual(['111012', '118565006', '118565006', undefined, undefined, undefined, '121324', undefined]);
+    expect(tumour?.component?.map(({ code }) => code.coding?.[0]?.code)).toEqual(['111012', '118565006', '118565006', undefined, undefined, undefined, '121324', undefined]);
   });
 
   it('speak the language of the reader', () => {
     const report = fhirDiagnosticReport(result(), { ...READER, language: 'zh-CN' });
     expect(report).toMatchObject({ language: 'zh-CN', conclusion: '肺炎 93 %' });
     expect(report.text?.div).toContain('不用于初步诊断。');
-    expect(fhirObservations(result(), { ...READER, language: 'zh-CN' })[0]?.code?.text).toBe('肺炎');
+    expect(fhirObservations(result(), { ...READER, language: 'zh-CN' })[0]?.code.text).toBe('肺炎');
   });
 
   it('name the person who stands for it, and what was signed', () => {
@@ -150,7 +150,7 @@ describe('ImagingStudy', () => {
 });
 
 describe('Patient', () => {
-  const patient = (name: object, more: object = {}) => fhirPatient({ id: STUDY.patientId ?? '', versionId: '1-2', updatedAt: AT, attributes: { '00100010': { vr: 'PN', Value: [name as never] }, ...more } });
+  const patient = (name: object, more: object = {}) => fhirPatient({ id: STUDY.patientId ?? '', versionId: '1-2', updatedAt: AT, attributes: { '00100010': { vr: 'PN', Value: [name] }, ...more } });
 
   it('has a name for each component group', () => {
     const resource = patient({ Alphabetic: 'Wang^XiaoDong^^Dr.^PhD', Ideographic: '王^小东', Phonetic: 'ワン^シャオドン' }, { '00100020': { vr: 'LO', Value: ['P-1'] }, '00100021': { vr: 'LO', Value: ['HOSP'] }, '00100030': { vr: 'DA', Value: ['19720304'] }, '00100040': { vr: 'CS', Value: ['F'] } });

@@ -67,7 +67,7 @@ function observationOf(result: FhirResultSource, { id, finding, label }: Stateme
     interpretation: [interpretation(positive && !(label !== undefined && isNegativeLabel(label.name)))],
     ...bodySiteOf(analysis, finding, language),
     method: { text: language === 'zh-CN' ? '人工智能图像分析' : 'Image analysis by an AI model' },
-    device: deviceReference(result.provenance.model) as Observation['device'] & object,
+    device: deviceReference(result.provenance.model),
     derivedFrom: [{ reference: `ImagingStudy/${study.id}` }],
     component: [
       ...(certainty === undefined ? [] : [percentage(concept(CERTAINTY, language === 'zh-CN' ? '置信度' : 'Certainty'), certainty)]),

@@ -18,8 +18,7 @@ export function fhirProvenance(result: FhirResultSource): Provenance {
   ];
   return {
     resourceType: 'Provenance', id: result.id, meta: versioned(result),
-    // fhirtypes wants to know of what kind each is, which the text of a reference says.
-    target: target as Provenance['target'],
+    target: target,
     ...periodOf(startedAt, finishedAt),
     recorded: result.createdAt.toISOString(),
     activity: { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/v3-DataOperation', code: result.status === 'amended' ? 'UPDATE' : 'CREATE', display: result.status === 'amended' ? 'revise' : 'create' }] },
