@@ -20,20 +20,22 @@ export function digestOfDevice(id: string): string | undefined {
 /** Points to the model, and says its name without the need to follow. */
 export function deviceReference(model: Model): Reference<Device> {
   const id = deviceIdOf(model);
-  return { ...(id !== undefined && { reference: `Device/${id}` }), display: `${model.name} ${model.version}` };
+  return { ...(id !== undefined && { reference: `Device/${id}` }), display: plain(`${model.name} ${model.version}`) ?? 'AI model' };
 }
 
-/** A model, which its digest says all of: a change would be another device. */
-export function fhirDevice(model: Model): Device {
-  const name = plain(model.name) ?? 'model';
+/** A model, which its digest says all of: a change would be another device. @returns undefined for a digest of another form */
+export function fhirDevice(model: Model): Device | undefined {
+  const id = deviceIdOf(model);
+  const version = plain(model.version);
+  if (id === undefined) return undefined;
   return {
-    resourceType: 'Device', id: deviceIdOf(model) ?? name,
+    resourceType: 'Device', id,
     meta: { versionId: '1' },
     identifier: [{ use: 'official', system: MODEL_DIGEST_SYSTEM, value: model.digest }],
     status: 'active',
-    deviceName: [{ name, type: 'model-name' }],
+    deviceName: [{ name: plain(model.name) ?? 'AI model', type: 'model-name' }],
     type: concept({ system: SNOMED, code: '706689003', display: 'Application program software' }, 'AI model'),
-    version: [{ type: { text: 'model' }, value: model.version }],
+    ...(version !== undefined && { version: [{ type: { text: 'model' }, value: version }] }),
     property: [{ type: { text: 'digest' }, valueCode: [{ text: model.digest }] }],
   };
 }

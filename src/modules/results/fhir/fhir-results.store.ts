@@ -62,7 +62,7 @@ export class FhirResultsStore {
     // One step for each model: there are few, and results of each may be many.
     for (let behind = page.behind === undefined ? '' : `sha256:${page.behind}`; found.length < page.limit;) {
       const conditions = [
-        Prisma.sql`r.institution_id = ${institutionId}::uuid`, Prisma.sql`r.status <> 'withheld'`, Prisma.sql`${MODEL_DIGEST} > ${behind}::text`,
+        Prisma.sql`r.institution_id = ${institutionId}::uuid`, Prisma.sql`r.status <> 'withheld'`, Prisma.sql`${MODEL_DIGEST} > ${behind}::text`, Prisma.sql`${MODEL_DIGEST} LIKE 'sha256:%'`,
         ...digests.map((some) => Prisma.sql`${MODEL_DIGEST} = ANY (${[...some]}::text[])`),
       ];
       const [row] = await this.database.read<{ model: Model }>({ institutionId }, Prisma.sql`

@@ -38,7 +38,7 @@ export class FhirController {
     return refuse(request);
   }
 
-  @All('*path')
+  @All('*')
   @Authenticated()
   @ApiExcludeEndpoint()
   @FhirErrorAnswers()

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Resource } from '@medplum/fhirtypes';
 import { ANALYSES_WITH_CODES, analysesOfReportCode } from '../../../imaging/report/fhir/codes.js';
-import { digestOfDevice, fhirDevice, MODEL_DIGEST_SYSTEM } from '../../../imaging/report/fhir/device.js';
+import { deviceIdOf, digestOfDevice, fhirDevice, MODEL_DIGEST_SYSTEM } from '../../../imaging/report/fhir/device.js';
 import { fhirDiagnosticReport, REPORT_CATEGORY, RESULT_ID_SYSTEM } from '../../../imaging/report/fhir/diagnostic-report.js';
 import { fhirDocumentReferences, resultOfDocument } from '../../../imaging/report/fhir/documents.js';
 import { fhirObservations, OBSERVATION_CATEGORY, resultOfLabelObservation } from '../../../imaging/report/fhir/observation.js';
@@ -44,7 +44,7 @@ export class ResultResources {
     const [result] = isUuid(id) ? await this.list(call, { ids: [[id]] }, { limit: 1 }) : [];
     if (!result) return undefined;
     const made = (['DiagnosticReport', 'Observation', 'DocumentReference', 'Provenance'] as const).flatMap((type) => MAKERS[type](result, call));
-    return { result, resources: [...made, fhirDevice(result.provenance.model)] };
+    return { result, resources: [...made, ...devicesOf([result.provenance.model])] };
   }
 
   private async readAll(type: ResultType, call: FhirCall, ids: readonly string[]): Promise<Resource[]> {
@@ -113,7 +113,7 @@ export class DeviceResources implements FhirResources {
 
   async readAll({ institutionId }: FhirCall, ids: readonly string[]): Promise<Resource[]> {
     const digests = ids.flatMap((id) => digestOfDevice(id) ?? []);
-    return digests.length === 0 ? [] : (await this.store.models(institutionId, { digests: [digests] }, { limit: digests.length })).map(fhirDevice);
+    return digests.length === 0 ? [] : this.store.models(institutionId, { digests: [digests] }, { limit: digests.length }).then(devicesOf);
   }
 
   async search({ institutionId }: FhirCall, search: FhirSearch): Promise<Found> {
@@ -123,9 +123,14 @@ export class DeviceResources implements FhirResources {
       ...search.tokens('identifier').map((some) => some.filter(({ system }) => system === undefined || system === MODEL_DIGEST_SYSTEM).map(({ code }) => code)),
     ];
     const models = await this.store.models(institutionId, { digests, namePrefixes: search.tokens('device-name').map((some) => some.map(({ code }) => code)) }, { limit: count + 1, behind: cursor });
-    const devices = models.slice(0, count).map(fhirDevice);
-    return { resources: devices, cursor: models.length > count ? devices.at(-1)?.id : undefined };
+    const shown = models.slice(0, count);
+    const [last] = shown.slice(-1);
+    return { resources: devicesOf(shown), cursor: models.length > count && last ? deviceIdOf(last) : undefined };
   }
+}
+
+function devicesOf(models: readonly FhirResultSource['provenance']['model'][]): Resource[] {
+  return models.flatMap((model) => fhirDevice(model) ?? []);
 }
 
 function ofIds(type: ResultType, ids: readonly string[]): FhirResultFilter | undefined {
