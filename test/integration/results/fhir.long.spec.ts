@@ -56,7 +56,7 @@ afterAll(async () => { await house.close(); });
 
 const ids = ({ entry = [] }: Bundle): string[] => entry.map(({ resource }) => `${resource?.resourceType ?? ''}/${resource?.id ?? ''}`);
 const matched = ({ entry = [] }: Bundle): Resource[] => entry.filter(({ search }) => search?.mode === 'match').flatMap(({ resource }) => resource ?? []);
-const linkOf = ({ link = [] }: Bundle, relation: string): string | undefined => link.find((one) => one.relation === relation)?.url?.replace(`${house.url}/fhir/`, '');
+const linkOf = ({ link = [] }: Bundle, relation: string): string | undefined => link.find((one) => one.relation === relation)?.url.replace(`${house.url}/fhir/`, '');
 
 /** Everything, page by page. */
 async function all(path: string): Promise<Resource[]> {
