@@ -44,22 +44,32 @@ export function observationIds(result: FhirResultSource): string[] {
   return statementsOf(result).map(({ id }) => id);
 }
 
-/** What a result found and did not find, each on its own. */
-export function fhirObservations(result: FhirResultSource, reader: FhirReader): Observation[] {
-  return statementsOf(result).map((statement) => observationOf(result, statement, reader));
+/** What tells one Observation of a result from the others. */
+export type ObservationMark = Required<Pick<Observation, 'id' | 'code'>>;
+
+/** What a result found and did not find, each on its own. @param wanted  which of them are made; all without it */
+export function fhirObservations(result: FhirResultSource, reader: FhirReader, wanted: (mark: ObservationMark) => boolean = () => true): Observation[] {
+  return statementsOf(result).flatMap((statement) => {
+    const code = codeOf(statement, reader);
+    return wanted({ id: statement.id, code }) ? [observationOf(result, statement, code, reader)] : [];
+  });
 }
 
-function observationOf(result: FhirResultSource, { id, finding, label }: Statement, { language }: FhirReader): Observation {
+function codeOf({ finding, label }: Statement, { language }: FhirReader): CodeableConcept {
+  const words = label?.name ?? (finding?.kind === 'label' ? finding.code.meaning : finding?.kind) ?? '';
+  return named((finding && codingOf(finding.code)) ?? (label?.code && codingOf(label.code)), displayNameOf(words, language));
+}
+
+function observationOf(result: FhirResultSource, { id, finding, label }: Statement, code: CodeableConcept, { language }: FhirReader): Observation {
   const { study, analysis } = result;
   const positive = label?.positive ?? true;
   const effective = fhirDate(study.studyDate);
-  const words = label?.name ?? (finding?.kind === 'label' ? finding.code.meaning : finding?.kind) ?? '';
   const certainty = label?.probability ?? finding?.score;
   return {
     resourceType: 'Observation', id, meta: versioned(result), language,
     status: result.status,
     category: [{ coding: [OBSERVATION_CATEGORY] }],
-    code: named((finding && codingOf(finding.code)) ?? (label?.code && codingOf(label.code)), displayNameOf(words, language)),
+    code,
     ...(study.patientId !== null && { subject: subjectOf(study.patientId) }),
     ...(effective !== undefined && { effectiveDateTime: effective }),
     issued: result.createdAt.toISOString(),

@@ -48,7 +48,7 @@ export const SearchOperation = (type: FhirType): MethodDecorator => applyDecorat
 
 /** The same with the parameters in a form, where they stand in nobody's log. */
 export const FormSearchOperation = (type: FhirType): MethodDecorator => applyDecorators(
-  FhirOperation({ id: `searchFhir${type}ByForm`, summary: `Search ${type} resources with a form`, description: `${SEARCH_DESCRIPTION} The form has the parameters of the search by GET, which proxies would write into their logs.`, answers: { 200: bundleAnswer('A page of what was found', 'searchset') }, problems: ['invalid-query', 'unsupported-media-type', 'payload-too-large'] }),
+  FhirOperation({ id: `searchFhir${type}ByForm`, summary: `Search ${type} resources with a form`, description: `${SEARCH_DESCRIPTION} The form has the parameters of the search by GET, which proxies would write into their logs.`, answers: { 200: bundleAnswer('A page of what was found', 'searchset') }, problems: ['invalid-query', 'invalid-body', 'unsupported-media-type', 'payload-too-large'] }),
   ApiConsumes('application/x-www-form-urlencoded'),
 );
 

@@ -1,10 +1,11 @@
 import { Injectable } from '@nestjs/common';
-import type { Resource } from '@medplum/fhirtypes';
+import { setImmediate } from 'node:timers/promises';
+import type { DocumentReference, Resource } from '@medplum/fhirtypes';
 import { ANALYSES_WITH_CODES, analysesOfReportCode } from '../../../imaging/report/fhir/codes.js';
 import { deviceIdOf, digestOfDevice, fhirDevice, MODEL_DIGEST_SYSTEM } from '../../../imaging/report/fhir/device.js';
 import { fhirDiagnosticReport, REPORT_CATEGORY, RESULT_ID_SYSTEM } from '../../../imaging/report/fhir/diagnostic-report.js';
 import { fhirDocumentReferences, resultOfDocument } from '../../../imaging/report/fhir/documents.js';
-import { fhirObservations, OBSERVATION_CATEGORY, resultOfLabelObservation } from '../../../imaging/report/fhir/observation.js';
+import { fhirObservations, OBSERVATION_CATEGORY, resultOfLabelObservation, type ObservationMark } from '../../../imaging/report/fhir/observation.js';
 import { fhirProvenance } from '../../../imaging/report/fhir/provenance.js';
 import type { FhirResultSource } from '../../../imaging/report/fhir/result-source.js';
 import { isUuid } from '../../../kernel/uid.js';
@@ -18,10 +19,16 @@ type ResultType = 'DiagnosticReport' | 'Observation' | 'DocumentReference' | 'Pr
 const BATCH = 50;
 const MOST_BATCHES = 20;
 
-const MAKERS: Readonly<Record<ResultType, (result: FhirResultSource, call: FhirCall) => Resource[]>> = {
+/** Resources that are made in one go; in between others get their turn. */
+const MADE_AT_ONCE = 64;
+
+/** Whether a resource is one of those that are asked for, of several of one result. */
+type Wanted = (mark: ObservationMark | DocumentReference) => boolean;
+
+const MAKERS: Readonly<Record<ResultType, (result: FhirResultSource, call: FhirCall, wanted?: Wanted) => Resource[]>> = {
   DiagnosticReport: (result, call) => [fhirDiagnosticReport(result, call)],
   Observation: fhirObservations,
-  DocumentReference: fhirDocumentReferences,
+  DocumentReference: (result, call, wanted = () => true) => fhirDocumentReferences(result, call).filter(wanted),
   Provenance: (result) => [fhirProvenance(result)],
 };
 
@@ -52,7 +59,12 @@ export class ResultResources {
     if (filter === undefined) return [];
     const results = await this.list(call, filter, { limit: ids.length });
     const wanted = new Set(ids);
-    return results.flatMap((result) => MAKERS[type](result, call)).filter(({ id = '' }) => wanted.has(id));
+    const found: Resource[] = [];
+    for (const result of results) {
+      found.push(...MAKERS[type](result, call, ({ id = '' }) => wanted.has(id)));
+      if (result.findings.length > MADE_AT_ONCE) await setImmediate();
+    }
+    return found;
   }
 
   /** One resource for each result. */
@@ -71,28 +83,28 @@ export class ResultResources {
     const filter = filterOf(search);
     if (!filter) return { resources: [] };
     const fits = selectorOf(search);
-    const [startAt, startPlace] = search.cursor?.split('.') ?? [];
+    const [startAt, startPlace = ''] = search.cursor?.split('.') ?? [];
     const resources: Resource[] = [];
-    let seen: { id: string; place: number } | undefined;
+    let last: { id: string; place: number } | undefined;
     let page: { from?: string; behind?: string } = startAt === undefined ? {} : { from: startAt };
     for (let batch = 0; batch < MOST_BATCHES; batch++) {
       const results = await this.store.list(call.institutionId, { ...filter, ...(type === 'Observation' && { withObservations: true }) }, { limit: BATCH, ...page });
       for (const result of results) {
-        for (const [place, resource] of MAKERS[type](result, call).entries()) {
-          if (result.id === startAt && place <= Number(startPlace)) continue;
-          if (fits(resource)) {
-            if (resources.length === search.count) return { resources, cursor: seen && `${seen.id}.${String(seen.place)}` };
-            resources.push(resource);
-            if (seen?.id !== result.id || resources.length === 1) call.note({ studyInstanceUids: [result.study.studyInstanceUid] });
-          }
-          seen = { id: result.id, place };
-        }
+        const made = MAKERS[type](result, call, fits);
+        const from = result.id === startAt ? Number(startPlace) : 0;
+        const shown = made.slice(from, from + search.count - resources.length);
+        if (shown.length > 0) call.note({ studyInstanceUids: [result.study.studyInstanceUid] });
+        resources.push(...shown);
+        // Where the next page begins: in this result, or behind it.
+        last = { id: result.id, place: from + shown.length };
+        if (from + shown.length < made.length) return { resources, cursor: `${last.id}.${String(last.place)}` };
+        if (made.length > MADE_AT_ONCE) await setImmediate();
       }
-      const last = results.at(-1);
-      if (results.length < BATCH || !last) return { resources };
-      page = { behind: last.id };
+      const behind = results.at(-1)?.id;
+      if (results.length < BATCH || behind === undefined) return { resources };
+      page = { behind };
     }
-    return { resources, cursor: seen && `${seen.id}.${String(seen.place)}` };
+    return { resources, cursor: last && `${last.id}.${String(last.place)}` };
   }
 
   private async list({ institutionId, note }: FhirCall, filter: FhirResultFilter, page: { limit: number }): Promise<FhirResultSource[]> {
@@ -186,13 +198,12 @@ function analysesOf(some: readonly Token[]): { named: string[]; notAmong?: reado
 }
 
 /** What only the resource itself can tell: which of the several of a result is meant. */
-function selectorOf(search: FhirSearch): (resource: Resource) => boolean {
-  return (resource) => {
-    const { id } = resource;
-    if (!search.tokens('_id').every((some) => some.some(({ code }) => code === id))) return false;
-    if (resource.resourceType === 'Observation') return search.tokens('code').every((some) => some.some((token) => (resource.code.coding ?? []).some((coding) => isToken(token, coding))));
-    if (resource.resourceType === 'DocumentReference') return search.tokens('contenttype').every((some) => some.some(({ code }) => resource.content.some(({ attachment }) => attachment.contentType === code)));
-    return true;
+function selectorOf(search: FhirSearch): Wanted {
+  const [ids, codes, types] = ['_id', 'code', 'contenttype'].map((name) => search.tokens(name));
+  return (mark) => {
+    if (ids?.every((some) => some.some(({ code }) => code === mark.id)) === false) return false;
+    if ('code' in mark) return codes?.every((some) => some.some((token) => (mark.code.coding ?? []).some((coding) => isToken(token, coding)))) !== false;
+    return types?.every((some) => some.some(({ code }) => mark.content.some(({ attachment }) => attachment.contentType === code))) !== false;
   };
 }
 

@@ -25,12 +25,14 @@ type Criterion =
 export const DEFAULT_COUNT = 50;
 /** A page is no longer than this, whatever was asked for. */
 export const MOST_A_PAGE = 200;
+/** With what they refer to, which may be hundreds of observations each. */
+const MOST_WITH_INCLUDES = 20;
 const MOST_VALUES = 100;
 /** What changes nothing about which resources are found. */
 const CONTROLS = new Set(['_format', '_pretty', '_count', '_cursor', '_include']);
 const ID = /^[A-Za-z0-9.-]{1,64}$/;
 const UUID = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}';
-/** Of the last one seen: its id, and of several in one row its place; the digest of a model. */
+/** Of the last one seen: its id; of several in one row the place where the next page begins; the digest of a model. */
 const CURSORS: Readonly<Partial<Record<FhirType, RegExp>>> = { Observation: new RegExp(`^${UUID}\\.\\d{1,6}$`), DocumentReference: new RegExp(`^${UUID}\\.\\d{1,6}$`), Device: /^[0-9a-f]{64}$/ };
 const CURSOR = new RegExp(`^${UUID}$`);
 
@@ -90,7 +92,7 @@ export class FhirSearch {
     });
     if (strict) for (const name of ignored) faults.push({ pointer: `/${name}`, detail: 'Not supported' });
     if (faults.length > 0) throw new AppError('invalid-query', { errors: faults });
-    return new FhirSearch(type, count, cursor, [...new Set(includes)], [...ignored], criteria, parameters);
+    return new FhirSearch(type, includes.length === 0 ? count : Math.min(count, MOST_WITH_INCLUDES), cursor, [...new Set(includes)], [...ignored], criteria, parameters);
   }
 
   /** The ids or codes that were asked for. */
