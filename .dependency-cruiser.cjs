@@ -8,8 +8,8 @@ module.exports = {
     err('no-circular', 'Cycles (type-only ones too) mean a missing contract or a wrong direction.', {}, { circular: true }),
     err('kernel-is-leaf', 'kernel imports nothing of ours and no framework; random bytes and digests come from Node.',
       { path: '^src/kernel/', pathNot: '\\.spec\\.ts$' }, { pathNot: ['^src/kernel/', '^(node:)?crypto$'] }),
-    err('imaging-is-pure', 'imaging runs without Nest, Prisma, BullMQ, ORT or I/O: only kernel, dcmjs, zod, and zlib, which is arithmetic. Codecs, registration and sessions are ports here, adapters in platform/threads and platform/compute.',
-      { path: '^src/imaging/', pathNot: '\\.spec\\.ts$' }, { pathNot: ['^src/(imaging|kernel)/', 'node_modules/(dcmjs|zod)/', '^(node:)?zlib$'] }),
+    err('imaging-is-pure', 'imaging runs without Nest, Prisma, BullMQ, ORT or I/O: only kernel, dcmjs, zod, the types of FHIR, and zlib, which is arithmetic. Codecs, registration and sessions are ports here, adapters in platform/threads and platform/compute.',
+      { path: '^src/imaging/', pathNot: '\\.spec\\.ts$' }, { pathNot: ['^src/(imaging|kernel)/', 'node_modules/(dcmjs|zod|@medplum/fhirtypes)/', '^(node:)?zlib$'] }),
     err('dcmjs-behind-two-doors', 'Only DICOM reading and report writing see dcmjs datasets.',
       { path: '^src/', pathNot: '^src/imaging/(dicom|report)/' }, { path: 'node_modules/dcmjs/' }),
     err('analyses-are-siblings', 'An analysis never imports another analysis; share through volume/ or report/.',
@@ -53,6 +53,6 @@ module.exports = {
     doNotFollow: { path: ['node_modules', '^src/generated/'] },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'types', 'default'] },
+    enhancedResolveOptions: { mainFields: ['main', 'types'], exportsFields: ['exports'], conditionNames: ['import', 'node', 'types', 'default'] },
   },
 };

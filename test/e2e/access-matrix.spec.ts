@@ -76,12 +76,20 @@ beforeAll(async () => {
     '/api/v1/uploads/{id}': upload.headers.get('location')?.split('/').at(-1) ?? '', '/api/v1/analyses/{id}': run.id, '/api/v1/results/{id}': run.resultId ?? '',
     '/api/v1/notifications/{id}': await first('/api/v1/notifications'), '/api/v1/patients/{id}': await first('/api/v1/patients'), '/api/v1/audit-events/{id}': await first('/api/v1/audit-events'),
     '/api/v1/break-glass/{id}': ((await grant.json()) as { id: string }).id, '/api/v1/users/me/sessions/{id}': sessionId ?? '',
+    ...(await fhirFillings(run.resultId ?? '')),
   };
-  const shared = new Set(['frames', 'tag', 'name', 'version', 'token']);
+  // A model's digest is the same in every institution.
+  const shared = new Set(['frames', 'tag', 'name', 'version', 'token', '/fhir/Device/{id}']);
   secrets = [PATIENT, ADMIN.email, somebody.email, ...Object.entries(fillings).filter(([name]) => !shared.has(name)).map(([, value]) => value)];
   await eventually('the key to expire', async () => (await fetch(`${product.url}/api/v1/users/me`, { headers: expired.headers })).status === 401);
 }, 240_000);
 afterAll(async () => { await product.stop(); });
+
+/** One resource of each type that belongs to a result. */
+async function fhirFillings(resultId: string): Promise<Fillings> {
+  const { entry } = await product.json<{ entry: { resource: { resourceType: string; id: string } }[] }>(`/api/v1/results/${resultId}/fhir`);
+  return Object.fromEntries(entry.map(({ resource: { resourceType, id } }) => [`/fhir/${resourceType}/{id}`, id]));
+}
 
 /** Parameters of the same form that name nothing. */
 function nothing(path: string): string {

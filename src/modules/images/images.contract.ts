@@ -1,4 +1,5 @@
 import type { DicomJson } from '../../imaging/dicom/dicom-json.js';
+import type { Range } from '../../kernel/range.js';
 import type { Transaction } from '../../kernel/transaction.js';
 
 /** Outbox topics of this module. */
@@ -111,4 +112,77 @@ export abstract class PatientRecords {
    */
   abstract erase(tx: Transaction, institutionId: string, patientId: string, ifMatch: string | undefined): Promise<ErasedPatient>;
   abstract forget(erased: ErasedPatient): void;
+}
+
+/** Each list names alternatives, and all lists have to hold. */
+export type Alternatives<T> = readonly (readonly T[])[];
+
+/** Which studies are asked for; nothing asks for all. */
+export interface CatalogueFilter {
+  /** Of studies' rows. */
+  ids?: Alternatives<string>;
+  studyInstanceUids?: Alternatives<string>;
+  /** Of patients' rows. */
+  patientIds?: Alternatives<string>;
+  modalities?: Alternatives<string>;
+  /** DA. */
+  studyDates?: Alternatives<Range<string>>;
+  updatedAt?: Alternatives<Range<Date>>;
+}
+
+/** At most `limit`, those behind the id `cursor`. */
+export interface CataloguePage {
+  limit: number;
+  cursor?: string | undefined;
+}
+
+/** A study as its row tells of it. Holds PHI. */
+export interface CataloguedStudy {
+  id: string;
+  studyInstanceUid: string;
+  /** Of the patient's row; null for a study without Patient ID. */
+  patientId: string | null;
+  /** Of patient and study; empty when they cannot be read any more. */
+  attributes: DicomJson;
+  /** DA and TM, as they came. */
+  studyDate: string | null;
+  studyTime: string | null;
+  modalities: string[];
+  seriesCount: number;
+  instanceCount: number;
+  updatedAt: Date;
+}
+
+/** A series of any origin. Holds PHI. */
+export interface CataloguedSeries {
+  seriesInstanceUid: string;
+  modality: string | null;
+  seriesNumber: number | null;
+  performedDate: string | null;
+  performedTime: string | null;
+  instanceCount: number;
+  attributes: DicomJson;
+  /** Empty unless they were asked for. */
+  instances: { sopInstanceUid: string; sopClassUid: string; instanceNumber: number | null }[];
+}
+
+/** A patient, who is what their newest study says. Holds PHI. */
+export interface CataloguedPatient {
+  id: string;
+  attributes: DicomJson;
+  studyCount: number;
+  /** When one of the studies last changed. */
+  updatedAt: Date;
+}
+
+/** What is stored, for those who tell other systems of it in a form of theirs. All lists are newest first. */
+export abstract class Catalogue {
+  abstract studies(institutionId: string, filter: CatalogueFilter, page: CataloguePage): Promise<CataloguedStudy[]>;
+  /** By the study's id, in the order of their numbers. */
+  abstract seriesOf(institutionId: string, studyIds: readonly string[], withInstances: boolean): Promise<ReadonlyMap<string, CataloguedSeries[]>>;
+  abstract patients(institutionId: string, filter: { ids?: Alternatives<string> }, page: CataloguePage): Promise<CataloguedPatient[]>;
+  /** Ids of the studies that have one of these Accession Numbers. */
+  abstract studiesWithAccession(institutionId: string, accessionNumbers: readonly string[]): Promise<string[]>;
+  /** Ids of the patients that have one of these Patient IDs. */
+  abstract patientsWithIdentifier(institutionId: string, patientIds: readonly string[]): Promise<string[]>;
 }

@@ -6,11 +6,25 @@ import { AlignmentStore } from './comparison/alignment.store.js';
 import { ComparisonController } from './comparison/comparison.controller.js';
 import { ComparisonService } from './comparison/comparison.service.js';
 import { TrendService } from './comparison/trend.service.js';
+import { fhirControllers } from './fhir/fhir-resource.controller.js';
+import { FhirController } from './fhir/fhir.controller.js';
+import { FhirResultsStore } from './fhir/fhir-results.store.js';
+import { FhirService } from './fhir/fhir.service.js';
+import { ImagingStudyResources, PatientResources } from './fhir/image-resources.js';
+import { ResultFhirController } from './fhir/result-fhir.controller.js';
+import { DeviceResources, ResultResources } from './fhir/result-resources.js';
 import { PreviewService } from './preview.service.js';
 import { ResultRetentionController } from './result-retention.controller.js';
 import { ResultsCoreModule } from './results-core.module.js';
 import { ResultsController } from './results.controller.js';
 
 /** HTTP. */
-@Module({ imports: [ResultsCoreModule, ImagesCoreModule, ThreadsModule], controllers: [ResultsController, ComparisonController, ResultRetentionController], providers: [PreviewService, AlignmentStore, AlignmentService, ComparisonService, TrendService] })
+@Module({
+  imports: [ResultsCoreModule, ImagesCoreModule, ThreadsModule],
+  controllers: [ResultsController, ComparisonController, ResultRetentionController, ResultFhirController, ...fhirControllers, FhirController],
+  providers: [
+    PreviewService, AlignmentStore, AlignmentService, ComparisonService, TrendService,
+    FhirService, FhirResultsStore, PatientResources, ImagingStudyResources, ResultResources, DeviceResources,
+  ],
+})
 export class ResultsModule {}

@@ -36,3 +36,11 @@ export const ROLE_PERMISSIONS: Readonly<Record<Role, readonly Permission[]>> = {
 
 /** What a system may be given: the role `service`, and the audit trail for those that collect it. */
 export const CLIENT_PERMISSIONS: readonly Permission[] = [...ROLE_PERMISSIONS.service, 'audit:read'];
+
+/** What is needed to read FHIR resources of a type. */
+export const FHIR_PERMISSIONS = {
+  Patient: 'patients:read',
+  ImagingStudy: 'images:read',
+  DiagnosticReport: 'results:read', Observation: 'results:read', DocumentReference: 'results:read', Provenance: 'results:read', Device: 'results:read',
+  AuditEvent: 'audit:read',
+} as const satisfies Readonly<Record<string, Permission>>;

@@ -121,8 +121,9 @@ export async function recordAnswer(request: FastifyRequest, status: number): Pro
 export function codeOf(payload: unknown): string | undefined {
   if (typeof payload !== 'string' || payload.length > 20_000) return undefined;
   try {
-    const body = JSON.parse(payload) as { code?: unknown; error?: unknown } | null;
-    const code = body?.code ?? body?.error;
+    const body = JSON.parse(payload) as { code?: unknown; error?: unknown; issue?: { details?: { coding?: { code?: unknown }[] } }[] } | null;
+    // The last is FHIR's OperationOutcome.
+    const code = body?.code ?? body?.error ?? body?.issue?.[0]?.details?.coding?.[0]?.code;
     return typeof code === 'string' ? code : undefined;
   } catch {
     return undefined;

@@ -14,6 +14,8 @@ export interface Principal {
   institutionId: string;
   role: string;
   permissions: ReadonlySet<string>;
+  /** Of a system's token, as they were asked for: SMART scopes name FHIR types, which is narrower than a permission. */
+  scopes?: readonly string[];
   /** Set while emergency access gives a person more than they have anyway: which, why, and those of `permissions` that come from it. */
   breakGlass?: { id: string; reason: string; permissions: ReadonlySet<string> };
   /** The sign-in that the request belongs to. */

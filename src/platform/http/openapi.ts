@@ -30,6 +30,15 @@ export interface OperationDescription {
   /** Answers without authentication. Goes together with `@Public()`. */
   public?: boolean;
   deprecated?: boolean;
+  /** Of a protocol with an error form of its own; without it problem+json. */
+  errors?: ErrorDocumentation;
+}
+
+/** How a protocol answers errors. */
+export interface ErrorDocumentation {
+  mediaType: string;
+  schema: z.ZodType;
+  example: (code: ErrorCode) => unknown;
 }
 
 /** Metadata of a handler: its operation's id. */
@@ -56,7 +65,7 @@ export function Operation(description: OperationDescription): MethodDecorator {
       ...(description.public && { security: [] }),
       ...(description.deprecated && { deprecated: true }),
     }),
-    ...responses(description.answers, codes).map((response) => ApiResponse(response)),
+    ...responses(description.answers, codes, description.errors).map((response) => ApiResponse(response)),
   );
 }
 
@@ -69,9 +78,9 @@ type Content = Record<string, { schema: object; example?: unknown; examples?: Re
 interface Response { status: number; description: string; content?: Content; headers?: Record<string, { description: string; schema: { type: 'string' } }> }
 
 /** One response per status; a status that has an answer and problems carries both media types. */
-function responses(answers: Record<number, Answer>, codes: ReadonlySet<ErrorCode>): Response[] {
+function responses(answers: Record<number, Answer>, codes: ReadonlySet<ErrorCode>, errors?: ErrorDocumentation): Response[] {
   const byStatus = new Map(Object.entries(answers).map(([status, answer]) => [Number(status), answerResponse(Number(status), answer)]));
-  for (const problem of problemResponses(codes)) {
+  for (const problem of problemResponses(codes, errors)) {
     const answer = byStatus.get(problem.status);
     byStatus.set(problem.status, answer ? { ...answer, description: `${answer.description}; ${problem.description}`, content: { ...answer.content, ...problem.content } } : problem);
   }
@@ -91,17 +100,23 @@ function answerResponse(status: number, answer: Answer): Response {
   };
 }
 
+const PROBLEMS: ErrorDocumentation = {
+  mediaType: 'application/problem+json',
+  schema: problemSchema,
+  example: (code) => ({ type: problemType(code), title: errorTitle(code), status: ERROR_CODES[code].status, code, requestId: '0198c0de-0000-7000-8000-000000000000' }),
+};
+
 /** An example per code. */
-function problemResponses(codes: ReadonlySet<ErrorCode>): Response[] {
+function problemResponses(codes: ReadonlySet<ErrorCode>, errors: ErrorDocumentation = PROBLEMS): Response[] {
   const byStatus = new Map<number, ErrorCode[]>();
   for (const code of codes) byStatus.set(ERROR_CODES[code].status, [...(byStatus.get(ERROR_CODES[code].status) ?? []), code]);
   return [...byStatus].map(([status, group]) => ({
     status,
     description: group.map((code) => `\`${code}\`: ${errorTitle(code)}`).join('; '),
     content: {
-      'application/problem+json': {
-        schema: { $ref: '#/components/schemas/Problem' },
-        examples: Object.fromEntries(group.map((code) => [code, { value: { type: problemType(code), title: errorTitle(code), status, code, requestId: '0198c0de-0000-7000-8000-000000000000' } }])),
+      [errors.mediaType]: {
+        schema: errors === PROBLEMS ? { $ref: '#/components/schemas/Problem' } : jsonSchema(errors.schema, 'output'),
+        examples: Object.fromEntries(group.map((code) => [code, { value: errors.example(code) }])),
       },
     },
   }));
@@ -167,7 +182,7 @@ function withoutPrefilledFilters(document: OpenAPIObject): OpenAPIObject {
 const TAGS = [
   ['sign-in', 'Tokens and keys'], ['institutions', 'Institutions'], ['users', 'People'], ['api-keys', 'Keys of systems'], ['oauth-clients', 'Systems that sign in by themselves'], ['break-glass', 'Emergency access'],
   ['images', 'Upload of files'], ['studies', 'Studies and their completeness'], ['patients', 'Patients, what is kept of them, and its end'], ['dicomweb', 'DICOMweb (PS3.18)'], ['dimse', 'Who may send by DIMSE'],
-  ['analyses', 'Runs of an analysis'], ['models', 'Installed models'], ['routing-rules', 'Which studies are analysed, and how urgently'], ['critical-rules', 'When a result is critical'], ['results', 'Findings'],
+  ['analyses', 'Runs of an analysis'], ['models', 'Installed models'], ['routing-rules', 'Which studies are analysed, and how urgently'], ['critical-rules', 'When a result is critical'], ['results', 'Findings'], ['fhir', 'FHIR R4, to read'],
   ['notifications', 'What people should know'], ['audit', 'Who did and saw what'], ['operations', 'Health and metrics'],
 ] as const;
 

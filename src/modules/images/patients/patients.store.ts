@@ -5,6 +5,8 @@ import { uuidv7 } from '../../../kernel/uid.js';
 import { Database, prismaOf } from '../../../platform/database/database.js';
 
 export interface PatientFilter {
+  /** Of patients' rows; each list names alternatives. */
+  ids?: readonly (readonly string[])[] | undefined;
   /** Blind index. */
   patientIdToken?: bigint | undefined;
   /** Blind indexes, one of which a study of the patient has for its name. */
@@ -79,14 +81,22 @@ export class PatientsStore {
   }
 
   /** Newest first; one row more than `limit` when there are more. */
-  async list(institutionId: string, { patientIdToken, nameTokens }: PatientFilter, page: { limit: number; cursor?: string | undefined }): Promise<PatientRow[]> {
+  async list(institutionId: string, { ids = [], patientIdToken, nameTokens }: PatientFilter, page: { limit: number; cursor?: string | undefined }): Promise<PatientRow[]> {
     const conditions = [
       Prisma.sql`p.institution_id = ${institutionId}::uuid`,
+      ...ids.map((some) => Prisma.sql`p.id = ANY (${[...some]}::uuid[])`),
       page.cursor !== undefined && Prisma.sql`p.id < ${page.cursor}::uuid`,
       patientIdToken !== undefined && Prisma.sql`p.patient_id_token = ${patientIdToken}::bigint`,
       nameTokens !== undefined && Prisma.sql`EXISTS (SELECT FROM studies s WHERE s.patient_id = p.id AND s.search_tokens && ${nameTokens}::bigint[])`,
     ].filter((condition) => condition !== false);
     return this.read(institutionId, Prisma.sql`${Prisma.join(conditions, ' AND ')} ORDER BY p.id DESC LIMIT ${page.limit + 1}`);
+  }
+
+  /** Ids of those that have one of these blind indexes. */
+  async idsOf(institutionId: string, tokens: readonly bigint[]): Promise<string[]> {
+    const rows = await this.database.read<{ id: string }>({ institutionId }, Prisma.sql`
+      SELECT id FROM patients WHERE institution_id = ${institutionId}::uuid AND patient_id_token = ANY (${[...tokens]}::bigint[])`);
+    return rows.map(({ id }) => id);
   }
 
   async find(institutionId: string, id: string): Promise<PatientRow | null> {

@@ -77,5 +77,5 @@ export function credentialOf({ authentication, secretHash, jwks, jwksUri, certif
 }
 
 function principalOf({ id, institutionId, scopes: given }: OAuthClient, scopes: readonly string[]): Principal {
-  return { id, kind: 'client', userId: id, institutionId, role: CLIENT_ROLE, permissions: clientPermissions(scopes, given) };
+  return { id, kind: 'client', userId: id, institutionId, role: CLIENT_ROLE, permissions: clientPermissions(scopes, given), scopes };
 }

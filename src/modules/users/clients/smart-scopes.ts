@@ -1,12 +1,6 @@
-import type { Permission } from '../users.contract.js';
+import { FHIR_PERMISSIONS, type Permission } from '../users.contract.js';
 
-/** What a system needs here to read FHIR resources of a type. */
-const PERMISSION_OF: Readonly<Record<string, Permission>> = {
-  Patient: 'patients:read',
-  ImagingStudy: 'images:read',
-  DiagnosticReport: 'results:read', Observation: 'results:read', DocumentReference: 'results:read', Provenance: 'results:read', Device: 'results:read',
-  AuditEvent: 'audit:read',
-};
+const PERMISSION_OF: Readonly<Record<string, Permission>> = FHIR_PERMISSIONS;
 
 /** Version 1 says `read`; version 2 `r` for the read by id, `s` for search. Nothing is written through FHIR. */
 const SCOPE = /^system\/(\*|[A-Z][A-Za-z]{1,63})\.(?:read|rs|r|s)$/;
