@@ -56,10 +56,11 @@ function only(json: DicomJson, keyword: string): DicomJson {
   return item;
 }
 
-const points = (json: DicomJson, move: (value: number, axis: number) => number): void => {
-  const region = find(json, 'Image Region');
-  set(region, 'GraphicData', ...(region[tagOf('GraphicData')]?.Value ?? []).map((value, n) => move(Number(value), n % 3)));
-};
+/** Moves the coordinates of the first centre (three axes) or region (two). */
+function points(json: DicomJson, name: 'Center' | 'Image Region', move: (value: number, axis: number) => number): void {
+  const item = find(json, name);
+  set(item, 'GraphicData', ...(item[tagOf('GraphicData')]?.Value ?? []).map((value, n) => move(Number(value), n % (name === 'Center' ? 3 : 2))));
+}
 
 function withoutItem(json: DicomJson, name: string): void {
   for (const child of items(json)) withoutItem(child, name);
@@ -115,21 +116,28 @@ const BREAKS: readonly [what: string, check: DerivedFault['check'], change: (att
   ['an image of another class', 'reference', (json) => { set(only(find(json, 'Source'), 'ReferencedSOPSequence'), 'ReferencedSOPClassUID', '1.2.840.10008.5.1.4.1.1.4'); }],
   ['a frame that is not there', 'reference', (json) => { set(only(find(json, 'Source'), 'ReferencedSOPSequence'), 'ReferencedFrameNumber', '2'); }],
   ['an image twice in the library', 'reference', (json) => { const group = find(json, 'Image Library Group'); group[tagOf('ContentSequence')]?.Value?.push(find(json, 'Source')); }],
-  ['another frame of reference', 'reference', (json) => { set(find(json, 'Image Region'), 'ReferencedFrameOfReferenceUID', '2.25.99'); }],
+  ['another frame of reference', 'reference', (json) => { set(find(json, 'Center'), 'ReferencedFrameOfReferenceUID', '2.25.99'); }],
   ['no evidence', 'reference', (json) => { remove(json, 'CurrentRequestedProcedureEvidenceSequence'); }],
   ['evidence of another study', 'reference', (json) => { set(only(json, 'CurrentRequestedProcedureEvidenceSequence'), 'StudyInstanceUID', '2.25.99'); }],
   ['evidence without a series', 'reference', (json) => { only(json, 'CurrentRequestedProcedureEvidenceSequence')[tagOf('ReferencedSeriesSequence')]?.Value?.pop(); }],
   // Geometry
-  ['coordinates with x turned round', 'geometry', (json) => { points(json, (value, axis) => (axis === 0 ? -value : value)); }],
-  ['coordinates with y turned round', 'geometry', (json) => { points(json, (value, axis) => (axis === 1 ? -value : value)); }],
-  ['coordinates with z turned round', 'geometry', (json) => { points(json, (value, axis) => (axis === 2 ? -value : value)); }],
-  ['coordinates in RAS', 'geometry', (json) => { points(json, (value, axis) => (axis < 2 ? -value : value)); }],
-  ['coordinates one slice further', 'geometry', (json) => { points(json, (value, axis) => (axis === 2 ? value + 2.5 : value)); }],
-  ['coordinates half a pixel aside', 'geometry', (json) => { points(json, (value, axis) => (axis === 0 ? value + 0.4 : value)); }],
-  ['coordinates that are too large', 'geometry', (json) => { const region = find(json, 'Image Region'); const data = (region[tagOf('GraphicData')]?.Value ?? []).map(Number); set(region, 'GraphicData', ...data.map((value, n) => { const middle = [0, 3, 6, 9].reduce((sum, at) => sum + (data[at + (n % 3)] ?? 0), 0) / 4; return middle + 2 * (value - middle); })); }],
-  ['too few coordinates', 'geometry', (json) => { set(find(json, 'Image Region'), 'GraphicData', 1, 2, 3); }],
-  ['no coordinates', 'geometry', (json) => { remove(find(json, 'Image Region'), 'GraphicData'); }],
-  ['another shape', 'geometry', (json) => { set(find(json, 'Image Region'), 'GraphicType', 'POINT'); }],
+  ['a centre with x turned round', 'geometry', (json) => { points(json, 'Center', (value, axis) => (axis === 0 ? -value : value)); }],
+  ['a centre with y turned round', 'geometry', (json) => { points(json, 'Center', (value, axis) => (axis === 1 ? -value : value)); }],
+  ['a centre with z turned round', 'geometry', (json) => { points(json, 'Center', (value, axis) => (axis === 2 ? -value : value)); }],
+  ['a centre in RAS', 'geometry', (json) => { points(json, 'Center', (value, axis) => (axis < 2 ? -value : value)); }],
+  ['a centre one slice further', 'geometry', (json) => { points(json, 'Center', (value, axis) => (axis === 2 ? value + 2.5 : value)); }],
+  ['a centre a tenth of a millimetre aside', 'geometry', (json) => { points(json, 'Center', (value, axis) => (axis === 0 ? value + 0.1 : value)); }],
+  ['a centre of two coordinates', 'geometry', (json) => { set(find(json, 'Center'), 'GraphicData', 1, 2); }],
+  ['no centre', 'geometry', (json) => { withoutItem(json, 'Center'); }],
+  ['a region with columns turned round', 'geometry', (json) => { points(json, 'Image Region', (value, axis) => (axis === 0 ? 48 - value : value)); }],
+  ['a region with rows turned round', 'geometry', (json) => { points(json, 'Image Region', (value, axis) => (axis === 1 ? 40 - value : value)); }],
+  ['a region with columns for rows', 'geometry', (json) => { const region = find(json, 'Image Region'); const data = (region[tagOf('GraphicData')]?.Value ?? []).map(Number); set(region, 'GraphicData', ...data.map((_, n) => (data[n ^ 1] ?? 0) + (n % 2))); }],
+  ['a region half a pixel aside', 'geometry', (json) => { points(json, 'Image Region', (value) => value - 0.5); }],
+  ['a region that is too large', 'geometry', (json) => { points(json, 'Image Region', (value) => 4.5 + 2 * (value - 4.5)); }],
+  ['a region of too few points', 'geometry', (json) => { set(find(json, 'Image Region'), 'GraphicData', 1, 2, 3); }],
+  ['a region without points', 'geometry', (json) => { remove(find(json, 'Image Region'), 'GraphicData'); }],
+  ['a region of another shape', 'geometry', (json) => { set(find(json, 'Image Region'), 'GraphicType', 'POINT'); }],
+  ['a region on another slice', 'reference', (json) => { const [image] = items(find(json, 'Image Region')); set(only(image ?? {}, 'ReferencedSOPSequence'), 'ReferencedSOPInstanceUID', text(only(find(json, 'Source'), 'ReferencedSOPSequence'), 'ReferencedSOPInstanceUID') ?? ''); }],
   // Measurements
   ['another value', 'measurement', (json) => { set(only(find(json, 'Volume'), 'MeasuredValueSequence'), 'NumericValue', '35'); }],
   ['a value that is a little off', 'measurement', (json) => { set(only(find(json, 'Long axis'), 'MeasuredValueSequence'), 'NumericValue', '4.01'); }],
@@ -163,9 +171,9 @@ describe('a broken report is withheld for', () => {
     expect(faultsOf(source, SEG, change)).toContain(check);
   });
 
-  it('regions turned round in an oblique and in a reversed series', () => {
+  it('centres turned round in an oblique and in a reversed series', () => {
     for (const course of ['oblique', 'reversed'] as const) {
-      for (const turned of [0, 1, 2]) expect(faultsOf(noduleSource({ course }), SEG, (json) => { points(json, (value, axis) => (axis === turned ? -value : value)); })).toContain('geometry');
+      for (const turned of [0, 1, 2]) expect(faultsOf(noduleSource({ course }), SEG, (json) => { points(json, 'Center', (value, axis) => (axis === turned ? -value : value)); })).toContain('geometry');
     }
   });
 

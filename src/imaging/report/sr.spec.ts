@@ -23,6 +23,12 @@ function read(source: DerivedSource, seg: typeof SEG | null = SEG): { attributes
 const templates = (groups: readonly ContentItem[]): unknown[] => groups.map(({ template }) => template);
 const namesIn = (group: ContentItem | undefined): (string | undefined)[] => (group?.children ?? []).filter(({ valueType }) => valueType === 'NUM').map(({ name }) => name?.meaning);
 
+/** Of an ellipse on an image. */
+function middleOf(region: ContentItem | undefined): number[] {
+  const data = numbers(region?.json ?? {}, 'GraphicData');
+  return [0, 1].map((axis) => Number(([0, 2, 4, 6].reduce((sum, at) => sum + (data[at + axis] ?? NaN), 0) / 4).toFixed(3)));
+}
+
 describe('nodules', () => {
   it('are a planar region with what is measured in the slice, and a segment with what is measured over all voxels', () => {
     const source = noduleSource();
@@ -40,11 +46,14 @@ describe('nodules', () => {
     const source = noduleSource({ course, count: 5 });
     const { groups } = read(source);
     for (const [n, group] of groups.filter(({ template }) => template === '1410').entries()) {
-      const region = childrenNamed(group, NAMES.region)[0]?.json ?? {};
-      const data = numbers(region, 'GraphicData');
-      const center = source.findings[n]?.location?.center ?? [NaN, NaN, NaN];
-      for (const axis of [0, 1, 2]) expect([0, 3, 6, 9].reduce((sum, at) => sum + (data[at + axis] ?? NaN), 0) / 4).toBeCloseTo(center[axis] ?? NaN, 3);
-      expect(text(region, 'ReferencedFrameOfReferenceUID')).toBe(source.segmentation?.grid.frameOfReferenceUid);
+      const { location } = source.findings[n] ?? {};
+      const center = childrenNamed(group, NAMES.center)[0]?.json ?? {};
+      for (const [axis, value] of numbers(center, 'GraphicData').entries()) expect(value).toBeCloseTo(location?.center?.[axis] ?? NaN, 3);
+      expect(text(center, 'ReferencedFrameOfReferenceUID')).toBe(source.segmentation?.grid.frameOfReferenceUid);
+      const region = childrenNamed(group, NAMES.region)[0];
+      // Made in the voxel with these indices; the middle of a pixel is half a pixel from its corner.
+      expect(middleOf(region)).toEqual([4.5 + (n * 7) % 40, 4.5]);
+      expect(region?.children.flatMap(({ json }) => sequence(json, 'ReferencedSOPSequence').map((image) => text(image, 'ReferencedSOPInstanceUID')))).toEqual([location?.sopInstanceUid]);
     }
   });
 
@@ -61,7 +70,7 @@ describe('nodules', () => {
     expect(namesIn(groups[0])).toContain('Volume');
   });
 
-  it('are marked on the image where the source names no frame of reference', () => {
+  it('are marked on the image alone where the source names no frame of reference', () => {
     const source = noduleSource();
     const without = <T extends object>(of: T, key: keyof T): T => Object.fromEntries(Object.entries(of).filter(([name]) => name !== key)) as T; // without one key
     const { groups } = read({
@@ -70,10 +79,8 @@ describe('nodules', () => {
       findings: source.findings.map((finding) => ({ ...finding, ...(finding.location && { location: without(finding.location, 'frameOfReferenceUid') }) })),
       segmentation: source.segmentation && { ...source.segmentation, grid: without(source.segmentation.grid, 'frameOfReferenceUid') },
     });
-    const region = groups[0] && childrenNamed(groups[0], NAMES.region)[0];
-    expect(region?.valueType).toBe('SCOORD');
-    const data = numbers(region?.json ?? {}, 'GraphicData');
-    expect([(data[0] ?? 0) + (data[2] ?? 0), (data[1] ?? 0) + (data[3] ?? 0)].map((sum) => Number((sum / 2).toFixed(3)))).toEqual([4.5, 4.5]);
+    expect(groups[0] && middleOf(childrenNamed(groups[0], NAMES.region)[0])).toEqual([4.5, 4.5]);
+    expect(groups[0] && childrenNamed(groups[0], NAMES.center)).toEqual([]);
   });
 
   it('may be two hundred', () => {

@@ -29,6 +29,7 @@ def said(group):
         "side": site.laterality.meaning if site and site.laterality else None,
         "numbers": {number.name.meaning: [float(number.value), number.unit.value] for number in group.get_measurements()},
         "answers": {answer.name.meaning: answer.value.meaning for answer in group.get_qualitative_evaluations()},
+        "center": next(([float(value) for value in item.GraphicData] for item in group[0].ContentSequence if item.name.value == "111010"), None),
         "region": region.value.tolist() if region is not None and isinstance(group, PlanarROIMeasurementsAndQualitativeEvaluations) else None,
         "segment": int(segment.ReferencedSOPSequence[0].ReferencedSegmentNumber) if segment is not None else None,
     }

@@ -5,14 +5,14 @@ import type { DerivedSource } from '../derived.js';
 import type { Finding } from '../finding.js';
 import { trackingUidOf } from '../tracking.js';
 import { NAMES } from './concepts.js';
-import { apart, frameFinder, heightOver, ontoSlice, pixelOf, reachMm, type SourceFrame } from './places.js';
+import { apart, frameFinder, heightOver, pixelOf, reachMm, type SourceFrame } from './places.js';
 import { childrenNamed, everyItem, measurementGroups, type ContentItem, type Report } from './tree.js';
 
 /** Coordinates are written as 32-bit floats; positions of slices have a few decimals. */
 const ROUNDING_MM = 0.05;
 const ROUNDING_PIXELS = 0.05;
 
-/** Regions lie in the slice that is named, around the finding, in the volume, in its frame of reference. */
+/** Regions lie on the slice that is named, around the finding; its centre lies in the volume, in its frame of reference. */
 export function checkGeometry(root: ContentItem, source: DerivedSource, report: Report): void {
   const frameAt = frameFinder(source);
   const groups = measurementGroups(root, NAMES.measurements, NAMES.group);
@@ -22,9 +22,12 @@ export function checkGeometry(root: ContentItem, source: DerivedSource, report: 
     if (finding.location?.center === undefined || frame?.place === undefined) continue;
     const uid = trackingUidOf(source.resultId, finding.id);
     const own = groups.filter((group) => childrenNamed(group, NAMES.trackingUid).some(({ json }) => text(json, 'UID') === uid));
-    const regions = own.flatMap((group) => childrenNamed(group, NAMES.region));
-    if (regions.length !== 1) report('geometry', `A finding has ${String(regions.length)} regions`);
-    for (const region of regions) checkRegion(region, finding, { frame, place: frame.place, center: finding.location.center }, source, report);
+    const where: Where = { frame, place: frame.place, center: finding.location.center, frameOfReference: finding.location.frameOfReferenceUid ?? frame.frameOfReferenceUid };
+    const [regions, centers] = [NAMES.region, NAMES.center].map((name) => own.flatMap((group) => childrenNamed(group, name))) as [ContentItem[], ContentItem[]]; // two names
+    if (regions.length !== 1 || centers.length !== (where.frameOfReference === undefined ? 0 : 1)) report('geometry', `A finding has ${String(regions.length)} regions and ${String(centers.length)} centres`);
+    for (const region of regions) checkRegion(region, finding, where, report);
+    for (const center of centers) checkCenter(center, where, source, report);
+    if (Math.abs(heightOver(where.place, where.center)) > farthestMm(finding)) report('geometry', 'The slice of a finding does not pass through it');
   }
   for (const item of everyItem(root)) if (item.valueType === 'SCOORD' && item.relationship === 'INFERRED FROM') checkImageRegion(item, frameAt, report);
 }
@@ -33,54 +36,49 @@ interface Where {
   frame: SourceFrame;
   place: NonNullable<SourceFrame['place']>;
   center: Vector3;
+  frameOfReference: string | undefined;
 }
 
-function checkRegion(region: ContentItem, finding: Finding, where: Where, source: DerivedSource, report: Report): void {
-  const { path, json, valueType } = region;
-  if (text(json, 'GraphicType') !== 'ELLIPSE') report('geometry', `Region ${path} is no ellipse`);
-  const frameOfReference = finding.location?.frameOfReferenceUid ?? where.frame.frameOfReferenceUid;
-  if (valueType === 'SCOORD') {
-    if (frameOfReference !== undefined) report('geometry', `Region ${path} is on an image although there is a frame of reference`);
-    checkOnImage(region, where, report);
+/** A circle of the finding's size around its centre, on the image where it is measured. Coordinates count from the corner of the first pixel. */
+function checkRegion({ path, json, children }: ContentItem, finding: Finding, { place, center, frame }: Where, report: Report): void {
+  const image = children.flatMap((child) => sequence(child.json, 'ReferencedSOPSequence'))[0];
+  if (image === undefined || text(image, 'ReferencedSOPInstanceUID') !== frame.instance.sopInstanceUid || (number(image, 'ReferencedFrameNumber') ?? 1) !== frame.frame) report('reference', `Region ${path} is on another image than its finding`);
+  const data = numbers(json, 'GraphicData');
+  if (text(json, 'GraphicType') !== 'ELLIPSE' || data.length !== 8) {
+    report('geometry', `Region ${path} is no ellipse`);
     return;
   }
+  const ends = [0, 2, 4, 6].map((at): [number, number] => [data[at] ?? NaN, data[at + 1] ?? NaN]);
+  const middle = ([0, 1] as const).map((axis) => ends.reduce((sum, end) => sum + end[axis], 0) / 4);
+  const [column = NaN, row = NaN] = middle.map((value) => value - 0.5);
+  const wanted = pixelOf(place, center);
+  if (!(Math.hypot(column - wanted[0], row - wanted[1]) <= ROUNDING_PIXELS)) report('geometry', `Region ${path} does not lie around its finding`);
+  const reach = ends.map((end) => Math.hypot((end[0] - 0.5 - column) * place.spacing[0], (end[1] - 0.5 - row) * place.spacing[1]));
+  if (reach.some((mm) => !(Math.abs(mm - reachMm(finding)) <= ROUNDING_MM))) report('geometry', `Region ${path} has another size than its finding`);
+  if (!(column >= -1 && row >= -1 && column <= (frame.columns ?? Infinity) && row <= (frame.rows ?? Infinity))) report('geometry', `Region ${path} lies beside its image`);
+}
+
+/** The finding's centre, inside of the volume. */
+function checkCenter({ path, json }: ContentItem, { frame, center, frameOfReference }: Where, { segmentation }: DerivedSource, report: Report): void {
   const named = text(json, 'ReferencedFrameOfReferenceUID');
-  const others = [where.frame.frameOfReferenceUid, source.segmentation?.grid.frameOfReferenceUid].filter((uid) => uid !== undefined);
-  if (named === undefined || named !== frameOfReference || others.some((uid) => uid !== named)) report('reference', `Region ${path} is in another frame of reference than the images`);
-  const points = pointsOf(numbers(json, 'GraphicData'));
-  if (points?.length !== 4) {
-    report('geometry', `Region ${path} has not four points`);
+  const others = [frame.frameOfReferenceUid, segmentation?.grid.frameOfReferenceUid].filter((uid) => uid !== undefined);
+  if (named === undefined || named !== frameOfReference || others.some((uid) => uid !== named)) report('reference', `Centre ${path} is in another frame of reference than the images`);
+  const [x, y, z, ...more] = numbers(json, 'GraphicData');
+  if (text(json, 'GraphicType') !== 'POINT' || x === undefined || y === undefined || z === undefined || more.length > 0) {
+    report('geometry', `Centre ${path} is no point`);
     return;
   }
-  checkInPatient(path, points, finding, where, source, report);
-}
-
-function checkInPatient(path: string, points: readonly Vector3[], finding: Finding, { place, center, frame }: Where, { segmentation }: DerivedSource, report: Report): void {
-  const middle = meanOf(points);
-  const reach = reachMm(finding);
-  if (points.some((point) => Math.abs(heightOver(place, point)) > ROUNDING_MM)) report('geometry', `Region ${path} does not lie in the slice of its finding`);
-  if (apart(middle, ontoSlice(place, center)) > ROUNDING_MM) report('geometry', `Region ${path} does not lie around its finding`);
-  if (points.some((point) => Math.abs(apart(point, middle) - reach) > ROUNDING_MM)) report('geometry', `Region ${path} has another size than its finding`);
-  if (Math.abs(heightOver(place, center)) > farthestMm(finding)) report('geometry', `The slice of region ${path} does not pass through its finding`);
-  const size = segmentation?.grid.size ?? ([frame.columns ?? Infinity, frame.rows ?? Infinity, Infinity] as const);
-  const index: Vector3 = segmentation === null ? [...pixelOf(place, middle), 0] : lpsToIndex(segmentation.grid, middle);
-  if (([0, 1, 2] as const).some((axis) => !(index[axis] >= -1 && index[axis] <= size[axis]))) report('geometry', `Region ${path} lies outside of the volume`);
+  if (apart([x, y, z], center) > ROUNDING_MM) report('geometry', `Centre ${path} is not that of its finding`);
+  if (segmentation === null) return;
+  const { grid } = segmentation;
+  const index = lpsToIndex(grid, [x, y, z]);
+  if (([0, 1, 2] as const).some((axis) => !(index[axis] >= -1 && index[axis] <= grid.size[axis]))) report('geometry', `Centre ${path} lies outside of the volume`);
 }
 
 /** From the centre of a finding to its end: half the diagonal of its box, or twice its reach for one that is longer than wide. */
 function farthestMm(finding: Finding): number {
   const box = finding.location?.box;
   return 5 + (box === undefined ? 2 * reachMm(finding) : apart(box[0], box[1]) / 2);
-}
-
-/** The same in pixels. Coordinates count from the corner of the first one. */
-function checkOnImage({ path, json, children }: ContentItem, { place, center, frame }: Where, report: Report): void {
-  const image = children.flatMap((child) => sequence(child.json, 'ReferencedSOPSequence'))[0];
-  if (image === undefined || text(image, 'ReferencedSOPInstanceUID') !== frame.instance.sopInstanceUid || (number(image, 'ReferencedFrameNumber') ?? 1) !== frame.frame) report('reference', `Region ${path} is on another image than its finding`);
-  const data = numbers(json, 'GraphicData');
-  const [column, row] = pixelOf(place, center);
-  const mean = (offset: 0 | 1): number => (data[offset] ?? NaN) / 4 + (data[offset + 2] ?? NaN) / 4 + (data[offset + 4] ?? NaN) / 4 + (data[offset + 6] ?? NaN) / 4;
-  if (data.length !== 8 || !(Math.hypot(mean(0) - column - 0.5, mean(1) - row - 0.5) <= ROUNDING_PIXELS)) report('geometry', `Region ${path} does not lie around its finding`);
 }
 
 /** Points on an image are on it. */
@@ -94,14 +92,4 @@ function checkImageRegion({ path, json, children }: ContentItem, frameAt: Return
   const data = numbers(json, 'GraphicData');
   const inside = data.length >= 2 && data.length % 2 === 0 && data.every((value, n) => value >= 0 && value <= ((n % 2 === 0 ? frame.columns : frame.rows) ?? Infinity));
   if (!inside) report('geometry', `Region ${path} reaches beyond its image`);
-}
-
-function pointsOf(data: readonly number[]): Vector3[] | undefined {
-  if (data.length % 3 !== 0) return undefined;
-  return Array.from({ length: data.length / 3 }, (_, n): Vector3 => [data[3 * n] ?? NaN, data[3 * n + 1] ?? NaN, data[3 * n + 2] ?? NaN]);
-}
-
-function meanOf(points: readonly Vector3[]): Vector3 {
-  const mean = (axis: 0 | 1 | 2): number => points.reduce((sum, point) => sum + point[axis], 0) / points.length;
-  return [mean(0), mean(1), mean(2)];
 }

@@ -8,12 +8,12 @@ import { childrenNamed, codeIn, everyItem, isNamed, measurementGroups, measuredI
 interface Row {
   name: Concept;
   relationship: string;
-  valueTypes: readonly string[];
+  valueType: string;
   least: number;
   most: number;
 }
 
-const row = (name: Concept, relationship: string, valueType: string, least: number, most: number): Row => ({ name, relationship, valueTypes: [valueType], least, most });
+const row = (name: Concept, relationship: string, valueType: string, least: number, most: number): Row => ({ name, relationship, valueType, least, most });
 
 /** TID 1500 with 1204, 1001 to 1004 and 1600. */
 const REPORT_ROWS: readonly Row[] = [
@@ -42,9 +42,8 @@ const GROUP_ROWS: readonly Row[] = [
   row(NAMES.algorithmName, 'HAS CONCEPT MOD', 'TEXT', 1, 1),
   row(NAMES.algorithmVersion, 'HAS CONCEPT MOD', 'TEXT', 1, 1),
 ];
-const REGION: Row = { name: NAMES.region, relationship: 'CONTAINS', valueTypes: ['SCOORD', 'SCOORD3D'], least: 1, most: 1 };
 const GROUPS: Readonly<Record<string, readonly Row[]>> = {
-  '1410': [...GROUP_ROWS, REGION],
+  '1410': [...GROUP_ROWS, row(NAMES.region, 'CONTAINS', 'SCOORD', 1, 1), row(NAMES.center, 'CONTAINS', 'SCOORD3D', 0, 1)],
   '1411': [...GROUP_ROWS, row(NAMES.segment, 'CONTAINS', 'IMAGE', 1, 1), row(NAMES.segmentSeries, 'CONTAINS', 'UIDREF', 1, 1)],
   '1501': [...GROUP_ROWS, row(NAMES.sourceImage, 'CONTAINS', 'IMAGE', 0, 1)],
 };
@@ -131,9 +130,9 @@ function checkGroup(group: ContentItem, report: Report): void {
 }
 
 function checkRows(item: ContentItem, rows: readonly Row[], report: Report): void {
-  for (const { name, relationship, valueTypes, least, most } of rows) {
+  for (const { name, relationship, valueType, least, most } of rows) {
     const found = childrenNamed(item, name);
     if (found.length < least || found.length > most) report('template', `Item ${item.path} has ${String(found.length)} × "${name.meaning}"`);
-    for (const child of found) if (child.relationship !== relationship || !valueTypes.includes(child.valueType)) report('template', `Item ${child.path}, "${name.meaning}", has another relationship or value type than its template says`);
+    for (const child of found) if (child.relationship !== relationship || child.valueType !== valueType) report('template', `Item ${child.path}, "${name.meaning}", has another relationship or value type than its template says`);
   }
 }

@@ -46,6 +46,7 @@ export const NAMES = {
   algorithmName: dcm('111001', 'Algorithm Name'),
   algorithmVersion: dcm('111003', 'Algorithm Version'),
   region: dcm('111030', 'Image Region'),
+  center: dcm('111010', 'Center'),
   segment: dcm('121191', 'Referenced Segment'),
   segmentSeries: dcm('121232', 'Source series for segmentation'),
   sourceImage: dcm('121112', 'Source of Measurement'),

@@ -6,7 +6,7 @@ import { trackingUidOf } from '../tracking.js';
 import { attributeConcepts, conceptOf, isVolumetric, measurementConcept, NAMES, PERCENT, subjectOf, unitConcept, VALUES } from './concepts.js';
 import { codeValue, container, imageValue, numberValue, textValue, uidValue } from './content.js';
 import { frameFinder, ownSegments, type SourceFrame } from './places.js';
-import { imageOf, markOf, wholeImage } from './regions.js';
+import { imageOf, marksOf, wholeImage } from './regions.js';
 
 /** The segmentation that segments are referenced in. */
 export interface SegReference {
@@ -48,11 +48,11 @@ export function labelKey({ findings, labels }: Pick<DerivedSource, 'findings' | 
 
 function findingGroups(source: DerivedSource, finding: Finding, title: string, frame: SourceFrame | undefined, seg: SegReference | null, segment: number | undefined): DicomJson[] {
   const head = [...tracking(source, title, finding.id), ...subject(source, finding)];
-  const mark = frame && markOf(finding, frame);
-  if (mark === undefined) return [wholeImageGroup(finding, head, frame)];
+  const marks = frame === undefined ? [] : marksOf(finding, frame);
+  if (marks.length === 0) return [wholeImageGroup(finding, head, frame)];
   const volumetric = seg !== null && segment !== undefined ? finding.measurements.filter(({ name }) => isVolumetric(name)) : [];
   const planar = finding.measurements.filter((measurement) => !volumetric.includes(measurement));
-  const groups = [container(NAMES.group, [...head, mark, certainty(finding.score), ...numbers(finding, planar), ...evaluations(finding)], '1410')];
+  const groups = [container(NAMES.group, [...head, ...marks, certainty(finding.score), ...numbers(finding, planar), ...evaluations(finding)], '1410')];
   if (seg === null || segment === undefined || source.segmentation === null) return groups;
   const own = [imageValue('CONTAINS', NAMES.segment, { ...seg, segment }), uidValue('CONTAINS', NAMES.segmentSeries, source.segmentation.seriesInstanceUid)];
   return [...groups, container(NAMES.group, [...head, ...own, ...numbers(finding, volumetric)], '1411')];

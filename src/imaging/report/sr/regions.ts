@@ -1,26 +1,25 @@
 import type { DicomJson } from '../../dicom/dicom-json.js';
-import type { Vector3 } from '../../volume/volume.js';
 import type { Finding } from '../finding.js';
 import { NAMES } from './concepts.js';
 import { spatial2d, spatial3d } from './content.js';
 import { ontoSlice, pixelOf, plus, reachMm, type SourceFrame } from './places.js';
 
 /**
- * A circle around a finding in the slice where it is measured: in millimetres of the frame of reference, or on the image where the source
- * names none. Viewers draw a circle whatever axis comes first; of an ellipse with a horizontal long axis some draw nothing.
+ * A circle around a finding on the image where it is measured, and its centre in millimetres of the frame of reference, if the source names
+ * one. Viewers draw a circle whatever axis comes first; of an ellipse with a horizontal long axis some draw nothing.
  *
- * @returns undefined where the source does not say where the slice lies
+ * @returns nothing where the source does not say where the slice lies
  */
-export function markOf(finding: Finding, frame: SourceFrame): DicomJson | undefined {
+export function marksOf(finding: Finding, frame: SourceFrame): DicomJson[] {
   const { location } = finding;
   const { place } = frame;
-  if (location?.center === undefined || place === undefined) return undefined;
+  if (location?.center === undefined || place === undefined) return [];
   const radius = reachMm(finding);
   const middle = ontoSlice(place, location.center);
-  const ends: [Vector3, Vector3, Vector3, Vector3] = [plus(middle, place.down, -radius), plus(middle, place.down, radius), plus(middle, place.across, -radius), plus(middle, place.across, radius)];
+  const ends = [plus(middle, place.down, -radius), plus(middle, place.down, radius), plus(middle, place.across, -radius), plus(middle, place.across, radius)];
+  const circle = spatial2d('CONTAINS', NAMES.region, 'ELLIPSE', ends.map((end) => onImage(pixelOf(place, end))), imageOf(frame));
   const frameOfReference = location.frameOfReferenceUid ?? frame.frameOfReferenceUid;
-  if (frameOfReference !== undefined) return spatial3d(NAMES.region, 'ELLIPSE', ends, frameOfReference);
-  return spatial2d('CONTAINS', NAMES.region, 'ELLIPSE', ends.map((end) => onImage(pixelOf(place, end))), imageOf(frame));
+  return [circle, ...(frameOfReference === undefined ? [] : [spatial3d(NAMES.center, 'POINT', [location.center], frameOfReference)])];
 }
 
 /** The whole of a frame, for what is said of an image and not of a place in it. */
