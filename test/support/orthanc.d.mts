@@ -1,5 +1,6 @@
 export interface OrthancOptions {
   postgres?: boolean;
+  dicomWeb?: boolean;
   servers?: Record<string, { url: string; headers?: Record<string, string> }>;
   configuration?: Record<string, unknown>;
 }
@@ -16,5 +17,5 @@ export interface Orthanc {
   stop(): Promise<void>;
 }
 
-export function orthancIsMissing(options?: { postgres?: boolean }): string | undefined;
+export function orthancIsMissing(options?: { postgres?: boolean; dicomWeb?: boolean }): string | undefined;
 export function startOrthanc(options?: OrthancOptions): Promise<Orthanc>;

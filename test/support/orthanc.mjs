@@ -12,9 +12,9 @@ const POSTGRES_VERSIONS = '/usr/lib/postgresql';
 const START_MS = 60_000;
 
 /** What is missing on this machine, in words, or undefined when Orthanc can be started. */
-export function orthancIsMissing({ postgres = false } = {}) {
+export function orthancIsMissing({ postgres = false, dicomWeb = true } = {}) {
   if (orthancBinary() === undefined) return 'Orthanc is not installed (Debian: apt-get install orthanc orthanc-dicomweb)';
-  if (!existsSync(join(PLUGINS, 'libOrthancDicomWeb.so'))) return 'the DICOMweb plugin of Orthanc is not installed (Debian: apt-get install orthanc-dicomweb)';
+  if (dicomWeb && !existsSync(join(PLUGINS, 'libOrthancDicomWeb.so'))) return 'the DICOMweb plugin of Orthanc is not installed (Debian: apt-get install orthanc-dicomweb)';
   if (postgres && !existsSync(join(PLUGINS, 'libOrthancPostgreSQLIndex.so'))) return 'the PostgreSQL plugin of Orthanc is not installed (Debian: apt-get install orthanc-postgresql)';
   if (postgres && postgresBinaries() === undefined) return 'PostgreSQL is not installed (Debian: apt-get install postgresql)';
   return undefined;
@@ -23,12 +23,13 @@ export function orthancIsMissing({ postgres = false } = {}) {
 /**
  * Starts Orthanc with its DICOMweb plugin.
  *
+ * @param dicomWeb  false: without the plugin, for who only sends to it
  * @param postgres  index in a PostgreSQL of its own instead of SQLite
  * @param servers  DICOMweb servers that it may call, by name: {url, headers}
  * @param configuration  further options of Orthanc
  */
-export async function startOrthanc({ postgres = false, servers = {}, configuration = {} } = {}) {
-  const missing = orthancIsMissing({ postgres });
+export async function startOrthanc({ postgres = false, dicomWeb = true, servers = {}, configuration = {} } = {}) {
+  const missing = orthancIsMissing({ postgres, dicomWeb });
   if (missing !== undefined) throw new Error(missing);
   const folder = mkdtempSync(join(tmpdir(), 'healthvision-orthanc-'));
   // The account of PostgreSQL passes through.
@@ -48,7 +49,7 @@ export async function startOrthanc({ postgres = false, servers = {}, configurati
     AuthenticationEnabled: false,
     OverwriteInstances: false,
     SaveJobs: false,
-    Plugins: [join(PLUGINS, 'libOrthancDicomWeb.so'), ...(database ? [join(PLUGINS, 'libOrthancPostgreSQLIndex.so')] : [])],
+    Plugins: [...(dicomWeb ? [join(PLUGINS, 'libOrthancDicomWeb.so')] : []), ...(database ? [join(PLUGINS, 'libOrthancPostgreSQLIndex.so')] : [])],
     DicomWeb: { Enable: true, Root: '/dicom-web/', Servers: Object.fromEntries(Object.entries(servers).map(([name, { url, headers = {} }]) => [name, { Url: url, HttpHeaders: headers, ChunkedTransfers: true, HasDelete: false }])) },
     ...(database && { PostgreSQL: { EnableIndex: true, EnableStorage: false, Host: '127.0.0.1', Port: database.port, Database: 'postgres', Username: 'postgres', Password: '', Lock: false, IndexConnectionsCount: 8 } }),
     ...configuration,
