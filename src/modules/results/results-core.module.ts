@@ -1,4 +1,6 @@
 import { Module } from '@nestjs/common';
+import { AuditKeysModule } from '../../platform/audit/audit-keys.module.js';
+import { StatementSigner } from './provenance/statement-signer.js';
 import { ResultRetentionStore } from './result-retention.store.js';
 import { StoredResultWriter } from './result-writer.js';
 import { ResultWriter, ShadowResults, StudyResults } from './results.contract.js';
@@ -8,7 +10,8 @@ import { StoredStudyResults } from './study-results.js';
 
 /** What both roles need of this module. */
 @Module({
-  providers: [ResultsStore, ResultRetentionStore, { provide: ResultWriter, useClass: StoredResultWriter }, { provide: StudyResults, useClass: StoredStudyResults }, { provide: ShadowResults, useClass: StoredShadowResults }],
-  exports: [ResultsStore, ResultRetentionStore, ResultWriter, StudyResults, ShadowResults],
+  imports: [AuditKeysModule],
+  providers: [ResultsStore, StatementSigner, ResultRetentionStore, { provide: ResultWriter, useClass: StoredResultWriter }, { provide: StudyResults, useClass: StoredStudyResults }, { provide: ShadowResults, useClass: StoredShadowResults }],
+  exports: [ResultsStore, StatementSigner, ResultRetentionStore, ResultWriter, StudyResults, ShadowResults],
 })
 export class ResultsCoreModule {}

@@ -8,6 +8,11 @@ export const RESULT_REMOVED = 'result.removed';
 /** Payload of `result.removed`; written in the transaction that removes the row. */
 export type ResultRemoved = { institutionId: string; resultId: string; analysisId: string };
 
+/** Outbox topic: a person reviewed, amended or signed a result. */
+export const RESULT_REVIEWED = 'result.reviewed';
+/** Payload of `result.reviewed`; `kind` is `review`, `amendment` or `sign-off`, `status` that of the result from then on. */
+export type ResultReviewed = { institutionId: string; resultId: string; analysisId: string; studyInstanceUid: string; analysis: string; version: number; status: string; kind: string };
+
 /** A heat map of one label; signed evidence, row-major `[height, width]`, laid evenly over the whole key image. */
 export interface HeatMap {
   label: string;

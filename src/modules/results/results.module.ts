@@ -5,7 +5,17 @@ import { PreviewService } from './preview.service.js';
 import { ResultRetentionController } from './result-retention.controller.js';
 import { ResultsCoreModule } from './results-core.module.js';
 import { ResultsController } from './results.controller.js';
+import { UsersModule } from '../users/users.module.js';
+import { ProvenanceController } from './provenance/provenance.controller.js';
+import { ReviewService } from './review/review.service.js';
+import { ReviewsController } from './review/reviews.controller.js';
+import { ResultVersionsStore } from './review/versions.store.js';
+import { ReviewWords } from './review/words.service.js';
 
 /** HTTP. */
-@Module({ imports: [ResultsCoreModule, ImagesCoreModule, ThreadsModule], controllers: [ResultsController, ResultRetentionController], providers: [PreviewService] })
+@Module({
+  imports: [ResultsCoreModule, ImagesCoreModule, ThreadsModule, UsersModule],
+  controllers: [ResultsController, ReviewsController, ProvenanceController, ResultRetentionController],
+  providers: [PreviewService, ReviewService, ResultVersionsStore, ReviewWords],
+})
 export class ResultsModule {}

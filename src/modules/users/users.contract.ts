@@ -36,3 +36,20 @@ export const ROLE_PERMISSIONS: Readonly<Record<Role, readonly Permission[]>> = {
 
 /** What a system may be given: the role `service`, and the audit trail for those that collect it. */
 export const CLIENT_PERMISSIONS: readonly Permission[] = [...ROLE_PERMISSIONS.service, 'audit:read'];
+
+/** What a signed-in person shows once more, before something that a thief of their session should not do. */
+export type PersonalProof = { password: string } | { code: string };
+
+/** Asks a person who is signed in to prove that it is them. */
+export abstract class PersonProofs {
+  /**
+   * A wrong answer counts as a failed sign-in does.
+   *
+   * @param person  where they are at home, and who they are
+   * @returns how they are called
+   * @throws AppError `password-incorrect`, `second-factor-invalid`; `too-many-requests` while the account is locked; `user-not-found`; `conflict` for a password where they sign in elsewhere
+   */
+  abstract prove(person: { institutionId: string; userId: string }, proof: PersonalProof): Promise<{ displayName: string }>;
+  /** How a person is called; undefined when there is no such person. */
+  abstract nameOf(person: { institutionId: string; userId: string }): Promise<string | undefined>;
+}
