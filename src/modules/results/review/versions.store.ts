@@ -45,7 +45,7 @@ export class ResultVersionsStore {
       data: {
         id: uuidv7(), ...names, createdAt: at, sealed: sealed && Uint8Array.from(sealed),
         // Plain data of our own types.
-        decisions: decisions as unknown as Prisma.InputJsonValue, content: content as unknown as Prisma.InputJsonValue, signature: signature === null ? Prisma.DbNull : (signature as unknown as Prisma.InputJsonValue),
+        decisions: decisions, content: content, signature: signature === null ? Prisma.DbNull : (signature as unknown as Prisma.InputJsonValue),
       },
     });
   }
