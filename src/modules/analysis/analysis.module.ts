@@ -9,6 +9,7 @@ import { ModelStatesModule } from './models/model-states.module.js';
 import { ModelsController } from './models/models.controller.js';
 import { PackUploads } from './models/pack-uploads.service.js';
 import { ModelPerformance } from './models/performance.service.js';
+import { ModelPerformanceMetrics } from './models/performance-metrics.service.js';
 import { PerformanceStore } from './models/performance.store.js';
 import { PatientErasureService } from './patients/patient-erasure.service.js';
 import { PatientExportService } from './patients/patient-export.service.js';
@@ -25,6 +26,6 @@ import { RunsController } from './runs.controller.js';
 @Module({
   imports: [AnalysisCoreModule, ModelStatesModule, ImagesCoreModule, ResultsCoreModule],
   controllers: [RunsController, ModelsController, ModelChangesController, ModelChoicesController, ModelPerformanceController, RoutingRulesController, CriticalRulesController, PatientRightsController, ReproductionsController],
-  providers: [PackUploads, PerformanceStore, ModelPerformance, RunFeed, RunExistsGuard, PatientExportService, PatientErasureService, Reproductions],
+  providers: [PackUploads, PerformanceStore, ModelPerformance, ModelPerformanceMetrics, RunFeed, RunExistsGuard, PatientExportService, PatientErasureService, Reproductions],
 })
 export class AnalysisModule {}

@@ -3,15 +3,16 @@ import { AuditKeysModule } from '../../platform/audit/audit-keys.module.js';
 import { StatementSigner } from './provenance/statement-signer.js';
 import { ResultRetentionStore } from './result-retention.store.js';
 import { StoredResultWriter } from './result-writer.js';
-import { ResultWriter, ShadowResults, StudyResults } from './results.contract.js';
+import { ResultWriter, ReviewedResults, ShadowResults, StudyResults } from './results.contract.js';
 import { ResultsStore } from './results.store.js';
+import { StoredReviewedResults } from './review/review-facts.store.js';
 import { StoredShadowResults } from './shadow-results.store.js';
 import { StoredStudyResults } from './study-results.js';
 
 /** What both roles need of this module. */
 @Module({
   imports: [AuditKeysModule],
-  providers: [ResultsStore, StatementSigner, ResultRetentionStore, { provide: ResultWriter, useClass: StoredResultWriter }, { provide: StudyResults, useClass: StoredStudyResults }, { provide: ShadowResults, useClass: StoredShadowResults }],
-  exports: [ResultsStore, StatementSigner, ResultRetentionStore, ResultWriter, StudyResults, ShadowResults],
+  providers: [ResultsStore, StatementSigner, ResultRetentionStore, { provide: ResultWriter, useClass: StoredResultWriter }, { provide: StudyResults, useClass: StoredStudyResults }, { provide: ShadowResults, useClass: StoredShadowResults }, { provide: ReviewedResults, useClass: StoredReviewedResults }],
+  exports: [ResultsStore, StatementSigner, ResultRetentionStore, ResultWriter, StudyResults, ShadowResults, ReviewedResults],
 })
 export class ResultsCoreModule {}

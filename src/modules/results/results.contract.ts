@@ -1,4 +1,5 @@
 import type { Finding, Label, Provenance, Segment, Summary } from '../../imaging/report/finding.js';
+import type { ResultFacts } from '../../imaging/report/review-figures.js';
 import type { PackedSegmentation } from '../../imaging/volume/packed-labels.js';
 import type { Language } from '../../kernel/errors.js';
 import type { Transaction } from '../../kernel/transaction.js';
@@ -67,6 +68,12 @@ export abstract class ShadowResults {
   abstract add(tx: Transaction, result: NewShadowResult): Promise<void>;
   /** Results of these analyses, of both kinds, by the analysis; those that are gone are missing. */
   abstract compared(scope: { institutionId: string } | 'system', analysisIds: readonly string[]): Promise<ReadonlyMap<string, ComparableResult>>;
+}
+
+/** What persons made of results, for figures of models. */
+export abstract class ReviewedResults {
+  /** By the analysis; those whose result is gone are missing. */
+  abstract facts(scope: { institutionId: string } | 'system', analysisIds: readonly string[]): Promise<ReadonlyMap<string, ResultFacts>>;
 }
 
 /** A result as the model made it, whatever people made of it since. */
