@@ -6,13 +6,15 @@ import { StoredResultWriter } from './result-writer.js';
 import { ResultWriter, ReviewedResults, ShadowResults, StudyResults } from './results.contract.js';
 import { ResultsStore } from './results.store.js';
 import { StoredReviewedResults } from './review/review-facts.store.js';
+import { ResultVersionsStore } from './review/versions.store.js';
+import { ReviewWords } from './review/words.service.js';
 import { StoredShadowResults } from './shadow-results.store.js';
 import { StoredStudyResults } from './study-results.js';
 
 /** What both roles need of this module. */
 @Module({
   imports: [AuditKeysModule],
-  providers: [ResultsStore, StatementSigner, ResultRetentionStore, { provide: ResultWriter, useClass: StoredResultWriter }, { provide: StudyResults, useClass: StoredStudyResults }, { provide: ShadowResults, useClass: StoredShadowResults }, { provide: ReviewedResults, useClass: StoredReviewedResults }],
-  exports: [ResultsStore, StatementSigner, ResultRetentionStore, ResultWriter, StudyResults, ShadowResults, ReviewedResults],
+  providers: [ResultsStore, ResultVersionsStore, ReviewWords, StatementSigner, ResultRetentionStore, { provide: ResultWriter, useClass: StoredResultWriter }, { provide: StudyResults, useClass: StoredStudyResults }, { provide: ShadowResults, useClass: StoredShadowResults }, { provide: ReviewedResults, useClass: StoredReviewedResults }],
+  exports: [ResultsStore, ResultVersionsStore, ReviewWords, StatementSigner, ResultRetentionStore, ResultWriter, StudyResults, ShadowResults, ReviewedResults],
 })
 export class ResultsCoreModule {}

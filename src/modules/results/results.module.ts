@@ -9,13 +9,11 @@ import { UsersModule } from '../users/users.module.js';
 import { ProvenanceController } from './provenance/provenance.controller.js';
 import { ReviewService } from './review/review.service.js';
 import { ReviewsController } from './review/reviews.controller.js';
-import { ResultVersionsStore } from './review/versions.store.js';
-import { ReviewWords } from './review/words.service.js';
 
 /** HTTP. */
 @Module({
   imports: [ResultsCoreModule, ImagesCoreModule, ThreadsModule, UsersModule],
   controllers: [ResultsController, ReviewsController, ProvenanceController, ResultRetentionController],
-  providers: [PreviewService, ReviewService, ResultVersionsStore, ReviewWords],
+  providers: [PreviewService, ReviewService],
 })
 export class ResultsModule {}

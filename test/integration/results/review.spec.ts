@@ -1,8 +1,10 @@
+import { createPublicKey } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { uuidv7 } from '../../../src/kernel/uid.js';
 import type { Finding } from '../../../src/imaging/report/finding.js';
 import type { ResultJson } from '../../../src/modules/results/findings-json.js';
-import { RESULT_REVIEWED } from '../../../src/modules/results/results.contract.js';
+import { isSignedBy, outputDigestOf, type PublicJwk } from '../../../src/modules/results/provenance/signed-statement.js';
+import { RESULT_REVIEWED, StudyResults } from '../../../src/modules/results/results.contract.js';
 import type { FullVersionJson, VersionJson } from '../../../src/modules/results/review/review-json.js';
 import { ADMIN, eventually } from '../../support/product.js';
 import { commitResult, conclusion, openHouse, uploadStudy, type House } from './house.js';
@@ -80,6 +82,10 @@ describe('a review', () => {
     const row = await house.owner.result.findUniqueOrThrow({ where: { id: result.id } });
     expect(JSON.stringify([rows.map(({ sealed: _, ...rest }) => rest), row], (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))).not.toContain('Zhang');
     expect(Buffer.from(rows[0]?.sealed ?? []).includes('Zhang')).toBe(false);
+    // The patient gets to see them.
+    const shown: object[] = [];
+    for await (const one of house.app.get(StudyResults).ofStudy(house.institutionId, row.studyInstanceUid, 'en')) shown.push(one);
+    expect(shown).toMatchObject([{ id: result.id, versions: [{ version: 2, decisions: [{ comment: 'Zhang San has a scar here' }] }] }]);
   });
 
   it('needs the version that was seen, and refuses a stale one', async () => {
@@ -202,6 +208,16 @@ describe('a sign-off', () => {
     expect(versions.items[3]?.signOff).toMatchObject({ meaning: 'responsible', statement: 'Seen with Dr. Li', proof: 'password' });
     const third = (await call<FullVersionJson>('GET', `${result.path}/versions/3`)).body;
     expect(third.findings).toEqual(signed.body.findings);
+    // The signature is over who signed what, and verifies by the published key.
+    const { signed: statement, signature } = third.signOff ?? { signed: {}, signature: undefined };
+    const { keys } = (await call<{ keys: (PublicJwk & { kid: string })[] }>('GET', '/api/v1/audit-events/keys')).body;
+    const jwk = keys.find(({ kid }) => kid === signature?.keyId);
+    if (!signature || !jwk) throw new Error('no signature, or not by a published key');
+    const key = createPublicKey({ key: { ...jwk }, format: 'jwk' });
+    expect(isSignedBy(statement, signature, key)).toBe(true);
+    expect(isSignedBy({ ...statement, name: 'Somebody else' }, signature, key)).toBe(false);
+    expect(statement).toMatchObject({ resultId: result.id, version: 3, contentDigest: outputDigestOf(third), meaning: 'responsible', proof: 'password' });
+    expect(third.signOff?.contentDigest).toBe(outputDigestOf(third));
     const pages: number[] = [];
     for (let cursor = ''; ;) {
       const page = (await call<{ items: VersionJson[]; nextCursor: string | null }>('GET', `${result.path}/versions?limit=5${cursor}`)).body;

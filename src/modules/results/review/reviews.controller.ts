@@ -119,14 +119,14 @@ export class ReviewsController {
     return { items: [...items, first], nextCursor: null };
   }
 
-  @Get(':id/versions/:version')
+  @Get(':id/versions/:number')
   @RequirePermission('results:read')
   @Operation({
     id: 'getResultVersion', summary: 'A result as it was', description: 'Version 1 is what the model made, whatever came after.',
     answers: { 200: { description: 'The version', schema: fullVersionSchema, example: fullVersionExample } },
     problems: ['result-not-found', 'result-version-not-found'],
   })
-  async get(@Param('id', { schema: id }) resultId: string, @Param('version', { schema: z.coerce.number().int().min(1).max(100_000) }) version: number, @CurrentPrincipal() { institutionId }: Principal, @Req() request: FastifyRequest): Promise<FullVersionJson> {
+  async get(@Param('id', { schema: id }) resultId: string, @Param('number', { schema: z.coerce.number().int().min(1).max(100_000) }) version: number, @CurrentPrincipal() { institutionId }: Principal, @Req() request: FastifyRequest): Promise<FullVersionJson> {
     const record = await this.require(request, institutionId, resultId);
     if (version === 1) return this.first(institutionId, resultId);
     const found = await this.versions.find(institutionId, resultId, version);
