@@ -12,6 +12,7 @@ import { keysCommand } from './commands/keys.js';
 import { migrateCommand } from './commands/migrate.js';
 import { modelsCommand } from './commands/models.js';
 import { openapiCommand } from './commands/openapi.js';
+import { provenanceCommand } from './commands/provenance.js';
 import { startCommand } from './commands/start.js';
 import { failureLines } from './failure.js';
 
@@ -22,7 +23,7 @@ async function main(): Promise<void> {
     .version(VERSION)
     .showSuggestionAfterError(true)
     .addHelpText('after', '\nEvery command has --help and --json. Settings come from the environment; see README.md.');
-  for (const make of [startCommand, demoCommand, migrateCommand, adminCommand, auditCommand, keysCommand, modelsCommand, ingestCommand, analyzeCommand, evaluateCommand, openapiCommand]) program.addCommand(make());
+  for (const make of [startCommand, demoCommand, migrateCommand, adminCommand, auditCommand, keysCommand, modelsCommand, ingestCommand, analyzeCommand, evaluateCommand, provenanceCommand, openapiCommand]) program.addCommand(make());
   prepare(program);
   try {
     await program.parseAsync();

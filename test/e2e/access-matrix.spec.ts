@@ -71,7 +71,7 @@ beforeAll(async () => {
   const rule = await post<{ id: string }>('/api/v1/routing-rules', { name: 'Matrix', enabled: false, plan: [] });
   fillings = {
     'study': studyInstanceUid, 'studyInstanceUid': studyInstanceUid, 'series': uid('0020000E'), 'instance': uid('00080018'), 'frames': '1', 'tag': '7FE00010',
-    'name': model.name, 'version': model.version, 'token': 'nobody-knows', 'sessionId': sessionId ?? '',
+    'name': model.name, 'version': model.version, 'number': '1', 'token': 'nobody-knows', 'sessionId': sessionId ?? '',
     '/api/v1/institutions/{id}': institutionId, '/api/v1/users/{id}': somebody.id, '/api/v1/api-keys/{id}': key.id, '/api/v1/oauth-clients/{id}': client.id, '/api/v1/dimse-callers/{id}': caller.id, '/api/v1/routing-rules/{id}': rule.id,
     '/api/v1/uploads/{id}': upload.headers.get('location')?.split('/').at(-1) ?? '', '/api/v1/analyses/{id}': run.id, '/api/v1/results/{id}': run.resultId ?? '',
     '/api/v1/notifications/{id}': await first('/api/v1/notifications'), '/api/v1/patients/{id}': await first('/api/v1/patients'), '/api/v1/audit-events/{id}': await first('/api/v1/audit-events'),
@@ -79,7 +79,7 @@ beforeAll(async () => {
     ...(await fhirFillings(run.resultId ?? '')),
   };
   // A model's digest is the same in every institution.
-  const shared = new Set(['frames', 'tag', 'name', 'version', 'token', '/fhir/Device/{id}']);
+  const shared = new Set(['frames', 'tag', 'name', 'version', 'number', 'token', '/fhir/Device/{id}']);
   secrets = [PATIENT, ADMIN.email, somebody.email, ...Object.entries(fillings).filter(([name]) => !shared.has(name)).map(([, value]) => value)];
   await eventually('the key to expire', async () => (await fetch(`${product.url}/api/v1/users/me`, { headers: expired.headers })).status === 401);
 }, 240_000);

@@ -7,6 +7,30 @@ export const codeSchema = z.object({ system: z.string(), value: z.string(), mean
 const point = z.tuple([z.number(), z.number(), z.number()]).meta({ items: { type: 'number' }, minItems: 3, maxItems: 3 });
 const box = z.tuple([point, point]).meta({ items: { type: 'array', items: { type: 'number' } }, minItems: 2, maxItems: 2, description: 'Two opposite corners' });
 
+/** Why a person does not let a finding stand. All but `duplicate` and `not-relevant` say that the model was wrong. */
+export const REJECTION_REASONS = ['not-present', 'artefact', 'normal-anatomy', 'wrong-location', 'duplicate', 'not-relevant', 'other'] as const;
+export type RejectionReason = (typeof REJECTION_REASONS)[number];
+
+/** Who decided, and in which version of the result. */
+const decided = {
+  by: z.uuid().meta({ description: 'The person' }),
+  at: z.string().meta({ format: 'date-time' }),
+  version: z.number().int().min(2),
+  bySignOff: z.literal(true).optional().meta({ description: 'Nobody decided about it alone: whoever signed the result let it stand' }),
+};
+
+export const findingReviewSchema = z
+  .object({
+    state: z.enum(['accepted', 'rejected', 'edited', 'added']).meta({ description: '`rejected` findings do not stand; `added` ones are a person’s own, with the score 1' }),
+    reason: z.enum(REJECTION_REASONS).optional(),
+    ...decided,
+  })
+  .meta({ id: 'FindingReview', description: 'What a person made of a finding' });
+
+export const agreementSchema = z
+  .object({ state: z.enum(['agreed', 'disagreed']), ...decided })
+  .meta({ id: 'ReviewAgreement', description: 'Whether a person agrees with a label or a segment' });
+
 /** What a finding is like, beyond what is measured: `attenuation`, `side`, `zone`, `lungRads`, … */
 export const attributeSchema = z
   .object({
@@ -37,6 +61,7 @@ export const findingSchema = z
       .optional(),
     measurements: z.array(z.object({ name: z.string(), value: z.number(), unit: z.string() })),
     attributes: z.array(attributeSchema).optional(),
+    review: findingReviewSchema.optional(),
   })
   .meta({ id: 'Finding' });
 
@@ -47,12 +72,13 @@ export const labelSchema = z
     displayName: z.string().optional(),
     probability: z.number().min(0).max(1),
     threshold: z.number().min(0).max(1),
-    positive: z.boolean(),
+    positive: z.boolean().meta({ description: 'As it stands: the other way round than the model has it where a person disagrees' }),
     code: codeSchema.optional(),
+    review: agreementSchema.optional(),
   })
   .meta({ id: 'Label' });
 
-export const segmentSchema = z.object({ number: z.number().int().min(1), name: z.string(), volumeMl: z.number() }).meta({ id: 'Segment' });
+export const segmentSchema = z.object({ number: z.number().int().min(1), name: z.string(), volumeMl: z.number(), review: agreementSchema.optional() }).meta({ id: 'Segment' });
 
 export const summarySchema = z.object({ text: z.string(), critical: z.boolean() }).meta({ id: 'Summary' });
 
@@ -67,10 +93,21 @@ export const provenanceSchema = z
     details: z.record(z.string(), z.unknown()).optional(),
     startedAt: z.string(),
     finishedAt: z.string(),
+    signature: z
+      .object({
+        algorithm: z.literal('Ed25519'),
+        keyId: z.string(),
+        outputDigest: z.string().meta({ description: 'sha256 over the canonical JSON (RFC 8785) of findings, labels and segments as the model made them' }),
+        value: z.string().meta({ description: 'base64url; the statement that it signs is at /results/{id}/provenance' }),
+      })
+      .meta({ id: 'ProvenanceSignature' })
+      .optional(),
   })
   .meta({ id: 'Provenance' });
 
 export type Finding = z.infer<typeof findingSchema>;
+export type FindingReview = z.infer<typeof findingReviewSchema>;
+export type ReviewAgreement = z.infer<typeof agreementSchema>;
 export type Attribute = z.infer<typeof attributeSchema>;
 export type Label = z.infer<typeof labelSchema>;
 export type Segment = z.infer<typeof segmentSchema>;

@@ -25,8 +25,9 @@ export function summaryText(content: SummaryContent, language: Language): string
   const comma = chinese ? '，' : ', ';
   const parts = [
     ...kindsOf(content.findings).map((group) => countText(group, language)),
-    ...positiveLabels(content.labels).map(({ name, probability }) => `${displayNameOf(name, language)} ${percentText(probability)}`),
-    ...content.segments.map(({ name, volumeMl }) => `${displayNameOf(name, language)} ${decimal(volumeMl)} mL`),
+    // A person who says so says it for certain.
+    ...positiveLabels(content.labels).map(({ name, probability, review }) => (review?.state === 'disagreed' ? displayNameOf(name, language) : `${displayNameOf(name, language)} ${percentText(probability)}`)),
+    ...content.segments.filter(({ review }) => review?.state !== 'disagreed').map(({ name, volumeMl }) => `${displayNameOf(name, language)} ${decimal(volumeMl)} mL`),
   ];
   if (parts.length > 0) return parts.join(comma);
   return NOTHING[content.analysis]?.[language] ?? (chinese ? '未见异常所见' : 'No finding');

@@ -18,6 +18,7 @@ import { RecoverJob } from './recover.job.js';
 import { RunEnding } from './run-ending.service.js';
 import { RunExecution } from './run-execution.service.js';
 import { RunNotices } from './run-notices.service.js';
+import { RunOutcomes } from './run-outcomes.service.js';
 import { RunProgress } from './run-progress.service.js';
 import { RunJob } from './run.job.js';
 import { MemoryMeter } from './scheduling/memory-meter.js';
@@ -35,6 +36,6 @@ export const analysisJobs: readonly JobDefinition[] = [
 
 @Module({
   imports: [ImagesCoreModule, ResultsCoreModule, AnalysisCoreModule],
-  providers: [ComputePool, ModelChecks, CheckModelJob, ClaimsStore, QueueStore, MemoryMeter, Scheduler, RunExecution, RunEnding, RunNotices, RunProgress, RunJob, PlanJob, RecoverJob, ForgetStudyJob, ForgetResultJob],
+  providers: [ComputePool, ModelChecks, CheckModelJob, ClaimsStore, QueueStore, MemoryMeter, Scheduler, RunExecution, RunOutcomes, RunEnding, RunNotices, RunProgress, RunJob, PlanJob, RecoverJob, ForgetStudyJob, ForgetResultJob],
 })
 export class AnalysisWorkerModule {}

@@ -2,13 +2,13 @@ import { Injectable } from '@nestjs/common';
 import { Database } from '../../platform/database/database.js';
 import { Outbox } from '../../platform/queue/outbox.js';
 import { StudyReader } from '../images/images.contract.js';
-import { ResultWriter, ShadowResults, type NewResult, type NewShadowResult } from '../results/results.contract.js';
 import { ClaimsStore } from './claims.store.js';
 import { ended } from './run-events.js';
 import type { Outcome } from './run-execution.service.js';
 import { RunStopped } from './run-lease.js';
 import { RunNotices } from './run-notices.service.js';
-import { SHADOW, type Ending, type RunRow } from './runs.store.js';
+import { RunOutcomes } from './run-outcomes.service.js';
+import type { Ending, RunRow } from './runs.store.js';
 
 /** How runs end: state, result and events in one transaction. */
 @Injectable()
@@ -17,8 +17,7 @@ export class RunEnding {
     private readonly database: Database,
     private readonly claims: ClaimsStore,
     private readonly studies: StudyReader,
-    private readonly results: ResultWriter,
-    private readonly shadows: ShadowResults,
+    private readonly outcomes: RunOutcomes,
     private readonly outbox: Outbox,
     private readonly notices: RunNotices,
   ) {}
@@ -29,9 +28,8 @@ export class RunEnding {
    */
   async succeed(run: RunRow, { result, timings }: Extract<Outcome, { kind: 'result' }>): Promise<void> {
     const started = performance.now();
-    // Nobody looks at what a model in the shadow found, so it has no pictures.
-    const prepared = run.purpose === SHADOW ? undefined : await this.results.prepare(result);
-    const ending: Ending = { status: 'succeeded', ...(prepared && { resultId: prepared.id }), timings };
+    const prepared = await this.outcomes.prepare(run, result);
+    const ending: Ending = { status: 'succeeded', ...(prepared.resultId !== undefined && { resultId: prepared.resultId }), timings };
     const stored = await this.database.transaction({ institutionId: run.institutionId }, async (tx) => {
       if (!(await this.studies.lock(tx, run.institutionId, run.studyId))) return false;
       ending.timings = { ...timings, store: Math.round((performance.now() - started) * 100) / 100 };
@@ -39,8 +37,7 @@ export class RunEnding {
         // Rolls back. Which of the two it was, the caller's next look at the row tells.
         throw new RunStopped((await this.claims.heartbeat(run)).held ? 'cancelled' : 'claim-lost');
       }
-      if (prepared) await this.results.commit(tx, prepared);
-      else await this.shadows.add(tx, shadowOf(run, result));
+      await prepared.store(tx);
       await this.outbox.append(tx, ...ended(run, ending, result.summary.critical));
       return true;
     });
@@ -58,10 +55,6 @@ export class RunEnding {
     if (changed) await this.notices.tell(run, ending);
     return changed;
   }
-}
-
-function shadowOf({ modelDigest }: RunRow, { institutionId, analysisId, studyId, studyInstanceUid, analysis, summary, findings, labels, segments }: NewResult): NewShadowResult {
-  return { institutionId, analysisId, studyId, studyInstanceUid, analysis, modelDigest, summary, findings, labels, segments };
 }
 
 export const STUDY_DELETED_ENDING: Ending = { status: 'cancelled', reason: { code: 'study-deleted', detail: 'The study was deleted' } };

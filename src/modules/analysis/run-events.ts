@@ -1,6 +1,6 @@
 import type { DomainEvent } from '../../platform/queue/outbox.js';
 import { ANALYSIS_FAILED, ANALYSIS_NOT_ANALYSABLE, ANALYSIS_REQUESTED, ANALYSIS_SUCCEEDED, RESULT_CRITICAL, RESULT_READY, type AnalysisEnded, type AnalysisRequested, type ResultReady } from './analysis.contract.js';
-import { SHADOW, type Ending, type RunRow } from './runs.store.js';
+import { CLINICAL, type Ending, type RunRow } from './runs.store.js';
 
 /** Live-channel topics; the key is the run's id. */
 export const RUN_CHANGED = 'analysis';
@@ -14,9 +14,9 @@ export function requested({ institutionId, id, priority }: Pick<RunRow, 'institu
   return { institutionId, topic: ANALYSIS_REQUESTED, payload, priority: QUEUE_PRIORITY[priority] ?? 10 };
 }
 
-/** What the others are told of a run's end; of a cancelled one, and of one in the shadow, nobody is told. */
+/** What the others are told of a run's end; of a cancelled one, and of one that is not for people, nobody is told. */
 export function ended({ institutionId, id, studyInstanceUid, analysis, purpose }: RunRow, { status, resultId }: Ending, critical = false): DomainEvent[] {
-  if (purpose === SHADOW) return [];
+  if (purpose !== CLINICAL) return [];
   const payload: AnalysisEnded = { institutionId, analysisId: id, studyInstanceUid, analysis, resultId: resultId ?? null };
   switch (status) {
     case 'cancelled':

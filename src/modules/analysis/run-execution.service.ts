@@ -7,6 +7,7 @@ import { sha256Hex } from '../../kernel/digest.js';
 import { AppError } from '../../kernel/errors.js';
 import { uuidv7 } from '../../kernel/uid.js';
 import { isCritical } from '../../imaging/report/critical.js';
+import { sourceFacts, type SourceFacts } from '../../imaging/report/source-facts.js';
 import { ComputePool } from '../../platform/compute/compute-pool.js';
 import type { ComputeRunResult } from '../../platform/compute/compute-protocol.js';
 import { VERSION } from '../../platform/version.js';
@@ -57,7 +58,7 @@ export class RunExecution {
     const all = { read, ...timings };
     if (outcome.kind === 'not-analysable') return { ...outcome, timings: all };
     const critical = await this.isCritical(run, model, outcome);
-    return { kind: 'result', timings: all, result: this.resultOf(run, model, instances.map(({ instance }) => instance), { ...outcome, summary: { ...outcome.summary, critical } }, { executionProvider, startedAt, details: { selection: selectionOf(selected), ...outcome.details } }) };
+    return { kind: 'result', timings: all, result: this.resultOf(run, model, instances.map(({ instance }) => instance), { ...outcome, summary: { ...outcome.summary, critical } }, { executionProvider, startedAt, details: { selection: selectionOf(selected), ...sourceOf(instances, selected), ...outcome.details } }) };
   }
 
   /** By the rules of the institution, as they are when the result is there. */
@@ -104,6 +105,11 @@ export class RunExecution {
 /** Which series was read as what, and why the others were not. */
 function selectionOf({ series, passedOver }: Selected): unknown {
   return { series: series.map(({ role, seriesInstanceUid, frames, reason }) => ({ role, seriesInstanceUid, frames: frames.length, reason })), passedOver };
+}
+
+/** Of the first image that was read. */
+function sourceOf([first]: readonly { instance: StoredInstance }[], { series }: Selected): { source?: SourceFacts } {
+  return first ? { source: sourceFacts(first.instance.attributes, series.reduce((sum, { frames }) => sum + frames.length, 0)) } : {};
 }
 
 /** sha256 over the digests of the instances that were read, sorted by SOP Instance UID. */

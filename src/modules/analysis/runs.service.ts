@@ -10,7 +10,7 @@ import { StudyReader, type StoredStudy } from '../images/images.contract.js';
 import { ModelsService } from './models/models.service.js';
 import type { ModelRow } from './models/models.store.js';
 import { requested, RUN_CANCELLED, RUN_CHANGED } from './run-events.js';
-import { FINAL_STATUSES, RunsStore, SHADOW, type RunRow } from './runs.store.js';
+import { CLINICAL, FINAL_STATUSES, RunsStore, SHADOW, type RunRow } from './runs.store.js';
 
 export interface RunRequest {
   analysis: AnalysisName;
@@ -68,7 +68,7 @@ export class RunsService {
   }
 
   /** Creates the run unless it is there. The study's row must be locked. */
-  async create(tx: Transaction, study: StoredStudy, model: ModelRow, { selection = [], priority = 'routine', requestedBy = null, purpose = 'clinical' }: RunOptions = {}): Promise<{ run: RunRow; created: boolean }> {
+  async create(tx: Transaction, study: StoredStudy, model: ModelRow, { selection = [], priority = 'routine', requestedBy = null, purpose = CLINICAL }: RunOptions = {}): Promise<{ run: RunRow; created: boolean }> {
     const made = await this.runs.create(tx, {
       id: uuidv7(), institutionId: study.institutionId, studyId: study.id, studyInstanceUid: study.studyInstanceUid, studyRevision: study.revision,
       analysis: model.analysis, modelId: model.id, modelName: model.name, modelVersion: model.version, modelDigest: model.digest,

@@ -12,8 +12,12 @@ export const RUN_STATUSES = ['queued', 'running', 'succeeded', 'not-analysable',
 export type RunStatus = (typeof RUN_STATUSES)[number];
 export const FINAL_STATUSES: readonly string[] = ['succeeded', 'not-analysable', 'failed', 'cancelled'];
 
+/** Purpose of a run whose result people see. */
+export const CLINICAL = 'clinical';
 /** Purpose of a run beside the active model's, for comparison only. */
 export const SHADOW = 'shadow';
+/** How the purpose of a run begins that computes a result again: each request is one of its own. */
+export const REPRODUCE = 'reproduce:';
 
 export interface NewRun {
   id: string;
@@ -67,11 +71,11 @@ export class RunsStore {
     return client.analysisRun.findFirst({ where: { id, institutionId } });
   }
 
-  /** Newest first. Runs in the shadow are nobody's concern but the comparison's. */
+  /** Newest first. Runs in the shadow, and those that compute a result again, are nobody's concern but the comparison's. */
   async list(institutionId: string, filter: { studyInstanceUid?: string | undefined; analysis?: string | undefined; status?: RunStatus | undefined }, page: { limit: number; cursor?: string | undefined }): Promise<RunRow[]> {
     const conditions = [
       Prisma.sql`institution_id = ${institutionId}::uuid`,
-      Prisma.sql`purpose <> ${SHADOW}`,
+      Prisma.sql`purpose = ${CLINICAL}`,
       ...(filter.studyInstanceUid === undefined ? [] : [Prisma.sql`study_instance_uid = ${filter.studyInstanceUid}`]),
       ...(filter.analysis === undefined ? [] : [Prisma.sql`analysis = ${filter.analysis}`]),
       ...(filter.status === undefined ? [] : [Prisma.sql`status = ${filter.status}`]),

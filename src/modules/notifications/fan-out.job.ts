@@ -4,12 +4,12 @@ import { LiveChannel } from '../../platform/database/live-channel.js';
 import { LOGGER, type Logger } from '../../platform/ops/logger.js';
 import { JobHandler, type JobContext } from '../../platform/queue/job.js';
 import type { AnalysisEnded, ResultReady } from '../analysis/analysis.contract.js';
-import { StudyResults } from '../results/results.contract.js';
+import { StudyResults, type ResultReviewed } from '../results/results.contract.js';
 import type { BreakGlassTaken } from '../users/users.contract.js';
 import { NotificationsStore, type NotificationSubject } from './notifications.store.js';
 import { CRITICAL_TOPICS, NOTIFICATIONS_LIVE } from './topics.js';
 
-type Told = AnalysisEnded | ResultReady | BreakGlassTaken;
+type Told = AnalysisEnded | ResultReady | ResultReviewed | BreakGlassTaken;
 
 /**
  * Makes one notification of one event, and tells whoever watches. The notification has the event's own id, so that a job which

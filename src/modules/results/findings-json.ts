@@ -1,10 +1,14 @@
 import { z } from 'zod';
-import { codeSchema, DISCLAIMER, findingSchema, labelSchema, provenanceSchema, segmentSchema, summarySchema } from '../../imaging/report/finding.js';
+import { codeSchema, DISCLAIMER, findingSchema, labelSchema, provenanceSchema, segmentSchema, summarySchema, type Finding } from '../../imaging/report/finding.js';
 import { summaryText } from '../../imaging/report/summary.js';
 import { displayNameOf } from '../../imaging/report/terms.js';
 import type { Language } from '../../kernel/errors.js';
 import { pageSchema } from '../../platform/http/page.js';
-import type { ResultRecord } from './results.store.js';
+import { etagOf } from '../../platform/http/representation.js';
+import type { ResultRecord, ReviewState } from './results.store.js';
+
+/** What a signature says of the result. */
+export const SIGNATURE_MEANINGS = ['reviewed', 'approved', 'responsible'] as const;
 
 /** API.md, "Findings": what a caller programs against. */
 export const resultSchema = z
@@ -21,6 +25,16 @@ export const resultSchema = z
     segments: z.array(segmentSchema),
     provenance: provenanceSchema,
     disclaimer: z.string(),
+    review: z
+      .object({
+        version: z.int().min(2).meta({ description: 'Of the result; 1 is what the model made' }),
+        kind: z.enum(['review', 'amendment', 'sign-off']).meta({ description: 'What made this version' }),
+        by: z.uuid(), at: z.string().meta({ format: 'date-time' }),
+        signedVersion: z.int().nullable().meta({ description: 'The newest version that is signed. Where it is another than this one, an amendment waits for its signature' }),
+        signOff: z.object({ by: z.uuid(), name: z.string(), at: z.string().meta({ format: 'date-time' }), meaning: z.enum(SIGNATURE_MEANINGS) }).optional().meta({ description: 'When this version is signed' }),
+      })
+      .optional()
+      .meta({ id: 'ResultReview', description: 'Absent until a person has looked at the result. Findings, labels and segments are as they stand since' }),
   })
   .meta({ id: 'Result', description: 'What one analysis found. Coordinates are millimetres in the patient system (LPS) of the named Frame of Reference.' });
 
@@ -30,18 +44,35 @@ export type ResultJson = z.infer<typeof resultSchema>;
 
 /** A stored result in the reader's language. */
 export function findingsJson(record: ResultRecord, language: Language): ResultJson {
-  const { id, analysisId, analysis, studyInstanceUid, status, createdAt, summary, findings, labels, segments, provenance } = record;
+  const { id, analysisId, analysis, studyInstanceUid, status, createdAt, summary, labels, segments, provenance, version, review } = record;
+  const findings = review?.findings ?? record.findings;
   return {
     id, analysisId, analysis, studyInstanceUid, status,
     createdAt: createdAt.toISOString(),
     summary: { text: resultSummary(record, language), critical: summary.critical },
     // PostgreSQL keeps JSON in an order of its own; a reader gets the order of the documentation.
-    findings: findings.map((finding) => inOrder(findingSchema, { ...finding, code: inOrder(codeSchema, finding.code) })),
+    findings: findings.map((finding) => findingJson(finding)),
     labels: labels.map((label) => inOrder(labelSchema, { ...label, displayName: displayNameOf(label.name, language), ...(label.code && { code: inOrder(codeSchema, label.code) }) })),
     segments: segments.map((segment) => inOrder(segmentSchema, segment)),
     provenance: inOrder(provenanceSchema, provenance),
     disclaimer: DISCLAIMER[language],
+    ...(review && { review: reviewJson(version, review) }),
   };
+}
+
+export function findingJson(finding: Finding): Finding {
+  return inOrder(findingSchema, { ...finding, code: inOrder(codeSchema, finding.code) });
+}
+
+function reviewJson(version: number, { kind, by, at, signedVersion, signOff }: ReviewState): NonNullable<ResultJson['review']> {
+  // The column holds nothing else.
+  return { version, kind, by, at, signedVersion, ...(signOff && { signOff: { ...signOff, meaning: signOff.meaning as (typeof SIGNATURE_MEANINGS)[number] } }) };
+}
+
+/** The tags of a result in every language: a change may name any of them. */
+export function etagsOf({ id, version, updatedAt }: ResultRecord): Readonly<Record<Language, string>> {
+  const of = (language: Language): string => etagOf(id, version, updatedAt.getTime(), language);
+  return { 'en': of('en'), 'zh-CN': of('zh-CN') };
 }
 
 /** Of nodules each is a finding, and its segment would say the same again. */

@@ -4,6 +4,8 @@ import type { Transaction } from '../../kernel/transaction.js';
 import { derivedUuidv7 } from '../../kernel/uid.js';
 import { KeyVault } from '../../platform/crypto/key-vault.js';
 import { BlobStore } from '../../platform/storage/blob-store.js';
+import { outputDigestOf, provenanceStatement } from './provenance/signed-statement.js';
+import { StatementSigner } from './provenance/statement-signer.js';
 import { ResultWriter, type HeatMap, type NewResult, type PreparedResult } from './results.contract.js';
 import { reservedBlobKeys, ResultsStore } from './results.store.js';
 
@@ -17,6 +19,7 @@ export class StoredResultWriter extends ResultWriter {
     private readonly blobs: BlobStore,
     private readonly store: ResultsStore,
     private readonly vault: KeyVault,
+    private readonly signer: StatementSigner,
   ) {
     super();
   }
@@ -31,7 +34,14 @@ export class StoredResultWriter extends ResultWriter {
     const dataKey = await this.vault.keyOfStudy(result.institutionId, result.studyInstanceUid);
     if (heatMapsBlobKey !== null) await this.blobs.put(heatMapsBlobKey, littleEndian(result.heatMaps), dataKey);
     if (result.segmentation && segmentationBlobKey !== null) await this.blobs.put(segmentationBlobKey, result.segmentation.packed, dataKey);
-    return { id, result, heatMapsBlobKey, segmentationBlobKey };
+    return { id, result: await this.signed(id, result), heatMapsBlobKey, segmentationBlobKey };
+  }
+
+  private async signed(id: string, result: NewResult): Promise<NewResult> {
+    const sign = await this.signer.prepare();
+    const outputDigest = outputDigestOf(result);
+    const { algorithm, keyId, value } = sign(provenanceStatement({ ...result, id }, result.provenance, outputDigest));
+    return { ...result, provenance: { ...result.provenance, signature: { algorithm, keyId, outputDigest, value } } };
   }
 
   async commit(tx: Transaction, prepared: PreparedResult): Promise<void> {

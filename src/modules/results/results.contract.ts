@@ -1,4 +1,5 @@
 import type { Finding, Label, Provenance, Segment, Summary } from '../../imaging/report/finding.js';
+import type { ResultFacts } from '../../imaging/report/review-figures.js';
 import type { PackedSegmentation } from '../../imaging/volume/packed-labels.js';
 import type { Language } from '../../kernel/errors.js';
 import type { Transaction } from '../../kernel/transaction.js';
@@ -7,6 +8,11 @@ import type { Transaction } from '../../kernel/transaction.js';
 export const RESULT_REMOVED = 'result.removed';
 /** Payload of `result.removed`; written in the transaction that removes the row. */
 export type ResultRemoved = { institutionId: string; resultId: string; analysisId: string };
+
+/** Outbox topic: a person reviewed, amended or signed a result. */
+export const RESULT_REVIEWED = 'result.reviewed';
+/** Payload of `result.reviewed`; `kind` is `review`, `amendment` or `sign-off`, `status` that of the result from then on. */
+export type ResultReviewed = { institutionId: string; resultId: string; analysisId: string; studyInstanceUid: string; analysis: string; version: number; status: string; kind: string };
 
 /** A heat map of one label; signed evidence, row-major `[height, width]`, laid evenly over the whole key image. */
 export interface HeatMap {
@@ -64,10 +70,21 @@ export abstract class ShadowResults {
   abstract compared(scope: { institutionId: string } | 'system', analysisIds: readonly string[]): Promise<ReadonlyMap<string, ComparableResult>>;
 }
 
+/** What persons made of results, for figures of models. */
+export abstract class ReviewedResults {
+  /** By the analysis; those whose result is gone are missing. */
+  abstract facts(scope: { institutionId: string } | 'system', analysisIds: readonly string[]): Promise<ReadonlyMap<string, ResultFacts>>;
+}
+
+/** A result as the model made it, whatever people made of it since. */
+export type OriginalResult = Pick<NewResult, 'analysisId' | 'studyId' | 'studyInstanceUid' | 'analysis' | 'findings' | 'labels' | 'segments' | 'provenance'> & { id: string };
+
 /** Results as other modules handle them: for those who tell of them, and who show or erase all that is kept of a patient. */
 export abstract class StudyResults {
   /** As API.md, "Findings", tells of them; read page by page, newest first. */
   abstract ofStudy(institutionId: string, studyInstanceUid: string, language: Language): AsyncGenerator<object>;
+  /** null when the institution has no such result. */
+  abstract original(institutionId: string, resultId: string): Promise<OriginalResult | null>;
   /** Keeps a result from being removed before the commit; false when it is gone. */
   abstract lock(tx: Transaction, institutionId: string, resultId: string): Promise<boolean>;
   /** With their heat maps, which the next sweep takes. @returns how many */

@@ -8,8 +8,8 @@ import { CurrentPrincipal, RequirePermission, type Principal } from '../../platf
 import { Operation } from '../../platform/http/openapi.js';
 import { pageOf, pageQuery, type Page } from '../../platform/http/page.js';
 import { languageOf } from '../../platform/http/problem.js';
-import { etagOf, isNotModified, matches, speaks } from '../../platform/http/representation.js';
-import { findingsJson, resultExample, resultPageSchema, resultSchema, type ResultJson } from './findings-json.js';
+import { isNotModified, matches, speaks } from '../../platform/http/representation.js';
+import { etagsOf, findingsJson, resultExample, resultPageSchema, resultSchema, type ResultJson } from './findings-json.js';
 import { PreviewService } from './preview.service.js';
 import { ResultsStore, type ResultRecord } from './results.store.js';
 
@@ -77,7 +77,7 @@ export class ResultsController {
   ): Promise<ResultJson | undefined> {
     const record = await this.require(request, institutionId, id);
     const language = languageOf(request.headers['accept-language']);
-    if (isNotModified(request, reply, etagOf(record.id, record.updatedAt.getTime(), language), language)) return undefined;
+    if (isNotModified(request, reply, etagsOf(record)[language], language)) return undefined;
     return findingsJson(record, language);
   }
 

@@ -17,13 +17,17 @@ import { PreviewService } from './preview.service.js';
 import { ResultRetentionController } from './result-retention.controller.js';
 import { ResultsCoreModule } from './results-core.module.js';
 import { ResultsController } from './results.controller.js';
+import { UsersModule } from '../users/users.module.js';
+import { ProvenanceController } from './provenance/provenance.controller.js';
+import { ReviewService } from './review/review.service.js';
+import { ReviewsController } from './review/reviews.controller.js';
 
 /** HTTP. */
 @Module({
-  imports: [ResultsCoreModule, ImagesCoreModule, ThreadsModule],
-  controllers: [ResultsController, ComparisonController, ResultRetentionController, ResultFhirController, ...fhirControllers, FhirController],
+  imports: [ResultsCoreModule, ImagesCoreModule, ThreadsModule, UsersModule],
+  controllers: [ResultsController, ReviewsController, ProvenanceController, ComparisonController, ResultRetentionController, ResultFhirController, ...fhirControllers, FhirController],
   providers: [
-    PreviewService, AlignmentStore, AlignmentService, ComparisonService, TrendService,
+    PreviewService, ReviewService, AlignmentStore, AlignmentService, ComparisonService, TrendService,
     FhirService, FhirResultsStore, PatientResources, ImagingStudyResources, ResultResources, DeviceResources,
   ],
 })

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Prisma, type Result } from '../../generated/prisma/client.js';
 import type { Finding, Label, Provenance, Segment, Summary } from '../../imaging/report/finding.js';
 import type { PackedSegmentation } from '../../imaging/volume/packed-labels.js';
+import { standing } from '../../imaging/report/review.js';
 import { AppError } from '../../kernel/errors.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { columnsOf } from '../../platform/database/columns.js';
@@ -30,7 +31,26 @@ interface StoredRendering extends Omit<Rendering, 'heatMaps'> {
 /** A label map whose values lie in a blob. */
 export type StoredSegmentation = Omit<PackedSegmentation, 'packed'> & { blobKey: string };
 
-/** A result as it is stored; texts are composed when it is read. */
+/** What people made of a result so far. */
+export interface ReviewState {
+  kind: 'review' | 'amendment' | 'sign-off';
+  by: string;
+  at: string;
+  /** All of them, those that do not stand too. */
+  findings: Finding[];
+  /** Of this version; null when it is not signed. */
+  signOff: { by: string; name: string; at: string; meaning: string } | null;
+  /** The newest version that is signed; null when none is. */
+  signedVersion: number | null;
+}
+
+/** As it lies in the column. */
+export type StoredReview = ReviewState & { labels: Label[]; segments: Segment[] };
+
+/** As the model made it. */
+export type OriginalContent = Pick<ResultRecord, 'findings' | 'labels' | 'segments'>;
+
+/** A result as it is stored, and as it stands: without the findings that a person has rejected. Texts are composed when it is read. */
 export interface ResultRecord {
   id: string;
   institutionId: string;
@@ -44,6 +64,9 @@ export interface ResultRecord {
   segments: Segment[];
   provenance: Provenance;
   rendering: Rendering;
+  version: number;
+  /** Absent until somebody has looked at it. */
+  review?: ReviewState;
   createdAt: Date;
   updatedAt: Date;
 }
@@ -128,6 +151,22 @@ export class ResultsStore {
     return rows.map(recordOf);
   }
 
+  /** As the model made it. */
+  async original(institutionId: string, id: string): Promise<(ResultRecord & { studyId: string }) | null> {
+    const [row] = await this.database.read<Result>({ institutionId }, Prisma.sql`SELECT ${COLUMNS} FROM results WHERE id = ${id}::uuid AND institution_id = ${institutionId}::uuid`);
+    return row ? { ...recordOf({ ...row, reviewed: null }), studyId: row.studyId } : null;
+  }
+
+  /** Holds the row until the transaction ends, so that reviews come one after the other. */
+  async lockForReview(tx: Transaction, institutionId: string, id: string): Promise<{ record: ResultRecord; original: OriginalContent } | null> {
+    const [row] = await prismaOf(tx).$queryRaw<Result[]>`SELECT ${COLUMNS} FROM results WHERE id = ${id}::uuid AND institution_id = ${institutionId}::uuid FOR NO KEY UPDATE`;
+    return row ? { record: recordOf(row), original: recordOf({ ...row, reviewed: null }) } : null;
+  }
+
+  async review(tx: Transaction, id: string, { version, status, reviewed }: { version: number; status: ResultStatus; reviewed: StoredReview }): Promise<ResultRecord> {
+    return recordOf(await prismaOf(tx).result.update({ where: { id }, data: { version, status, reviewed: json(reviewed) } }));
+  }
+
   async lock(tx: Transaction, institutionId: string, id: string): Promise<boolean> {
     const rows = await prismaOf(tx).$queryRaw<unknown[]>`SELECT 1 FROM results WHERE id = ${id}::uuid AND institution_id = ${institutionId}::uuid FOR KEY SHARE`;
     return rows.length > 0;
@@ -168,18 +207,24 @@ function json(value: object): Prisma.InputJsonValue {
 }
 
 function recordOf(row: Result): ResultRecord {
-  const { id, institutionId, analysisId, studyInstanceUid, analysis, createdAt, updatedAt } = row;
+  const { id, institutionId, analysisId, studyInstanceUid, analysis, version, createdAt, updatedAt } = row;
+  // `insert` and `review` above are the only writers of these columns.
+  const reviewed = row.reviewed as unknown as StoredReview | null;
   return {
-    id, institutionId, analysisId, studyInstanceUid, analysis, createdAt, updatedAt,
-    // `insert` above is the only writer of these columns.
+    id, institutionId, analysisId, studyInstanceUid, analysis, version, createdAt, updatedAt,
     status: row.status as ResultStatus,
     summary: row.summary as Summary,
-    findings: row.findings as unknown as Finding[],
-    labels: row.labels as unknown as Label[],
-    segments: row.segments as unknown as Segment[],
+    findings: reviewed ? standing(reviewed.findings) : (row.findings as unknown as Finding[]),
+    labels: reviewed ? reviewed.labels : (row.labels as unknown as Label[]),
+    segments: reviewed ? reviewed.segments : (row.segments as unknown as Segment[]),
     provenance: row.provenance as unknown as Provenance,
     rendering: renderingOf(row.rendering),
+    ...(reviewed && { review: reviewOf(reviewed) }),
   };
+}
+
+function reviewOf({ kind, by, at, findings, signOff, signedVersion }: StoredReview): ReviewState {
+  return { kind, by, at, findings, signOff, signedVersion };
 }
 
 function renderingOf(value: Prisma.JsonValue): Rendering {

@@ -1,26 +1,48 @@
 import { Injectable } from '@nestjs/common';
-import type { Language } from '../../kernel/errors.js';
+import { AppError, type Language } from '../../kernel/errors.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { findingsJson } from './findings-json.js';
-import { StudyResults } from './results.contract.js';
-import { ResultsStore } from './results.store.js';
+import { StudyResults, type OriginalResult } from './results.contract.js';
+import { ResultsStore, type ResultRecord } from './results.store.js';
+import { fullVersionJson } from './review/review-json.js';
+import { ResultVersionsStore } from './review/versions.store.js';
+import { ReviewWords, type Words } from './review/words.service.js';
 
 const PAGE_SIZE = 100;
 
 /** What the analysis sees of the results of studies. */
 @Injectable()
 export class StoredStudyResults extends StudyResults {
-  constructor(private readonly store: ResultsStore) {
+  constructor(
+    private readonly store: ResultsStore,
+    private readonly versions: ResultVersionsStore,
+    private readonly words: ReviewWords,
+  ) {
     super();
   }
 
   async *ofStudy(institutionId: string, studyInstanceUid: string, language: Language): AsyncGenerator<object> {
     for (let cursor: string | undefined; ;) {
       const page = await this.store.list(institutionId, { studyInstanceUid }, PAGE_SIZE, cursor);
-      for (const record of page) yield findingsJson(record, language);
+      for (const record of page) yield { ...findingsJson(record, language), ...(record.review && { versions: await this.versionsOf(record) }) };
       cursor = page.at(-1)?.id;
       if (cursor === undefined || page.length < PAGE_SIZE) return;
     }
+  }
+
+  /** All of them, with what was said in words; without it when its key was destroyed. */
+  private async versionsOf({ institutionId, id, studyInstanceUid }: ResultRecord): Promise<object[]> {
+    const told: object[] = [];
+    for (let cursor: string | undefined; ;) {
+      const page = await this.versions.list(institutionId, id, PAGE_SIZE, cursor);
+      for (const version of page) told.push(fullVersionJson(version, await this.words.open(version.sealed, { institutionId, studyInstanceUid, resultId: id, version: version.version }).catch(withoutWords)));
+      cursor = page.at(-1)?.id;
+      if (cursor === undefined || page.length < PAGE_SIZE) return told;
+    }
+  }
+
+  original(institutionId: string, resultId: string): Promise<OriginalResult | null> {
+    return this.store.original(institutionId, resultId);
   }
 
   lock(tx: Transaction, institutionId: string, resultId: string): Promise<boolean> {
@@ -32,4 +54,9 @@ export class StoredStudyResults extends StudyResults {
     for (const studyId of studyIds) removed += await this.store.deleteOfStudy(tx, institutionId, studyId);
     return removed;
   }
+}
+
+function withoutWords(error: unknown): Words {
+  if (error instanceof AppError && error.code === 'key-destroyed') return {};
+  throw error;
 }

@@ -44,3 +44,20 @@ export const FHIR_PERMISSIONS = {
   DiagnosticReport: 'results:read', Observation: 'results:read', DocumentReference: 'results:read', Provenance: 'results:read', Device: 'results:read',
   AuditEvent: 'audit:read',
 } as const satisfies Readonly<Record<string, Permission>>;
+
+/** What a signed-in person shows once more, before something that a thief of their session should not do. */
+export type PersonalProof = { password: string } | { code: string };
+
+/** Asks a person who is signed in to prove that it is them. */
+export abstract class PersonProofs {
+  /**
+   * A wrong answer counts as a failed sign-in does.
+   *
+   * @param person  where they are at home, and who they are
+   * @returns how they are called
+   * @throws AppError `password-incorrect`, `second-factor-invalid`; `too-many-requests` while the account is locked; `user-not-found`; `conflict` for a password where they sign in elsewhere
+   */
+  abstract prove(person: { institutionId: string; userId: string }, proof: PersonalProof): Promise<{ displayName: string }>;
+  /** How a person is called; undefined when there is no such person. */
+  abstract nameOf(person: { institutionId: string; userId: string }): Promise<string | undefined>;
+}

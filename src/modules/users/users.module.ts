@@ -42,6 +42,7 @@ import { NewUsersService } from './new-users.service.js';
 import { OAuthController } from './oauth.controller.js';
 import { PasswordChangeService } from './passwords/password-change.service.js';
 import { PasswordController } from './passwords/password.controller.js';
+import { StoredPersonProofs } from './person-proofs.service.js';
 import { PrincipalsService } from './principals.service.js';
 import { RefreshTokensStore } from './refresh-tokens.store.js';
 import { CodeCheckService } from './second-factor/code-check.service.js';
@@ -59,6 +60,7 @@ import { SignInService } from './sign-in.service.js';
 import { SigningKeysModule } from './signing-keys.module.js';
 import { TokenService } from './token.service.js';
 import { UsersCoreModule } from './users-core.module.js';
+import { PersonProofs } from './users.contract.js';
 import { UsersController } from './users.controller.js';
 import { UsersService } from './users.service.js';
 
@@ -80,7 +82,8 @@ import { UsersService } from './users.service.js';
     { provide: APP_GUARD, useExisting: AccessGuard },
     { provide: APP_INTERCEPTOR, useClass: LiveAccessInterceptor },
     { provide: Authenticator, useExisting: AccessGuard },
+    { provide: PersonProofs, useClass: StoredPersonProofs },
   ],
-  exports: [Authenticator],
+  exports: [Authenticator, PersonProofs],
 })
 export class UsersModule {}

@@ -26,6 +26,8 @@ const RIGHTS: Readonly<Record<string, Rights>> = {
   outbox: { app: APPEND, system: READ_WRITE },
   models: { app: READ, system: READ_WRITE },
   model_activations: { app: [], system: APPEND },
+  // What people have signed stays as it is; it goes with its result.
+  result_versions: { app: ['SELECT', 'INSERT', 'DELETE'], system: ['SELECT', 'INSERT', 'DELETE'] },
   // Written by the audit trail alone, which is the system's.
   audit_events: { app: READ, system: APPEND },
   audit_seals: { app: READ, system: APPEND },

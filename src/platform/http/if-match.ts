@@ -9,6 +9,14 @@ export const TakesIfMatch = (): MethodDecorator => ApiHeader({
   schema: { type: 'string' },
 });
 
+/** As `TakesIfMatch`, for routes that refuse a call without. Name `precondition-required` and `precondition-failed` in its `problems`. */
+export const NeedsIfMatch = (): MethodDecorator => ApiHeader({
+  name: 'If-Match',
+  description: 'The ETag of the version that you have seen, or `*` for whichever it is.',
+  required: true,
+  schema: { type: 'string' },
+});
+
 /**
  * Refuses a change to something that the caller has not seen. Without `If-Match` there is nothing to compare.
  *
@@ -19,4 +27,17 @@ export const TakesIfMatch = (): MethodDecorator => ApiHeader({
 export function requireMatch(ifMatch: string | undefined, etag: string): void {
   if (ifMatch === undefined) return;
   if (!ifMatch.split(',').some((given) => ['*', etag].includes(given.trim()))) throw new AppError('precondition-failed');
+}
+
+/**
+ * As `requireMatch`, where nobody may change what they have not looked at.
+ *
+ * @param etags  of every representation of the resource as it is
+ * @throws AppError `precondition-required`, `precondition-failed`
+ * @see RFC 6585 §3
+ */
+export function requireSeen(ifMatch: string | undefined, etags: readonly string[]): void {
+  if (ifMatch === undefined) throw new AppError('precondition-required');
+  const given = ifMatch.split(',').map((tag) => tag.trim());
+  if (!given.some((tag) => tag === '*' || etags.includes(tag))) throw new AppError('precondition-failed');
 }

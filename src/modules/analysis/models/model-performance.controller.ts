@@ -6,7 +6,7 @@ import { CurrentPrincipal, RequirePermission, type Principal } from '../../../pl
 import { Operation } from '../../../platform/http/openapi.js';
 import { pageOf, pageQuery, pageSchema, type Page, type PageQuery } from '../../../platform/http/page.js';
 import { ModelStatesStore, type ActivationRow } from './model-states.store.js';
-import { performanceExample, performanceQuery, performanceSchema, type PerformanceJson } from './performance-json.js';
+import { performanceExample, performanceQuery, performanceSchema, seriesJson, type PerformanceJson } from './performance-json.js';
 import { ModelPerformance } from './performance.service.js';
 
 const DEFAULT_WINDOW_MS = 90 * 86_400_000;
@@ -40,7 +40,7 @@ export class ModelPerformanceController {
   @Operation({
     id: 'getModelPerformance',
     summary: 'How the versions of a model do here',
-    description: 'Runs by status, latencies by stage and rates of positive labels of each version; and, on studies that the active model and one in its shadow have both read, how far the two agree.',
+    description: 'Runs by status, latencies by stage and rates of positive labels of each version; and, on studies that the active model and one in its shadow have both read, how far the two agree. What persons made of the results, as figures and in the course of time: by station and by scanner too.',
     answers: { 200: { description: 'Figures', schema: performanceSchema, example: performanceExample } },
     problems: ['invalid-query', 'model-not-found'],
   })
@@ -49,8 +49,8 @@ export class ModelPerformanceController {
     const to = query.to ?? new Date();
     const from = query.from ?? new Date(to.getTime() - DEFAULT_WINDOW_MS);
     if (from > to) throw new AppError('invalid-query', { errors: [{ pointer: '/from', detail: 'is after `to`' }] });
-    const figures = await this.performance.of(query.of === 'installation' ? 'system' : { institutionId }, name, { from, to });
-    return { name, of: query.of, from: from.toISOString(), to: to.toISOString(), ...figures };
+    const figures = await this.performance.of(query.of === 'installation' ? 'system' : { institutionId }, name, { from, to }, query.bucket);
+    return { name, of: query.of, from: from.toISOString(), to: to.toISOString(), comparisons: figures.comparisons, versions: figures.versions.map((version) => ({ ...version, series: seriesJson(version.series) })) };
   }
 
   @Get(':name/history')
