@@ -68,7 +68,7 @@ describe('checkSeg finds', () => {
 
   it('bits in the wrong order', () => {
     expect(checksOf(broken((_, pixels) => {
-      for (const [index, byte] of pixels.entries()) pixels[index] = Number.parseInt([...byte.toString(2).padStart(8, '0')].reverse().join(''), 2);
+      for (const [index, byte] of pixels.entries()) pixels[index] = Number.parseInt(Array.from(byte.toString(2).padStart(8, '0')).reverse().join(''), 2);
     }))).toContain('geometry');
   });
 

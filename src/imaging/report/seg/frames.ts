@@ -28,13 +28,32 @@ export function framesOf({ grid }: Segmentation, segments: readonly DicomSegment
   const groups = isLabelMap
     ? [{ segment: null, values: segments.flatMap(({ values }) => values), table: labelTable(segments) }]
     : segments.map((segment) => ({ segment, values: segment.values, table: tableOf([segment], () => 1) }));
-  const frames = groups.flatMap(({ segment, values, table }) => Array.from({ length: slices }, (_, slice): SegFrame => ({ segment, slice, table, rows: extents.rowsOf(slice, values) })))
-    .filter(({ rows: filled }) => keepEmptyFrames || filled !== undefined);
-  const [first] = groups;
-  if (frames.length === 0 && first) frames.push({ segment: first.segment, slice: Math.floor(slices / 2), table: first.table, rows: undefined });
+  const all = groups.flatMap(({ segment, values, table }) => Array.from({ length: slices }, (_, slice): SegFrame => ({ segment, slice, table, rows: extents.rowsOf(slice, values) })));
+  const frames = keepEmptyFrames ? all : filledFrames(all, Math.floor(slices / 2), isLabelMap ? 8 : columns * rows);
   const bytes = (frames.length * columns * rows) / (isLabelMap ? 1 : 8);
   if (frames.length > MAX_FRAMES || bytes > MAX_PIXEL_BYTES) throw new AppError('image-too-large', { detail: `The segmentation has ${String(frames.length)} frames of ${String(columns)} × ${String(rows)} pixels` });
   return frames;
+}
+
+/**
+ * Without those that are empty, but for one when all are. Frames of bits that end inside a byte are read wrong by a viewer in wide use (Cornerstone 3D)
+ * where the padding at the end makes them look as if each frame began with a byte of its own: then empty frames stay until they do not.
+ */
+function filledFrames(all: readonly SegFrame[], middle: number, area: number): SegFrame[] {
+  const kept = new Set(all.filter(({ rows }) => rows !== undefined));
+  const spare = all.filter(({ rows }) => rows === undefined).sort((a, b) => Math.abs(a.slice - middle) - Math.abs(b.slice - middle));
+  for (const frame of spare) {
+    if (kept.size > 0 && isUnambiguous(kept.size, area)) break;
+    kept.add(frame);
+  }
+  return all.filter((frame) => kept.has(frame));
+}
+
+/** Whether the bits of frames fill an even number of bytes, and another number than with each frame padded. */
+function isUnambiguous(count: number, area: number): boolean {
+  if (area % 8 === 0) return true;
+  const bytes = Math.ceil((count * area) / 8);
+  return bytes % 2 === 0 && bytes !== count * Math.ceil(area / 8);
 }
 
 /** What a label map of DICOM holds for each value of ours: the number of the segment. */
