@@ -143,9 +143,9 @@ function isSamePlane(pixels: Uint8Array, labels: Uint8Array, table: Uint8Array, 
   for (let at = 0; at < labels.length; at++) {
     const pixel = pixels[at] ?? 0;
     if (pixel !== table[labels[at] ?? 0]) same = false;
-    if (pixel !== 0) counts[pixel] = (counts[pixel] ?? 0) + 1;
+    counts[pixel] = (counts[pixel] ?? 0) + 1;
   }
-  for (const [value, count] of counts.entries()) if (count > 0) voxels.set(segment ?? value, (voxels.get(segment ?? value) ?? 0) + count);
+  for (const [value, count] of counts.entries()) if (value > 0 && count > 0) voxels.set(segment ?? value, (voxels.get(segment ?? value) ?? 0) + count);
   return same;
 }
 

@@ -84,12 +84,14 @@ export function framePixels({ columns, rows, isLabelMap, pixels }: Pick<ReadSeg,
   if (isLabelMap) return pixels.subarray(index * area, (index + 1) * area);
   const out = new Uint8Array(area);
   const start = index * area;
-  for (let pixel = 0; pixel < area; pixel++) {
+  for (let pixel = 0; pixel < area;) {
     const bit = (start + pixel) % 8;
     const byte = pixels[(start + pixel - bit) / 8] ?? 0;
-    // Most of a segmentation is empty: eight pixels at a time.
-    if (byte === 0) pixel += 7 - bit;
-    else out[pixel] = (byte >> bit) & 1;
+    const end = Math.min(area, pixel + 8 - bit);
+    // Most bytes are all outside or all inside.
+    if (byte === 255) out.fill(1, pixel, end);
+    else if (byte !== 0) for (let at = pixel; at < end; at++) out[at] = (byte >> (bit + at - pixel)) & 1;
+    pixel = end;
   }
   return out;
 }

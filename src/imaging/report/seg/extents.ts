@@ -35,11 +35,17 @@ export function extentsOf(labels: Uint8Array, [columns, rows, slices]: Vector3):
     if (first[at] === -1) first[at] = j;
     last[at] = j;
   };
-  for (let k = 0, offset = 0; k < slices; k++) {
-    for (let j = 0; j < rows; j++) {
+  const words = labels.byteOffset % 4 === 0 ? new Uint32Array(labels.buffer, labels.byteOffset, labels.length >> 2) : new Uint32Array(0);
+  for (let k = 0, row = 0; k < slices; k++) {
+    for (let j = 0; j < rows; j++, row += columns) {
       let [open, from] = [0, 0];
-      for (let i = 0; i < columns; i++, offset++) {
-        const value = labels[offset] ?? 0;
+      for (let i = 0; i < columns; i++) {
+        // Four voxels that go on as before are one step.
+        if (((row + i) & 3) === 0 && i + 4 <= columns && words[(row + i) >>> 2] === Math.imul(open, 0x01010101) >>> 0) {
+          i += 3;
+          continue;
+        }
+        const value = labels[row + i] ?? 0;
         if (value === open) continue;
         if (open !== 0) run(open, from, i, j, k);
         [open, from] = [value, i];

@@ -80,16 +80,22 @@ export function packedBits(labels: Uint8Array, columns: number, rows: number, fr
   const out = new Uint8Array(bytes + (bytes % 2));
   for (const [index, { slice, table, rows: filled }] of frames.entries()) {
     if (filled === undefined) continue;
+    const [source, target] = [slice * area, index * area];
     const end = (filled[1] + 1) * columns;
-    const [from, to] = [slice * area, index * area];
-    for (let pixel = filled[0] * columns; pixel < end; pixel++) {
-      const label = labels[from + pixel] ?? 0;
-      if (label === 0 || table[label] === 0) continue;
-      const bit = to + pixel;
+    const bitOf = (pixel: number): number => table[labels[source + pixel] ?? 0] ?? 0;
+    const putBit = (pixel: number): void => {
       // 2^31 bits and more: no shift of a 32-bit number finds the byte.
-      const at = Math.floor(bit / 8);
-      out[at] = (out[at] ?? 0) | (1 << (bit % 8));
+      const at = Math.floor((target + pixel) / 8);
+      out[at] = (out[at] ?? 0) | (bitOf(pixel) << ((target + pixel) % 8));
+    };
+    let pixel = filled[0] * columns;
+    while (pixel < end && (target + pixel) % 8 !== 0) putBit(pixel++);
+    let at = (target + pixel) / 8;
+    for (; pixel + 8 <= end; pixel += 8, at++) {
+      out[at] = bitOf(pixel) | (bitOf(pixel + 1) << 1) | (bitOf(pixel + 2) << 2) | (bitOf(pixel + 3) << 3)
+        | (bitOf(pixel + 4) << 4) | (bitOf(pixel + 5) << 5) | (bitOf(pixel + 6) << 6) | (bitOf(pixel + 7) << 7);
     }
+    while (pixel < end) putBit(pixel++);
   }
   return out;
 }
