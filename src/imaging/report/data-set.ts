@@ -1,4 +1,5 @@
 import dcmjs from 'dcmjs';
+import { AppError } from '../../kernel/errors.js';
 import { IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME } from '../dicom/implementation.js';
 import type { DicomJson, DicomJsonElement, DicomJsonValue, PersonName } from '../dicom/dicom-json.js';
 import { dictionaryVr, tagOf } from '../dicom/dictionary.js';
@@ -33,6 +34,7 @@ const UTF_8 = 'ISO_IR 192';
  * A Part 10 file in explicit little endian, text in UTF-8. dcmjs builds the bytes.
  *
  * @param pixels  Pixel Data of at most 8 bits a sample; of even length
+ * @throws AppError `invalid-dicom` when a value cannot be written
  * @see PS3.10 §7
  */
 export function part10File(attributes: DicomJson, identity: { sopClassUid: string; sopInstanceUid: string }, pixels?: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
@@ -48,7 +50,13 @@ export function part10File(attributes: DicomJson, identity: { sopClassUid: strin
   }));
   file.dict = dictOf({ ...attributes, [SPECIFIC_CHARACTER_SET]: { vr: 'CS', Value: [UTF_8] } });
   if (pixels !== undefined) file.dict[tagOf('PixelData')] = { vr: 'OB', Value: [bufferOf(pixels)] };
-  return new Uint8Array(file.write());
+  try {
+    // What a source has is kept, also where it is longer than its VR allows.
+    return new Uint8Array(file.write({ allowInvalidVRLength: true }));
+  } catch {
+    // dcmjs names the value in its messages, and a value may be a patient's name.
+    throw new AppError('invalid-dicom', { detail: 'A value cannot be written' });
+  }
 }
 
 /** Without a copy where the bytes are the whole of their buffer. */
@@ -69,7 +77,7 @@ function elementOf({ vr, Value = [], InlineBinary }: DicomJsonElement): { vr: st
 function valueOf(vr: string, value: DicomJsonValue): unknown {
   if (vr === 'SQ') {
     // The values of SQ are items. Their text is in the character set of the whole.
-    const { [SPECIFIC_CHARACTER_SET]: _, ...item } = value as DicomJson;
+    const { [SPECIFIC_CHARACTER_SET]: _, ...item } = (value ?? {}) as DicomJson;
     return dictOf(item);
   }
   if (vr === 'DS' && typeof value === 'number') return decimalString(value);

@@ -144,6 +144,20 @@ describe('writeSeg', () => {
     expect(checkSeg(written(bare).bytes, bare)).toEqual([]);
   });
 
+  it.each<[string, DicomJson]>([
+    ['a name of three long groups', { '00100010': { vr: 'PN', Value: [{ Alphabetic: 'A'.repeat(64), Ideographic: '王'.repeat(64), Phonetic: 'わ'.repeat(64) }] } }],
+    ['texts longer than they may be', { '00100010': { vr: 'PN', Value: [{ Alphabetic: 'X'.repeat(200) }] }, '00100020': { vr: 'LO', Value: ['L'.repeat(300)] }, '00101010': { vr: 'AS', Value: ['x'.repeat(20)] }, '00080020': { vr: 'DA', Value: ['no date at all'] } }],
+    ['values that are none', { '00100010': { vr: 'PN', Value: [null] }, '00100020': { vr: 'UN', InlineBinary: 'AAEC' }, '00081032': { vr: 'SQ', Value: [null] }, '00200011': { vr: 'IS', Value: ['abc'] }, '00180015': { vr: 'CS', Value: ['the whole chest of it'] } }],
+    ['a sequence with a character set of its own', { '00081032': { vr: 'SQ', Value: [{ '00080005': { vr: 'CS', Value: ['GB18030'] }, '00080100': { vr: 'SH', Value: ['1'] }, '00080102': { vr: 'SH', Value: ['99X'] }, '00080104': { vr: 'LO', Value: ['胸部'] } }] } }],
+    ['numbers that need an exponent', { '00101030': { vr: 'DS', Value: [1e-12 / 3] } }],
+  ])('takes %s as it finds it', (_, changes) => {
+    const source = withAttributes(segSource(), changes);
+    const { bytes, seg } = written(source);
+    expect(checkSeg(bytes, source)).toEqual([]);
+    if (changes['00101030']) expect(number(seg.attributes, 'PatientWeight')).toBeCloseTo(1e-12 / 3, 22);
+    if (changes['00081032']?.Value?.[0]) expect(text(sequence(seg.attributes, 'ProcedureCodeSequence')[0] ?? {}, 'CodeMeaning')).toBe('胸部');
+  });
+
   it('says that a source was compressed with loss, and numbers the series after the source', () => {
     const source = withAttributes(segSource({ part: { version: 3 } }), { '00282110': { vr: 'CS', Value: ['01'] }, '00282112': { vr: 'DS', Value: [12.5] }, '00282114': { vr: 'CS', Value: ['ISO_10918_1'] }, '00200011': { vr: 'IS', Value: [4] } });
     const { attributes } = written(source).seg;

@@ -84,7 +84,7 @@ function dataSetFor(making: Making, object: Omit<DerivedObject, 'bytes'>): Dicom
       SeriesDate: date,
       SeriesTime: time,
       SeriesDescription: longString(`${titleOf(source.analysis)} (AI segmentation)`),
-      BodyPartExamined: text(attributes, 'BodyPartExamined'),
+      BodyPartExamined: codeString(text(attributes, 'BodyPartExamined')),
       ...(frameOfReferenceUid !== undefined && { FrameOfReferenceUID: frameOfReferenceUid, PositionReferenceIndicator: text(attributes, 'PositionReferenceIndicator') ?? '' }),
       ...equipment(source),
       ImageType: ['DERIVED', 'PRIMARY'],
@@ -105,6 +105,11 @@ function dataSetFor(making: Making, object: Omit<DerivedObject, 'bytes'>): Dicom
       ...functionalGroups(making, derivedDicomUid(`${object.sopInstanceUid} dimensions`)),
     }),
   };
+}
+
+/** What CS can hold; undefined for what it cannot. */
+function codeString(value: string | undefined): string | undefined {
+  return value !== undefined && /^[A-Z0-9_ ]{1,16}$/.test(value) ? value : undefined;
 }
 
 /** `lung-nodule-detection` → "Lung nodule detection". */

@@ -30,7 +30,7 @@ export function checkIod({ attributes, segments, isLabelMap }: ReadSeg, source: 
   };
   for (const [keyword, value] of Object.entries(fixed)) if (text(attributes, keyword) !== value) faults.add('iod', `${keyword} is not what it must be`);
   for (const keyword of IDENTITY) {
-    if (JSON.stringify(attributes[tagOf(keyword)]?.Value ?? []) !== JSON.stringify(sourceAttributes[tagOf(keyword)]?.Value ?? [])) faults.add('iod', `${keyword} is not that of the source`);
+    if (writtenOut(attributes, keyword) !== writtenOut(sourceAttributes, keyword)) faults.add('iod', `${keyword} is not that of the source`);
   }
   for (const keyword of ['SOPInstanceUID', 'SeriesInstanceUID']) if (!isDicomUid(text(attributes, keyword))) faults.add('iod', `${keyword} is no UID`);
   for (const [index, { item, number: given }] of segments.entries()) {
@@ -39,6 +39,12 @@ export function checkIod({ attributes, segments, isLabelMap }: ReadSeg, source: 
     if (!isDicomUid(text(item, 'TrackingUID'))) faults.add('iod', `Tracking UID of segment ${String(index + 1)} is no UID`);
   }
   checkDimensions(attributes, isLabelMap, faults);
+}
+
+/** Values that are there, names with all their groups. */
+function writtenOut(attributes: DicomJson, keyword: string): string {
+  const values = (attributes[tagOf(keyword)]?.Value ?? []).filter((value) => value !== null && value !== '');
+  return values.map((value) => (typeof value === 'object' ? Object.values({ Alphabetic: '', Ideographic: '', Phonetic: '', ...value }).join('=').replace(/=+$/, '') : String(value))).join('\\');
 }
 
 /** @see PS3.3 C.7.6.17 */
