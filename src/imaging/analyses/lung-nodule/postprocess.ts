@@ -2,9 +2,9 @@ import type { NoduleFindings } from '../../model/manifests/nodule-findings.js';
 import type { ModelLabel } from '../../model/manifest.js';
 import type { Detection, Detections } from '../../recipes/recipe.js';
 import { DEFAULT_CRITICAL_RULES, isCritical } from '../../report/critical.js';
-import type { Attribute, Finding } from '../../report/finding.js';
+import type { Attribute, Finding, Segment } from '../../report/finding.js';
 import { summaryText } from '../../report/summary.js';
-import { indexToLps } from '../../volume/geometry.js';
+import { indexToLps, voxelVolumeMl } from '../../volume/geometry.js';
 import type { Grid, Vector3, Volume } from '../../volume/volume.js';
 import type { Conclusion, FrameRef, Segmentation } from '../analysis.js';
 import { highestOf, lungRadsOf, type LungRadsCategory } from './lung-rads.js';
@@ -47,7 +47,7 @@ export function conclude(ct: FramedVolume, { detections, details }: Detections, 
   const reported = nodules.slice(0, MAX_NODULES);
   const found = reported.map((nodule) => findingOf(nodule, ct, label));
   const segmentation = segmentationOf(reported, ct, seriesInstanceUid);
-  const segments = reported.map(({ region }, i) => ({ number: i + 1, name: `Nodule ${i + 1}`, volumeMl: rounded(volumeOf(region) / 1000, 3) }));
+  const segments = segmentsOf(segmentation);
   progress(1);
   return {
     kind: 'concluded',
@@ -126,11 +126,6 @@ function count(mask: Uint8Array): number {
   let total = 0;
   for (const value of mask) total += value;
   return total;
-}
-
-/** Of the voxels that are marked; between slices a nodule may hold a little more or less. */
-function volumeOf({ mask, spacing }: Region): number {
-  return count(mask) * spacing[0] * spacing[1] * spacing[2];
 }
 
 function apartMm({ affine }: Grid, a: Vector3, b: Vector3): number {
@@ -214,6 +209,14 @@ function segmentationOf(nodules: readonly Nodule[], ct: FramedVolume, seriesInst
     });
   }
   return { grid: { size, affine, ...(frameOfReferenceUid !== undefined && { frameOfReferenceUid }) }, seriesInstanceUid, frames: [...ct.frames], labels, members: nodules.map((_, n) => ({ segment: n + 1, values: [n + 1] })) };
+}
+
+/** A segment's volume is that of its mask: of a nodule that touches a more certain one, without the voxels that it shares. */
+function segmentsOf(segmentation: Segmentation | null): Segment[] {
+  if (segmentation === null) return [];
+  const counts = new Uint32Array(MAX_NODULES + 1);
+  for (const label of segmentation.labels) counts[label] = (counts[label] ?? 0) + 1;
+  return segmentation.members.map(({ segment }) => ({ number: segment, name: `Nodule ${segment}`, volumeMl: rounded((counts[segment] ?? 0) * voxelVolumeMl(segmentation.grid.affine), 3) }));
 }
 
 /** The slice of the first finding; without one the middle of the series. */
