@@ -1,6 +1,8 @@
 import { Module } from '@nestjs/common';
 import { DeidentifiedExportsStore } from './deidentified-exports.store.js';
-import { PatientRecords, StudyReader } from './images.contract.js';
+import { StoredDerivedInstances } from './derived-instances.js';
+import { DerivedInstancesStore } from './derived-instances.store.js';
+import { DerivedInstances, PatientRecords, StudyReader } from './images.contract.js';
 import { StoredPatientRecords } from './patients/patient-records.js';
 import { PatientsStore } from './patients/patients.store.js';
 import { DatabaseStudyReader } from './study-reader.js';
@@ -11,7 +13,7 @@ import { TombstonesStore } from './tombstones.store.js';
 
 /** What both roles need of this module. */
 @Module({
-  providers: [DeidentifiedExportsStore, PatientsStore, StudiesStore, TombstonesStore, StudiesService, StudyAttributes, { provide: StudyReader, useClass: DatabaseStudyReader }, { provide: PatientRecords, useClass: StoredPatientRecords }],
-  exports: [DeidentifiedExportsStore, PatientsStore, StudiesStore, TombstonesStore, StudiesService, StudyAttributes, StudyReader, PatientRecords],
+  providers: [DeidentifiedExportsStore, PatientsStore, StudiesStore, TombstonesStore, StudiesService, StudyAttributes, { provide: StudyReader, useClass: DatabaseStudyReader }, { provide: PatientRecords, useClass: StoredPatientRecords }, DerivedInstancesStore, { provide: DerivedInstances, useClass: StoredDerivedInstances }],
+  exports: [DeidentifiedExportsStore, PatientsStore, StudiesStore, TombstonesStore, StudiesService, StudyAttributes, StudyReader, PatientRecords, DerivedInstances],
 })
 export class ImagesCoreModule {}

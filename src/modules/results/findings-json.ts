@@ -5,6 +5,7 @@ import { displayNameOf } from '../../imaging/report/terms.js';
 import type { Language } from '../../kernel/errors.js';
 import { pageSchema } from '../../platform/http/page.js';
 import type { ResultRecord } from './results.store.js';
+import { faultSchema, faultsJson, WITHHELD_TEXT } from './withheld.js';
 
 /** API.md, "Findings": what a caller programs against. */
 export const resultSchema = z
@@ -19,6 +20,7 @@ export const resultSchema = z
     findings: z.array(findingSchema),
     labels: z.array(labelSchema),
     segments: z.array(segmentSchema),
+    faults: z.array(faultSchema).optional().meta({ description: 'Why the result is withheld; findings, labels and segments are empty then' }),
     provenance: provenanceSchema,
     disclaimer: z.string(),
   })
@@ -30,6 +32,7 @@ export type ResultJson = z.infer<typeof resultSchema>;
 
 /** A stored result in the reader's language. */
 export function findingsJson(record: ResultRecord, language: Language): ResultJson {
+  if (record.status === 'withheld') return withheldJson(record, language);
   const { id, analysisId, analysis, studyInstanceUid, status, createdAt, summary, findings, labels, segments, provenance } = record;
   return {
     id, analysisId, analysis, studyInstanceUid, status,
@@ -39,6 +42,18 @@ export function findingsJson(record: ResultRecord, language: Language): ResultJs
     findings: findings.map((finding) => inOrder(findingSchema, { ...finding, code: inOrder(codeSchema, finding.code) })),
     labels: labels.map((label) => inOrder(labelSchema, { ...label, displayName: displayNameOf(label.name, language), ...(label.code && { code: inOrder(codeSchema, label.code) }) })),
     segments: segments.map((segment) => inOrder(segmentSchema, segment)),
+    provenance: inOrder(provenanceSchema, provenance),
+    disclaimer: DISCLAIMER[language],
+  };
+}
+
+/** Says that there is a result, and why nobody gets it. */
+function withheldJson({ id, analysisId, analysis, studyInstanceUid, status, createdAt, provenance, faults }: ResultRecord, language: Language): ResultJson {
+  return {
+    id, analysisId, analysis, studyInstanceUid, status, createdAt: createdAt.toISOString(),
+    summary: { text: WITHHELD_TEXT[language], critical: false },
+    findings: [], labels: [], segments: [],
+    faults: faultsJson(faults, language),
     provenance: inOrder(provenanceSchema, provenance),
     disclaimer: DISCLAIMER[language],
   };

@@ -1,4 +1,7 @@
 import { Module } from '@nestjs/common';
+import { ThreadsModule } from '../../platform/threads/threads.module.js';
+import { ImagesCoreModule } from '../images/images-core.module.js';
+import { DerivedObjects } from './derived-objects.service.js';
 import { ResultRetentionStore } from './result-retention.store.js';
 import { StoredResultWriter } from './result-writer.js';
 import { ResultWriter, ShadowResults, StudyResults } from './results.contract.js';
@@ -8,7 +11,8 @@ import { StoredStudyResults } from './study-results.js';
 
 /** What both roles need of this module. */
 @Module({
-  providers: [ResultsStore, ResultRetentionStore, { provide: ResultWriter, useClass: StoredResultWriter }, { provide: StudyResults, useClass: StoredStudyResults }, { provide: ShadowResults, useClass: StoredShadowResults }],
-  exports: [ResultsStore, ResultRetentionStore, ResultWriter, StudyResults, ShadowResults],
+  imports: [ImagesCoreModule, ThreadsModule],
+  providers: [DerivedObjects, ResultsStore, ResultRetentionStore, { provide: ResultWriter, useClass: StoredResultWriter }, { provide: StudyResults, useClass: StoredStudyResults }, { provide: ShadowResults, useClass: StoredShadowResults }],
+  exports: [DerivedObjects, ResultsStore, ResultRetentionStore, ResultWriter, StudyResults, ShadowResults],
 })
 export class ResultsCoreModule {}

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import type { JobDefinition } from '../../platform/queue/job.js';
+import { ImagesCoreModule } from '../images/images-core.module.js';
 import { STUDY_DELETED } from '../images/images.contract.js';
 import { PurgeJob } from './purge.job.js';
 import { ResultRetentionJob } from './result-retention.job.js';
@@ -10,5 +11,5 @@ export const resultsJobs: readonly JobDefinition[] = [
   { queue: 'result-retention', handler: ResultRetentionJob, everyMs: 60_000, concurrency: 1 },
 ];
 
-@Module({ imports: [ResultsCoreModule], providers: [PurgeJob, ResultRetentionJob] })
+@Module({ imports: [ResultsCoreModule, ImagesCoreModule], providers: [PurgeJob, ResultRetentionJob] })
 export class ResultsWorkerModule {}

@@ -1,11 +1,14 @@
 import { Inject, Injectable, Optional, type OnApplicationShutdown } from '@nestjs/common';
 import type { PixelFrame } from '../../imaging/dicom/pixels.js';
 import type { StoredFrame } from '../../imaging/dicom/transcode-frame.js';
+import type { GateOutcome } from '../../imaging/report/gate.js';
+import type { DeriveInput } from './derive.js';
 import type { FrameSource, PreviewOptions, RasterImage, RenderOptions } from './imaging-tasks.js';
 import type { ImagingTask } from './thread.js';
 import { threadEntry } from './thread-entry.js';
 import { ThreadPool, type TaskOptions, type ThreadPoolOptions } from './thread-pool.js';
 
+export type { DeriveInput } from './derive.js';
 export type { FrameSource, PreviewOptions, RasterImage, RenderOptions } from './imaging-tasks.js';
 
 /** Provider token of the pool's options; two threads without it. */
@@ -65,6 +68,11 @@ export class ImagingThreads implements OnApplicationShutdown {
    */
   async readImage(bytes: Uint8Array, options?: TaskOptions): Promise<RasterImage> {
     return (await this.run({ kind: 'read-image', bytes }, options)) as RasterImage;
+  }
+
+  /** SEG and SR of a result, through the gate. @throws AppError `overloaded`, `processing-timeout`, `thread-lost` */
+  async derive(input: DeriveInput, options?: TaskOptions): Promise<GateOutcome> {
+    return (await this.run({ kind: 'derive', input }, options)) as GateOutcome;
   }
 
   async onApplicationShutdown(): Promise<void> {
