@@ -69,7 +69,7 @@ export class DerivedInstancesStore {
       UPDATE studies SET
         instance_count = instance_count + ${records.length}::int, size_bytes = size_bytes + ${records.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)}::bigint,
         series_count = series_count + (SELECT count(*)::int FROM home WHERE is_new),
-        modalities = modalities || ARRAY(SELECT unnest(${distinct(records.map(({ series: { modality } }) => modality))}::text[]) EXCEPT SELECT unnest(modalities)),
+        modalities = modalities || ARRAY(SELECT modality FROM unnest(${distinct(records.map(({ series: { modality } }) => modality))}::text[]) WITH ORDINALITY AS made(modality, place) WHERE modality <> ALL (modalities) ORDER BY place),
         sop_classes = sop_classes || ARRAY(SELECT unnest(${distinct(records.map(({ sopClassUid }) => sopClassUid))}::text[]) EXCEPT SELECT unnest(sop_classes)),
         updated_at = clock_timestamp()
       WHERE id = ${studyId}::uuid
