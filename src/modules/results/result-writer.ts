@@ -8,6 +8,7 @@ import { KeyVault } from '../../platform/crypto/key-vault.js';
 import { BlobStore } from '../../platform/storage/blob-store.js';
 import { DerivedInstances, type DerivedOutcome } from '../images/images.contract.js';
 import { DerivedObjects, type ObjectsSource } from './derived-objects.service.js';
+import { DeliveriesStore } from './destinations/deliveries.store.js';
 import { ResultWriter, type HeatMap, type NewResult, type PreparedResult } from './results.contract.js';
 import { reservedBlobKeys, ResultsStore } from './results.store.js';
 
@@ -23,6 +24,7 @@ export class StoredResultWriter extends ResultWriter {
     private readonly vault: KeyVault,
     private readonly objects: DerivedObjects,
     private readonly instances: DerivedInstances,
+    private readonly deliveries: DeliveriesStore,
   ) {
     super();
   }
@@ -45,6 +47,7 @@ export class StoredResultWriter extends ResultWriter {
     const outcome = withheld ? 'stored' : await this.instances.commit(tx, { institutionId, studyId, unchanged: read.map(({ id }) => id) }, prepared.instances);
     const faults = [...prepared.faults, ...faultsOf(outcome)];
     await this.store.insert(tx, { ...prepared, faults, objects: faults.length > 0 ? [] : prepared.objects });
+    if (faults.length === 0 && prepared.objects.length > 0) await this.deliveries.plan(tx, { institutionId, resultId: prepared.id, version: FIRST_VERSION, studyInstanceUid: prepared.result.studyInstanceUid, signed: false });
     return faults;
   }
 
