@@ -45,7 +45,7 @@ export class DestinationsStore {
   }
 
   async change(tx: Transaction, id: string, { target, sealedAuthorization, ...rest }: Partial<DestinationDraft>): Promise<Destination> {
-    const { kind = undefined, ...place } = target ?? {};
+    const { kind, ...place } = target ?? { kind: undefined };
     return destinationOf(await prismaOf(tx).destination.update({
       where: { id }, data: { ...rest, ...(kind !== undefined && { kind, target: place }), ...(sealedAuthorization !== undefined && { sealedAuthorization: bytes(sealedAuthorization) }) },
     }));

@@ -41,7 +41,7 @@ function isBusy(status: number): boolean {
 function failureOf(error: unknown): SendFailure {
   if (error instanceof AppError && error.code === 'url-not-allowed') return { code: 'not-allowed', detail: error.detail ?? '', again: false };
   for (let current = error, depth = 0; current instanceof Error && depth < 6; current = current.cause, depth++) {
-    if (/Timeout/.test(current.name)) return { code: 'timeout', detail: 'The server did not answer in time', again: true };
+    if (current.name.includes('Timeout')) return { code: 'timeout', detail: 'The server did not answer in time', again: true };
   }
   return { code: 'unreachable', detail: 'The server gave no usable answer', again: true };
 }
