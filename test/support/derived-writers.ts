@@ -100,6 +100,8 @@ export const flippedAxis = (source: DerivedSource): DerivedSource => {
 
 export const wrongReference = (source: DerivedSource): DerivedSource => ({
   ...source,
+  instances: source.instances.map((instance) => ({ ...instance, sopInstanceUid: '1.2.3.999' })),
+  findings: source.findings.map((finding) => (finding.location ? { ...finding, location: { ...finding.location, sopInstanceUid: '1.2.3.999' } } : finding)),
   keyImage: source.keyImage && { ...source.keyImage, sopInstanceUid: '1.2.3.999' },
   segmentation: source.segmentation && { ...source.segmentation, frames: source.segmentation.frames.map((frame) => ({ ...frame, sopInstanceUid: '1.2.3.999' })) },
 });

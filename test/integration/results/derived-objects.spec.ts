@@ -23,7 +23,7 @@ beforeEach(() => { writeWith(house, WRITERS); });
 afterAll(async () => { await house.close(); });
 
 const context = { jobId: '', topic: '', attempt: 1, signal: new AbortController().signal };
-const commit = (result: NewResult): Promise<string> => commitResult(house as unknown as House, result);
+const commit = (result: NewResult, topics?: readonly string[]): Promise<string> => commitResult(house as unknown as House, result, topics);
 const newStudy = (): Promise<StoredStudy> => ctStudy(house, `derived ${String(++words)}`);
 const viewOf = (uid: string): Promise<StudyView & { lateInstances: number }> => house.json(`/api/v1/studies/${uid}`);
 const bytesOf = async (response: Response): Promise<Uint8Array> => new Uint8Array(await response.arrayBuffer());
@@ -131,7 +131,8 @@ describe('SEG and SR of a result', () => {
 
   it('go with their result when retention takes it, and leave the images', async () => {
     const study = await newStudy();
-    const [old, young] = [await commit(noduleResult(house, study)), await commit(noduleResult(house, study))];
+    // Nobody who is told of them holds them meanwhile.
+    const [old, young] = [await commit(noduleResult(house, study), []), await commit(noduleResult(house, study), [])];
     await house.system(async (client) => {
       await client.result.update({ where: { id: old }, data: { createdAt: new Date(Date.now() - 40 * 86_400_000) } });
       await client.institution.update({ where: { id: house.institutionId }, data: { resultRetentionDays: 30 } });

@@ -16,28 +16,38 @@ const STORED: ReadonlySet<number> = new Set([0x0000, 0xb000, 0xb006, 0xb007]);
 /** How long a connection may take to close. */
 const CLOSING_MS = 5_000;
 
-/** An object whose bytes go out as they are; only for a peer that wants another transfer syntax the library reads them. */
+/**
+ * An object whose bytes go out as they are; only for a peer that takes implicit VR alone the library reads and writes them. The library's own transcoding
+ * wants pixels, so it never learns that there is something to transcode: the object says that it is in whatever syntax was accepted.
+ */
 class Verbatim extends dimse.Dataset {
-  private whole: Record<string, unknown> | undefined;
-
-  constructor(private readonly parcel: Parcel) {
+  constructor(
+    private readonly parcel: Parcel,
+    private readonly accepted: (sopClassUid: string) => string | undefined,
+  ) {
     super({ SOPClassUID: parcel.sopClassUid, SOPInstanceUID: parcel.sopInstanceUid }, parcel.transferSyntaxUid);
   }
 
-  override getElements(): Record<string, unknown> {
-    // Asked for by the constructor of the base class too.
-    if (!(this.parcel as Parcel | undefined)) return super.getElements();
-    this.whole ??= new dimse.Dataset(this.dataSet(), this.parcel.transferSyntaxUid).getElements();
-    return this.whole;
+  override getTransferSyntaxUid(): string {
+    return this.accepted(this.parcel.sopClassUid) ?? this.parcel.transferSyntaxUid;
   }
 
   override getDenaturalizedDataset(): Buffer {
-    return this.dataSet();
+    const { bytes: { buffer, byteOffset, byteLength }, dataSetOffset, transferSyntaxUid } = this.parcel;
+    const dataSet = Buffer.from(buffer, byteOffset + dataSetOffset, byteLength - dataSetOffset);
+    const wanted = this.getTransferSyntaxUid();
+    if (wanted === transferSyntaxUid) return dataSet;
+    return new dimse.Dataset(new dimse.Dataset(dataSet, transferSyntaxUid).getElements(), wanted).getDenaturalizedDataset();
   }
+}
 
-  private dataSet(): Buffer {
-    return Buffer.from(this.parcel.bytes.buffer, this.parcel.bytes.byteOffset + this.parcel.dataSetOffset, this.parcel.bytes.byteLength - this.parcel.dataSetOffset);
-  }
+/** No documented method says what was negotiated when a data set is asked for, or closes a connection at once. */
+type Inside = { network?: { socket?: Socket; association?: InstanceType<typeof dimse.association.Association> } };
+
+function acceptedSyntax(client: InstanceType<typeof dimse.Client>, sopClassUid: string): string | undefined {
+  const contexts = (client as unknown as Inside).network?.association?.getPresentationContexts() ?? [];
+  const agreed = contexts.map(({ context }) => context).find((context) => context.getAbstractSyntaxUid() === sopClassUid && context.getResult() === dimse.constants.PresentationContextResult.Accept);
+  return agreed?.getAcceptedTransferSyntaxUid();
 }
 
 /**
@@ -51,7 +61,7 @@ export async function storeByDimse(target: DimseTarget, parcels: readonly Parcel
   const waiting = new Set(parcels.map(({ sopInstanceUid }) => sopInstanceUid));
   const statuses: number[] = [];
   for (const parcel of parcels) {
-    const request = new dimse.requests.CStoreRequest(new Verbatim(parcel));
+    const request = new dimse.requests.CStoreRequest(new Verbatim(parcel, (sopClassUid) => acceptedSyntax(client, sopClassUid)));
     request.on('response', (response: { getStatus(): number }) => {
       waiting.delete(parcel.sopInstanceUid);
       statuses.push(response.getStatus());
@@ -79,8 +89,7 @@ export async function storeByDimse(target: DimseTarget, parcels: readonly Parcel
 
 /** A peer that hangs would keep the connection for ever. */
 function close(client: InstanceType<typeof dimse.Client>): void {
-  // No documented method closes a connection at once.
-  const { network } = client as unknown as { network?: { socket?: Socket } };
+  const { network } = client as unknown as Inside;
   network?.socket?.destroySoon();
   setTimeout(() => network?.socket?.destroy(), CLOSING_MS).unref();
 }
