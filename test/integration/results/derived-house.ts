@@ -1,4 +1,5 @@
 import { vi } from 'vitest';
+import { text } from '../../../src/imaging/dicom/attributes.js';
 import type { DerivedSource, SourceInstance } from '../../../src/imaging/report/derived.js';
 import type { DerivedWriter } from '../../../src/imaging/report/derived-writers.js';
 import { throughGate } from '../../../src/imaging/report/gate.js';
@@ -57,7 +58,7 @@ export function noduleResult(house: Pick<PatientHouse, 'institutionId'>, study: 
   for (const k of [2, 3]) for (const j of [9, 10]) for (const i of [17, 18, 19]) labels[i + 24 * (j + 20 * k)] = 1;
   const volumeMm3 = 12 * 12 * 12 * 5;
   const frames = byPlace.map(({ sopInstanceUid }) => ({ sopInstanceUid, frame: 1 }));
-  const frameOfReferenceUid = String(byPlace[0]?.attributes['00200052']?.Value?.[0]);
+  const frameOfReferenceUid = text(byPlace[0]?.attributes ?? {}, 'FrameOfReferenceUID') ?? '';
   const key = byPlace[2];
   if (!key) throw new Error('the series has too few images');
   const center = indexToLps(ct.affine, [18, 9.5, 2.5]);

@@ -9,7 +9,7 @@ const enabled = z.boolean().meta({ description: 'Nothing is sent to one that is 
 const results = z.enum(['all', 'signed']).meta({ description: '`signed`: only what somebody has signed' });
 const url = z.url({ protocol: /^https?$/ }).max(500).meta({ example: 'https://pacs.hospital.example/dicom-web', description: 'Base of the STOW-RS service; `/studies` is appended' });
 /** RFC 9110 §5.5 */
-const authorization = z.string().min(1).max(4_000).regex(/^[\x21-\x7e][\x20-\x7e]*$/, 'must be a header value').meta({ example: 'Bearer eyJhbGciOi…', description: 'What the server wants in the header Authorization. Kept sealed and never shown' });
+const authorization = z.string().min(1).max(4_000).regex(/^[\x21-\x7e][\x20-\x7e]*$/, 'must be a header value').meta({ example: 'Bearer eyJhbGciOiJFUzI1NiJ9', description: 'What the server wants in the header Authorization. Kept sealed and never shown' });
 /** @see PS3.5 §6.2, AE */
 const aeTitle = z.string().trim().regex(/^[\x20-\x5b\x5d-\x7e]{1,16}$/, 'must be an AE title: 1 to 16 printable ASCII characters without a backslash');
 const host = z.string().regex(/^[a-z0-9]([a-z0-9.:_-]{0,252})$/i, 'must be a host name or an address').meta({ example: 'pacs.hospital.internal', description: 'One of ALLOWED_PRIVATE_HOSTS: DIMSE is not encrypted' });
@@ -21,7 +21,7 @@ const dimse = z.strictObject({
 const target = z.discriminatedUnion('kind', [z.strictObject({ kind: z.literal('stow'), url, authorization: authorization.nullable().optional().meta({ description: 'Left out of a change that keeps the server: as before. `null`: none' }) }), dimse]);
 
 export const createDestination = z.strictObject({ name, target, enabled: enabled.default(true), results: results.default('all') })
-  .meta({ id: 'CreateDestination', example: { name: 'Main PACS', target: { kind: 'stow', url: 'https://pacs.hospital.example/dicom-web', authorization: 'Bearer eyJhbGciOi…' } } });
+  .meta({ id: 'CreateDestination', example: { name: 'Main PACS', target: { kind: 'stow', url: 'https://pacs.hospital.example/dicom-web', authorization: 'Bearer eyJhbGciOiJFUzI1NiJ9' } } });
 export const updateDestination = z.strictObject({ name, target, enabled, results }).partial().refine((change) => Object.keys(change).length > 0, 'Nothing to change')
   .meta({ id: 'UpdateDestination', example: { enabled: false } });
 
