@@ -29,6 +29,14 @@ export function packLabels({ labels, ...about }: Segmentation): PackedSegmentati
   return { ...about, slices, packed };
 }
 
+/** The other way round: `[z, y, x]`. @throws RangeError as `unpackSlice` */
+export function unpackLabels({ slices, packed, ...about }: PackedSegmentation): Segmentation {
+  const [columns, rows, count] = about.grid.size;
+  const labels = new Uint8Array(columns * rows * count);
+  for (const { slice } of slices) labels.set(unpackSlice({ slices, grid: about.grid, packed }, slice) ?? [], slice * columns * rows);
+  return { ...about, labels };
+}
+
 /** Labels `[row, column]` of one slice; undefined where all is background. @throws RangeError for bytes that are no slice of this size */
 export function unpackSlice({ slices, grid, packed }: Pick<PackedSegmentation, 'slices' | 'grid' | 'packed'>, slice: number): Uint8Array | undefined {
   const [columns, rows] = grid.size;

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import type { DerivedFault } from '../../imaging/report/derived.js';
 import { Database } from '../../platform/database/database.js';
 import { Outbox } from '../../platform/queue/outbox.js';
 import { StudyReader } from '../images/images.contract.js';
@@ -30,6 +31,7 @@ export class RunEnding {
     const started = performance.now();
     const prepared = await this.outcomes.prepare(run, result);
     const ending: Ending = { status: 'succeeded', ...(prepared.resultId !== undefined && { resultId: prepared.resultId }), timings };
+    let faults: readonly DerivedFault[] = [];
     const stored = await this.database.transaction({ institutionId: run.institutionId }, async (tx) => {
       if (!(await this.studies.lock(tx, run.institutionId, run.studyId))) return false;
       ending.timings = { ...timings, store: Math.round((performance.now() - started) * 100) / 100 };
@@ -37,10 +39,11 @@ export class RunEnding {
         // Rolls back. Which of the two it was, the caller's next look at the row tells.
         throw new RunStopped((await this.claims.heartbeat(run)).held ? 'cancelled' : 'claim-lost');
       }
-      await prepared.store(tx);
-      await this.outbox.append(tx, ...ended(run, ending, result.summary.critical));
+      faults = await prepared.store(tx);
+      await this.outbox.append(tx, ...ended(run, ending, { critical: result.summary.critical, withheld: faults.length > 0 }));
       return true;
     });
+    if (stored && faults.length > 0) this.notices.withheld(run, faults);
     if (stored) await this.notices.tell(run, ending);
     else await this.end(run, STUDY_DELETED_ENDING);
   }

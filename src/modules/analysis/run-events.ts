@@ -1,5 +1,5 @@
 import type { DomainEvent } from '../../platform/queue/outbox.js';
-import { ANALYSIS_FAILED, ANALYSIS_NOT_ANALYSABLE, ANALYSIS_REQUESTED, ANALYSIS_SUCCEEDED, RESULT_CRITICAL, RESULT_READY, type AnalysisEnded, type AnalysisRequested, type ResultReady } from './analysis.contract.js';
+import { ANALYSIS_FAILED, ANALYSIS_NOT_ANALYSABLE, ANALYSIS_REQUESTED, ANALYSIS_SUCCEEDED, RESULT_CRITICAL, RESULT_READY, RESULT_WITHHELD, type AnalysisEnded, type AnalysisRequested, type ResultReady } from './analysis.contract.js';
 import { CLINICAL, type Ending, type RunRow } from './runs.store.js';
 
 /** Live-channel topics; the key is the run's id. */
@@ -15,7 +15,7 @@ export function requested({ institutionId, id, priority }: Pick<RunRow, 'institu
 }
 
 /** What the others are told of a run's end; of a cancelled one, and of one that is not for people, nobody is told. */
-export function ended({ institutionId, id, studyInstanceUid, analysis, purpose }: RunRow, { status, resultId }: Ending, critical = false): DomainEvent[] {
+export function ended({ institutionId, id, studyInstanceUid, analysis, purpose }: RunRow, { status, resultId }: Ending, { critical = false, withheld = false } = {}): DomainEvent[] {
   if (purpose !== CLINICAL) return [];
   const payload: AnalysisEnded = { institutionId, analysisId: id, studyInstanceUid, analysis, resultId: resultId ?? null };
   switch (status) {
@@ -30,8 +30,8 @@ export function ended({ institutionId, id, studyInstanceUid, analysis, purpose }
       const ready: ResultReady = { institutionId, resultId, analysisId: id, studyInstanceUid, analysis };
       return [
         { institutionId, topic: ANALYSIS_SUCCEEDED, payload },
-        { institutionId, topic: RESULT_READY, payload: ready },
-        ...(critical ? [{ institutionId, topic: RESULT_CRITICAL, payload: ready, priority: 1 }] : []),
+        { institutionId, topic: withheld ? RESULT_WITHHELD : RESULT_READY, payload: ready },
+        ...(critical && !withheld ? [{ institutionId, topic: RESULT_CRITICAL, payload: ready, priority: 1 }] : []),
       ];
     }
   }

@@ -12,13 +12,16 @@ import { ComputePool } from '../../platform/compute/compute-pool.js';
 import type { ComputeRunResult } from '../../platform/compute/compute-protocol.js';
 import { VERSION } from '../../platform/version.js';
 import { StudyReader, type StoredInstance, type StoredStudy } from '../images/images.contract.js';
-import type { NewResult } from '../results/results.contract.js';
+import type { NewResult, ReadInstance } from '../results/results.contract.js';
 import { CriticalRulesStore } from './critical/critical-rules.store.js';
 import type { InstalledModel } from './models/model-folder.js';
 import { ModelsService } from './models/models.service.js';
 import type { RunLease } from './run-lease.js';
 import { restricted } from './runs.service.js';
 import type { RunRow } from './runs.store.js';
+
+/** An instance of a study, in its series. */
+type Known = StoredInstance & { seriesInstanceUid: string };
 
 /** Instances of a study that are read at a time. */
 const READ_AT_ONCE = 8;
@@ -67,15 +70,15 @@ export class RunExecution {
     return isCritical({ findings, labels, criticalLabels: manifest.labels.filter(({ critical }) => critical).map(({ name }) => name) }, rules);
   }
 
-  private async read(run: RunRow, study: StoredStudy, { series: selected }: Selected): Promise<{ instance: StoredInstance; bytes: Uint8Array }[]> {
-    const instances = new Map(study.series.flatMap((series) => series.instances.map((instance) => [instance.sopInstanceUid, instance])));
+  private async read(run: RunRow, study: StoredStudy, { series: selected }: Selected): Promise<{ instance: Known; bytes: Uint8Array }[]> {
+    const instances = new Map(study.series.flatMap(({ seriesInstanceUid, instances: all }) => all.map((instance): [string, Known] => [instance.sopInstanceUid, { ...instance, seriesInstanceUid }])));
     const names = [...new Set(selected.flatMap(({ frames }) => frames.map(({ sopInstanceUid }) => sopInstanceUid)))];
-    const read: { instance: StoredInstance; bytes: Uint8Array }[] = [];
+    const read: { instance: Known; bytes: Uint8Array }[] = [];
     for (let at = 0; at < names.length; at += READ_AT_ONCE) read.push(...(await Promise.all(names.slice(at, at + READ_AT_ONCE).map((name) => this.readOne(run, instances.get(name))))));
     return read;
   }
 
-  private async readOne(run: RunRow, instance: StoredInstance | undefined): Promise<{ instance: StoredInstance; bytes: Uint8Array }> {
+  private async readOne(run: RunRow, instance: Known | undefined): Promise<{ instance: Known; bytes: Uint8Array }> {
     if (!instance) throw new AppError('internal', { detail: 'An analysis picked an instance that the study does not have' });
     try {
       return { instance, bytes: await this.studies.readInstance(instance.blobKey) };
@@ -86,12 +89,13 @@ export class RunExecution {
     }
   }
 
-  private resultOf(run: RunRow, { manifest, digest }: InstalledModel, instances: readonly StoredInstance[], conclusion: Extract<ComputeRunResult['outcome'], { kind: 'concluded' }>, { executionProvider, startedAt, details }: { executionProvider: RunReport['executionProvider']; startedAt: Date; details: Record<string, unknown> }): NewResult {
+  private resultOf(run: RunRow, { manifest, digest }: InstalledModel, instances: readonly Known[], conclusion: Extract<ComputeRunResult['outcome'], { kind: 'concluded' }>, { executionProvider, startedAt, details }: { executionProvider: RunReport['executionProvider']; startedAt: Date; details: Record<string, unknown> }): NewResult {
     const { summary, findings, labels, segments, keyImage, heatMaps, segmentation } = conclusion;
     const keyInstance = instances.find(({ sopInstanceUid }) => sopInstanceUid === keyImage?.sopInstanceUid);
     return {
       institutionId: run.institutionId, analysisId: run.id, studyId: run.studyId, studyInstanceUid: run.studyInstanceUid, analysis: run.analysis,
       summary, labels, segments, heatMaps, segmentation,
+      instances: instances.map(({ id, sopInstanceUid, sopClassUid, seriesInstanceUid, attributes }): ReadInstance => ({ id, sopInstanceUid, sopClassUid, seriesInstanceUid, attributes })),
       findings: findings.map((finding) => ({ id: uuidv7(), ...finding })),
       provenance: {
         model: { name: manifest.name, version: manifest.version, digest }, software: VERSION, inputDigest: inputDigestOf(instances), executionProvider,

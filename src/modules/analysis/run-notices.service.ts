@@ -1,5 +1,7 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
+import type { DerivedFault } from '../../imaging/report/derived.js';
 import { LiveChannel } from '../../platform/database/live-channel.js';
+import { LOGGER, type Logger } from '../../platform/ops/logger.js';
 import { Metrics } from '../../platform/ops/metrics.js';
 import { RUN_CANCELLED, RUN_CHANGED } from './run-events.js';
 import type { Ending, RunRow } from './runs.store.js';
@@ -10,6 +12,7 @@ export class RunNotices {
   constructor(
     private readonly live: LiveChannel,
     private readonly metrics: Metrics,
+    @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
   /** Never throws: the row says it all. */
@@ -17,6 +20,12 @@ export class RunNotices {
     this.metrics.runs.inc({ analysis, outcome: status });
     for (const [stage, ms] of Object.entries(timings)) this.metrics.runDuration.observe({ analysis, stage }, ms / 1000);
     await this.changed(id);
+  }
+
+  /** For those who run the installation: a defect of ours, or images that changed under way. */
+  withheld({ id: analysisId, analysis }: RunRow, faults: readonly DerivedFault[]): void {
+    for (const check of new Set(faults.map((fault) => fault.check))) this.metrics.withheldResults.inc({ check });
+    this.logger.error({ analysisId, analysis, faults }, 'a result is withheld');
   }
 
   /** Wakes the worker that computes a run, so that it looks at the row now. */

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import type { DerivedFault } from '../../imaging/report/derived.js';
 import { compareComputations } from '../../imaging/report/reproduction.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { ResultWriter, ShadowResults, StudyResults, type NewResult, type NewShadowResult } from '../results/results.contract.js';
@@ -9,7 +10,8 @@ import { REPRODUCE, SHADOW, type RunRow } from './runs.store.js';
 export interface PreparedOutcome {
   /** Of a result that people see. */
   resultId: string | undefined;
-  store: (tx: Transaction) => Promise<void>;
+  /** @returns why the result is withheld, if it is */
+  store: (tx: Transaction) => Promise<readonly DerivedFault[]>;
 }
 
 /** Where goes what a run found: before people, beside the active model's, or against the result that it computed again. */
@@ -25,7 +27,7 @@ export class RunOutcomes {
   /** @throws AppError of the blob store */
   async prepare(run: RunRow, result: NewResult): Promise<PreparedOutcome> {
     // Nobody looks at what a model in the shadow found, or at what was computed again, so they have no pictures.
-    if (run.purpose === SHADOW) return { resultId: undefined, store: (tx) => this.shadows.add(tx, shadowOf(run, result)) };
+    if (run.purpose === SHADOW) return { resultId: undefined, store: unseen((tx) => this.shadows.add(tx, shadowOf(run, result))) };
     if (run.purpose.startsWith(REPRODUCE)) return this.reproduction(run, result);
     const prepared = await this.results.prepare(result);
     return { resultId: prepared.id, store: (tx) => this.results.commit(tx, prepared) };
@@ -35,10 +37,18 @@ export class RunOutcomes {
     const resultId = await this.reproductions.resultOf(institutionId, id);
     const original = resultId === undefined ? null : await this.studyResults.original(institutionId, resultId);
     // Retention may have taken the result meanwhile, and with it whatever there was to compare.
-    if (!original) return { resultId: undefined, store: () => Promise.resolve() };
+    if (!original) return { resultId: undefined, store: unseen(() => Promise.resolve()) };
     const compared = compareComputations(original, result);
-    return { resultId: undefined, store: (tx) => this.reproductions.conclude(tx, institutionId, id, compared) };
+    return { resultId: undefined, store: unseen((tx) => this.reproductions.conclude(tx, institutionId, id, compared)) };
   }
+}
+
+/** What no person sees has nothing to withhold. */
+function unseen(store: (tx: Transaction) => Promise<void>): PreparedOutcome['store'] {
+  return async (tx) => {
+    await store(tx);
+    return [];
+  };
 }
 
 function shadowOf({ modelDigest }: RunRow, { institutionId, analysisId, studyId, studyInstanceUid, analysis, summary, findings, labels, segments }: NewResult): NewShadowResult {

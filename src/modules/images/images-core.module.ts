@@ -2,7 +2,9 @@ import { Module } from '@nestjs/common';
 import { CatalogueStore } from './catalogue/catalogue.store.js';
 import { StoredCatalogue } from './catalogue/stored-catalogue.js';
 import { DeidentifiedExportsStore } from './deidentified-exports.store.js';
-import { Catalogue, PatientRecords, StudyReader } from './images.contract.js';
+import { StoredDerivedInstances } from './derived-instances.js';
+import { DerivedInstancesStore } from './derived-instances.store.js';
+import { Catalogue, DerivedInstances, PatientRecords, StudyReader } from './images.contract.js';
 import { StoredPatientRecords } from './patients/patient-records.js';
 import { PatientsStore } from './patients/patients.store.js';
 import { DatabaseStudyReader } from './study-reader.js';
@@ -13,7 +15,10 @@ import { TombstonesStore } from './tombstones.store.js';
 
 /** What both roles need of this module. */
 @Module({
-  providers: [CatalogueStore, DeidentifiedExportsStore, PatientsStore, StudiesStore, TombstonesStore, StudiesService, StudyAttributes, { provide: StudyReader, useClass: DatabaseStudyReader }, { provide: PatientRecords, useClass: StoredPatientRecords }, { provide: Catalogue, useClass: StoredCatalogue }],
-  exports: [DeidentifiedExportsStore, PatientsStore, StudiesStore, TombstonesStore, StudiesService, StudyAttributes, StudyReader, PatientRecords, Catalogue],
+  providers: [
+    CatalogueStore, DeidentifiedExportsStore, DerivedInstancesStore, PatientsStore, StudiesStore, TombstonesStore, StudiesService, StudyAttributes,
+    { provide: StudyReader, useClass: DatabaseStudyReader }, { provide: PatientRecords, useClass: StoredPatientRecords }, { provide: Catalogue, useClass: StoredCatalogue }, { provide: DerivedInstances, useClass: StoredDerivedInstances },
+  ],
+  exports: [DeidentifiedExportsStore, PatientsStore, StudiesStore, TombstonesStore, StudiesService, StudyAttributes, StudyReader, PatientRecords, Catalogue, DerivedInstances],
 })
 export class ImagesCoreModule {}

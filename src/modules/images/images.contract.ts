@@ -34,7 +34,7 @@ export interface StoredSeries {
   instances: StoredInstance[];
 }
 
-/** A study with all its instances that are not derived by us. */
+/** A study with all its images: what is said about them (SEG, SR) is left out, whoever made it. */
 export interface StoredStudy {
   id: string;
   institutionId: string;
@@ -61,6 +61,41 @@ export abstract class StudyReader {
   abstract lock(tx: Transaction, institutionId: string, studyId: string): Promise<boolean>;
   /** The whole Part 10 object. @throws AppError `blob-missing`, `blob-corrupt`, `key-destroyed` */
   abstract readInstance(blobKey: string): Promise<Uint8Array>;
+}
+
+/** Made by `DerivedInstances.prepare`, for `commit`. */
+export interface PreparedInstances {
+  readonly sopInstanceUids: readonly string[];
+}
+
+/** Where derived instances go, and what they were made from. */
+export interface StudyPart {
+  institutionId: string;
+  studyId: string;
+  /** `StoredInstance.id` of what was read: an instance that was replaced since has another. */
+  unchanged: readonly string[];
+}
+
+/** Why instances were not stored. `blob-lost`: the sweep took bytes that were prepared too long ago. */
+export type DerivedOutcome = 'stored' | 'study-gone' | 'input-changed' | 'uid-taken' | 'blob-lost';
+
+/**
+ * Instances that we make of a study: SEG, SR. They are found as all others are and go with their study, but start no analysis and are nobody's
+ * late images. Two steps, because bytes are safe before the rows that name them.
+ */
+export abstract class DerivedInstances {
+  /**
+   * Makes the bytes durable; nobody sees them. Without a commit the sweep takes them.
+   *
+   * @param objects  Part 10, of this study
+   */
+  abstract prepare(institutionId: string, studyInstanceUid: string, objects: readonly Uint8Array[]): Promise<PreparedInstances>;
+  /** Inserts all of them in the caller's transaction, or none. The study must be locked by `StudyReader.lock`. Roll back after `blob-lost`. */
+  abstract commit(tx: Transaction, part: StudyPart, prepared: PreparedInstances): Promise<DerivedOutcome>;
+  /** Removes those of them that are ours; the bytes go with the next sweep. The studies must not be deleted meanwhile. */
+  abstract remove(tx: Transaction, institutionId: string, sopInstanceUids: readonly string[]): Promise<void>;
+  /** undefined when there is no such instance, or when it is not ours. */
+  abstract find(institutionId: string, sopInstanceUid: string): Promise<InstanceObject | undefined>;
 }
 
 /** A patient as `GET /patients/{id}` tells of them. Holds PHI. */

@@ -1,5 +1,4 @@
 import { Injectable } from '@nestjs/common';
-import { createHash, randomUUID } from 'node:crypto';
 import { parseInstance, type ParsedInstance } from '../../imaging/dicom/header.js';
 import { pixelCodingOf } from '../../imaging/dicom/transfer-syntax.js';
 import { AppError } from '../../kernel/errors.js';
@@ -7,6 +6,7 @@ import { Rounds } from '../../kernel/rounds.js';
 import { KeyVault, type DataKey } from '../../platform/crypto/key-vault.js';
 import { Metrics } from '../../platform/ops/metrics.js';
 import { BlobStore, type BlobDigest, type BlobDraft } from '../../platform/storage/blob-store.js';
+import { blobKeyOf } from './blob-key.js';
 import type { ByteSource } from './byte-source.js';
 import { outcomeOf, refusalOf, type Failure, type Fate, type InstanceIdentity, type Refusal } from './fate.js';
 import { InstanceCommitter, type Candidate, type Outcome } from './instance-committer.js';
@@ -16,8 +16,6 @@ export interface IngestTarget {
   institutionId: string;
   /** Any other study is refused as `wrong-study`. */
   studyInstanceUid?: string;
-  /** Made by us out of stored instances: never input of an analysis. */
-  derived?: boolean;
 }
 
 /** An instance that was received and read, and is nowhere to be seen yet. Either `store` it or drop its draft. */
@@ -137,13 +135,13 @@ export class IngestService {
   }
 
   /** @param keys  that studies have, by UID; those that are made join them */
-  private async candidateOf({ draft, digest, parsed, target: { institutionId, derived = false } }: StagedInstance, keys: Map<string, DataKey>): Promise<Candidate | Refusal | Failure> {
+  private async candidateOf({ draft, digest, parsed, target: { institutionId } }: StagedInstance, keys: Map<string, DataKey>): Promise<Candidate | Refusal | Failure> {
     const identity = identityOf(parsed);
     try {
       const key = keys.get(parsed.studyInstanceUid) ?? (await this.vault.keyOfStudy(institutionId, parsed.studyInstanceUid));
       keys.set(parsed.studyInstanceUid, key);
       const blobKey = blobKeyOf(institutionId, parsed.studyInstanceUid);
-      return { draft, identity, record: instanceRecord(parsed, { institutionId, key, blobKey, derived, ...digest }) };
+      return { draft, identity, record: instanceRecord(parsed, { institutionId, key, blobKey, derived: false, ...digest }) };
     } catch (error) {
       return outcomeOf(error, identity);
     }
@@ -177,10 +175,4 @@ function assertAcceptable(parsed: ParsedInstance, target: IngestTarget): void {
   if (parsed.pixelData !== null && pixelCodingOf(parsed.meta.transferSyntaxUid) === undefined) {
     throw new AppError('unsupported-transfer-syntax', { detail: `Transfer syntax ${parsed.meta.transferSyntaxUid.slice(0, 64)} cannot be decoded.` });
   }
-}
-
-/** Neighbours of one study lie in one folder; the UID itself never gets into a path. */
-function blobKeyOf(institutionId: string, studyInstanceUid: string): string {
-  const study = createHash('sha256').update(`${institutionId}/${studyInstanceUid}`).digest('hex').slice(0, 24);
-  return `${institutionId}/${study}/${randomUUID()}`;
 }

@@ -93,7 +93,8 @@ export class InstanceCommitter {
   private async meet(one: Candidate, known: KnownInstance): Promise<Outcome> {
     const fate = compared(one, known);
     if (fate.status === 'refused' && fate.code === 'instance-conflict' && (await this.sameDataSet(one, known))) return { status: 'duplicate', ...one.identity };
-    if (fate.status !== 'refused' || fate.code !== 'instance-conflict' || (await this.policyOf(one.record.institutionId)) !== 'replace') return fate;
+    // What we made of a result stays what we made.
+    if (fate.status !== 'refused' || fate.code !== 'instance-conflict' || known.derived || (await this.policyOf(one.record.institutionId)) !== 'replace') return fate;
     if (known.seriesInstanceUid !== one.record.series.seriesInstanceUid) return outcomeOf(new AppError('instance-conflict', { detail: 'The stored instance belongs to another series.' }), one.identity);
     const { institutionId, key, blobKey } = one.record;
     const index = await this.vault.blindIndex(institutionId);

@@ -107,6 +107,16 @@ export function instanceRecord(parsed: ParsedInstance, bytes: StoredBytes): Inst
   };
 }
 
+/** Columns of an instance that are no bytes and not of its study. */
+export function scalarsOf(record: InstanceRecord): object {
+  return {
+    id: record.id, institution_id: record.institutionId, sop_instance_uid: record.sopInstanceUid, sop_class_uid: record.sopClassUid, transfer_syntax_uid: record.transferSyntaxUid,
+    instance_number: record.instanceNumber, rows: record.rows, columns: record.columns, frames: record.frames, slice_position_mm: record.slicePositionMm,
+    expected_in_series: record.expectedInSeries, expected_series: record.expectedSeries, expected_in_study: record.expectedInStudy,
+    blob_key: record.blobKey, size_bytes: record.sizeBytes, sha256: record.sha256, derived: record.derived, layout: record.layout,
+  };
+}
+
 /** DICOM JSON is UTF-8, whatever the object was written in. The pattern cannot stand inside a string, where quotes are escaped. @see PS3.18 F.2 */
 function inUtf8(json: string): string {
   return json.replaceAll(/"00080005":\{"vr":"CS"(?:,"Value":\[[^\]]*\])?\}/g, '"00080005":{"vr":"CS","Value":["ISO_IR 192"]}');

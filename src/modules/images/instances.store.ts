@@ -2,12 +2,13 @@ import { Injectable } from '@nestjs/common';
 import { Prisma } from '../../generated/prisma/client.js';
 import { text } from '../../imaging/dicom/attributes.js';
 import type { DicomJson } from '../../imaging/dicom/dicom-json.js';
+import { isResultClass } from '../../imaging/dicom/result-classes.js';
 import { groupBy } from '../../kernel/group-by.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { uuidv7 } from '../../kernel/uid.js';
 import type { BlindIndex, DataKey } from '../../platform/crypto/key-vault.js';
 import { Database, prismaOf, type PrismaTransaction } from '../../platform/database/database.js';
-import type { InstanceRecord } from './instance-record.js';
+import { scalarsOf, type InstanceRecord } from './instance-record.js';
 import { PatientsStore } from './patients/patients.store.js';
 import { studyTokens } from './qido/search-tokens.js';
 import { openJson, sealContext, sealJson } from './sealed-json.js';
@@ -22,6 +23,8 @@ export interface KnownInstance {
   seriesInstanceUid: string;
   sha256: string;
   blobKey: string;
+  /** Made by us. */
+  derived: boolean;
 }
 
 interface LockedStudy extends StudyRow {
@@ -51,7 +54,7 @@ export class InstancesStore {
   /** Which of these are stored already. */
   async find(institutionId: string, sopInstanceUids: readonly string[]): Promise<Map<string, KnownInstance>> {
     const rows = await this.database.read<KnownInstance>({ institutionId }, Prisma.sql`
-      SELECT i.id, i.sop_instance_uid AS "sopInstanceUid", i.sha256, i.blob_key AS "blobKey", t.study_instance_uid AS "studyInstanceUid", s.series_instance_uid AS "seriesInstanceUid"
+      SELECT i.id, i.sop_instance_uid AS "sopInstanceUid", i.sha256, i.blob_key AS "blobKey", i.derived, t.study_instance_uid AS "studyInstanceUid", s.series_instance_uid AS "seriesInstanceUid"
       FROM instances i JOIN studies t ON t.id = i.study_id JOIN series s ON s.id = i.series_id
       WHERE i.institution_id = ${institutionId}::uuid AND i.sop_instance_uid = ANY (${sopInstanceUids}::text[])`);
     return new Map(rows.map((row) => [row.sopInstanceUid, row]));
@@ -59,8 +62,8 @@ export class InstancesStore {
 
   /**
    * Inserts instances of one institution with their studies and series. The studies' rows stay locked until the commit, so that
-   * settling never counts half an instance; a complete study that gets a new instance is receiving again, unless the instance is
-   * derived.
+   * settling never counts half an instance; a complete study that gets a new image is receiving again. What is said about images
+   * (SEG, SR) is none, or an analysis would start itself.
    *
    * @param records  of any number of studies; SOP Instance UIDs differ
    * @returns SOP Instance UIDs that were inserted; the others are taken
@@ -187,7 +190,7 @@ export class InstancesStore {
       studies.push({
         id,
         added: added.length,
-        sent: added.filter(({ derived }) => !derived).length,
+        sent: added.filter(({ sopClassUid }) => !isResultClass(sopClassUid)).length,
         size_bytes: added.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
         sop_classes: [...new Set(added.map(({ sopClassUid }) => sopClassUid))],
       });
@@ -239,20 +242,21 @@ export class InstancesStore {
         rows = ${record.rows}::int, columns = ${record.columns}::int, frames = ${record.frames}::int, slice_position_mm = ${record.slicePositionMm}::float8,
         expected_in_series = ${record.expectedInSeries}::int, expected_series = ${record.expectedSeries}::int, expected_in_study = ${record.expectedInStudy}::int,
         blob_key = ${record.blobKey}, size_bytes = ${record.sizeBytes}::bigint, sha256 = ${record.sha256}, sealed = ${record.sealed}, layout = ${JSON.stringify(record.layout)}::jsonb,
-        derived = ${record.derived}::boolean, created_at = now()
+        created_at = now()
       WHERE id = ${known.id}::uuid`;
     // Whoever sends an instance again corrects what it says of the patient, the study and the series.
     const attributes = { ...attributesOf(study, record.key), ...record.study.attributes };
     const tokens = studyTokens(index, attributes);
     await this.describeStudy(tx, study, record.key, { attributes, tokens }, await this.patients.ensure(tx, record.institutionId, [tokens.patientIdToken]));
     await this.describeSeries(client, study.id, record);
+    const isResult = isResultClass(record.sopClassUid);
     await client.$executeRaw`
       UPDATE studies SET size_bytes = (SELECT sum(size_bytes) FROM instances WHERE study_id = studies.id),
         modalities = ${MODALITIES},
         sop_classes = ARRAY(SELECT DISTINCT sop_class_uid FROM instances WHERE study_id = studies.id),
-        state = CASE WHEN ${record.derived}::boolean THEN state ELSE 'receiving' END,
-        late_instances = CASE WHEN revision = 0 THEN 0 WHEN ${record.derived}::boolean THEN late_instances ELSE late_instances + 1 END,
-        last_instance_at = CASE WHEN ${record.derived}::boolean THEN last_instance_at ELSE clock_timestamp() END, updated_at = clock_timestamp()
+        state = CASE WHEN ${isResult}::boolean THEN state ELSE 'receiving' END,
+        late_instances = CASE WHEN revision = 0 THEN 0 WHEN ${isResult}::boolean THEN late_instances ELSE late_instances + 1 END,
+        last_instance_at = CASE WHEN ${isResult}::boolean THEN last_instance_at ELSE clock_timestamp() END, updated_at = clock_timestamp()
       WHERE id = ${study.id}::uuid`;
     return true;
   }
@@ -267,16 +271,6 @@ export class InstancesStore {
         view_position = ${series.viewPosition}, series_number = ${series.seriesNumber}::int, performed_date = ${series.performedDate}, performed_time = ${series.performedTime}
       WHERE id = ${id}::uuid`;
   }
-}
-
-/** Columns of an instance that are no bytes and not of its study. */
-function scalarsOf(record: InstanceRecord): object {
-  return {
-    id: record.id, institution_id: record.institutionId, sop_instance_uid: record.sopInstanceUid, sop_class_uid: record.sopClassUid, transfer_syntax_uid: record.transferSyntaxUid,
-    instance_number: record.instanceNumber, rows: record.rows, columns: record.columns, frames: record.frames, slice_position_mm: record.slicePositionMm,
-    expected_in_series: record.expectedInSeries, expected_series: record.expectedSeries, expected_in_study: record.expectedInStudy,
-    blob_key: record.blobKey, size_bytes: record.sizeBytes, sha256: record.sha256, derived: record.derived, layout: record.layout,
-  };
 }
 
 /** An upsert that updates always returns its row. */

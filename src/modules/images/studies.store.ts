@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { RESULT_CLASSES } from '../../imaging/dicom/result-classes.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { Prisma } from '../../generated/prisma/client.js';
 import { columnsOf } from '../../platform/database/columns.js';
@@ -103,10 +104,10 @@ export class StudiesStore {
     return this.database.read<SeriesRow>({ institutionId }, Prisma.sql`SELECT ${SERIES_COLUMNS} FROM series WHERE study_id = ${studyId}::uuid ORDER BY series_number, id`);
   }
 
-  /** Instances that came from outside, as an analysis wants them: by series, then by number. */
+  /** Images that came from outside, as an analysis wants them: by series, then by number. What is said about images is left out, whoever sent it. */
   async inputInstances(institutionId: string, studyId: string): Promise<InstanceRow[]> {
     return this.database.read<InstanceRow>({ institutionId }, Prisma.sql`
-      SELECT ${INSTANCE_COLUMNS} FROM instances WHERE study_id = ${studyId}::uuid AND NOT derived ORDER BY series_id, instance_number, id`);
+      SELECT ${INSTANCE_COLUMNS} FROM instances WHERE study_id = ${studyId}::uuid AND NOT derived AND sop_class_uid <> ALL (${[...RESULT_CLASSES]}::text[]) ORDER BY series_id, instance_number, id`);
   }
 
   /** Up to `limit` studies that got nothing new for `quietSeconds`, locked; studies that others hold are passed over. */

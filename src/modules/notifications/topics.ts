@@ -1,9 +1,9 @@
-import { ANALYSIS_FAILED, RESULT_CRITICAL, RESULT_READY } from '../analysis/analysis.contract.js';
+import { ANALYSIS_FAILED, RESULT_CRITICAL, RESULT_READY, RESULT_WITHHELD } from '../analysis/analysis.contract.js';
 import { RESULT_REVIEWED } from '../results/results.contract.js';
 import { ACCESS_BREAK_GLASS } from '../users/users.contract.js';
 
 /** What people are told of. */
-export const NOTIFIED_TOPICS = [RESULT_READY, RESULT_CRITICAL, RESULT_REVIEWED, ANALYSIS_FAILED, ACCESS_BREAK_GLASS] as const;
+export const NOTIFIED_TOPICS = [RESULT_READY, RESULT_CRITICAL, RESULT_WITHHELD, RESULT_REVIEWED, ANALYSIS_FAILED, ACCESS_BREAK_GLASS] as const;
 
 export type NotifiedTopic = (typeof NOTIFIED_TOPICS)[number];
 

@@ -6,6 +6,7 @@ import type { Language } from '../../kernel/errors.js';
 import { pageSchema } from '../../platform/http/page.js';
 import { etagOf } from '../../platform/http/representation.js';
 import type { ResultRecord, ReviewState } from './results.store.js';
+import { faultSchema, faultsJson, WITHHELD_TEXT } from './withheld.js';
 
 /** What a signature says of the result. */
 export const SIGNATURE_MEANINGS = ['reviewed', 'approved', 'responsible'] as const;
@@ -23,6 +24,7 @@ export const resultSchema = z
     findings: z.array(findingSchema),
     labels: z.array(labelSchema),
     segments: z.array(segmentSchema),
+    faults: z.array(faultSchema).optional().meta({ description: 'Why the result is withheld; findings, labels and segments are empty then' }),
     provenance: provenanceSchema,
     disclaimer: z.string(),
     review: z
@@ -44,6 +46,7 @@ export type ResultJson = z.infer<typeof resultSchema>;
 
 /** A stored result in the reader's language. */
 export function findingsJson(record: ResultRecord, language: Language): ResultJson {
+  if (record.status === 'withheld') return withheldJson(record, language);
   const { id, analysisId, analysis, studyInstanceUid, status, createdAt, summary, labels, segments, provenance, version, review } = record;
   const findings = review?.findings ?? record.findings;
   return {
@@ -73,6 +76,18 @@ function reviewJson(version: number, { kind, by, at, signedVersion, signOff }: R
 export function etagsOf({ id, version, updatedAt }: ResultRecord): Readonly<Record<Language, string>> {
   const of = (language: Language): string => etagOf(id, version, updatedAt.getTime(), language);
   return { 'en': of('en'), 'zh-CN': of('zh-CN') };
+}
+
+/** Says that there is a result, and why nobody gets it. */
+function withheldJson({ id, analysisId, analysis, studyInstanceUid, status, createdAt, provenance, faults }: ResultRecord, language: Language): ResultJson {
+  return {
+    id, analysisId, analysis, studyInstanceUid, status, createdAt: createdAt.toISOString(),
+    summary: { text: WITHHELD_TEXT[language], critical: false },
+    findings: [], labels: [], segments: [],
+    faults: faultsJson(faults, language),
+    provenance: inOrder(provenanceSchema, provenance),
+    disclaimer: DISCLAIMER[language],
+  };
 }
 
 /** Of nodules each is a finding, and its segment would say the same again. */

@@ -21,7 +21,7 @@ const record = (changes: Partial<ResultRecord> = {}): ResultRecord => ({
   ],
   provenance: { model: { name: 'chest', version: '1.0.0', digest: 'sha256:0' }, software: '1', inputDigest: 'sha256:0', executionProvider: 'cpu', startedAt: '', finishedAt: '' },
   rendering: { keyImage: null, heatMaps: [{ label: 'Edema', width: 7, height: 7, blobKey: 'a/results/b/heatmap-0', offset: 0 }] },
-  version: 1, createdAt: new Date(0), updatedAt: new Date(0), ...changes,
+  version: 1, objects: [], faults: [], createdAt: new Date(0), updatedAt: new Date(0), ...changes,
 });
 
 describe('previewSubject', () => {

@@ -5,6 +5,7 @@ import { LOGGER, type Logger } from '../../platform/ops/logger.js';
 import { Metrics } from '../../platform/ops/metrics.js';
 import { JobHandler, type JobContext } from '../../platform/queue/job.js';
 import { Outbox } from '../../platform/queue/outbox.js';
+import { DerivedInstances } from '../images/images.contract.js';
 import { ResultRetentionStore, type ExpiredResult } from './result-retention.store.js';
 import { RESULT_REMOVED, type ResultRemoved } from './results.contract.js';
 
@@ -18,6 +19,7 @@ export class ResultRetentionJob extends JobHandler {
   constructor(
     private readonly database: Database,
     private readonly store: ResultRetentionStore,
+    private readonly instances: DerivedInstances,
     private readonly outbox: Outbox,
     metrics: Metrics,
     @Inject(LOGGER) private readonly logger: Logger,
@@ -38,6 +40,7 @@ export class ResultRetentionJob extends JobHandler {
   private removeSome(): Promise<ExpiredResult[]> {
     return this.database.transaction('system', async (tx) => {
       const expired = await this.store.removeExpired(tx, REMOVED_AT_ONCE);
+      for (const { institutionId, sopInstanceUids } of expired) await this.instances.remove(tx, institutionId, sopInstanceUids);
       await this.outbox.append(tx, ...expired.map(({ id: resultId, institutionId, analysisId }) => (
         { institutionId, topic: RESULT_REMOVED, payload: { institutionId, resultId, analysisId } satisfies ResultRemoved })));
       return expired;

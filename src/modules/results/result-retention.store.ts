@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Prisma } from '../../generated/prisma/client.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { Database, prismaOf } from '../../platform/database/database.js';
+import type { ObjectRef } from './results.contract.js';
 import { blobKeysOf } from './results.store.js';
 
 /** A result whose time is over. */
@@ -9,6 +10,8 @@ export interface ExpiredResult {
   id: string;
   institutionId: string;
   analysisId: string;
+  /** SEG and SR, which go with it. */
+  sopInstanceUids: string[];
 }
 
 export interface ResultRetentionPreview {
@@ -28,11 +31,11 @@ export class ResultRetentionStore {
    */
   async removeExpired(tx: Transaction, limit: number): Promise<ExpiredResult[]> {
     const client = prismaOf(tx);
-    const expired = await client.$queryRaw<(ExpiredResult & { rendering: Prisma.JsonValue })[]>`
-      SELECT r.id, r.institution_id AS "institutionId", r.analysis_id AS "analysisId", r.rendering
+    const expired = await client.$queryRaw<(Omit<ExpiredResult, 'sopInstanceUids'> & { rendering: Prisma.JsonValue; objects: Prisma.JsonValue })[]>`
+      SELECT r.id, r.institution_id AS "institutionId", r.analysis_id AS "analysisId", r.rendering, r.objects
       FROM institutions n JOIN results r ON r.institution_id = n.id JOIN studies s ON s.id = r.study_id
       WHERE n.result_retention_days IS NOT NULL AND r.created_at < now() - make_interval(days => n.result_retention_days) AND NOT s.legal_hold
-      ORDER BY r.created_at LIMIT ${limit}::int FOR UPDATE OF r SKIP LOCKED FOR SHARE OF s SKIP LOCKED`;
+      ORDER BY r.created_at LIMIT ${limit}::int FOR UPDATE OF r SKIP LOCKED FOR NO KEY UPDATE OF s SKIP LOCKED`;
     // Comparisons are kept no longer than what they compare.
     await client.$executeRaw`
       DELETE FROM shadow_results WHERE analysis_id IN (
@@ -43,7 +46,8 @@ export class ResultRetentionStore {
     const blobs = expired.flatMap(({ rendering }) => blobKeysOf(rendering)).map((blobKey) => ({ blobKey }));
     if (blobs.length > 0) await client.blobTombstone.createMany({ data: blobs, skipDuplicates: true });
     await client.result.deleteMany({ where: { id: { in: expired.map(({ id }) => id) } } });
-    return expired.map(({ id, institutionId, analysisId }) => ({ id, institutionId, analysisId }));
+    // `ResultsStore.insert` writes the column.
+    return expired.map(({ id, institutionId, analysisId, objects }) => ({ id, institutionId, analysisId, sopInstanceUids: (objects as unknown as ObjectRef[]).map(({ sopInstanceUid }) => sopInstanceUid) }));
   }
 
   /** null = as long as their study. */

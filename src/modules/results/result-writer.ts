@@ -1,16 +1,21 @@
 import { Injectable } from '@nestjs/common';
 import { randomUUID } from 'node:crypto';
+import type { DerivedFault } from '../../imaging/report/derived.js';
+import { AppError } from '../../kernel/errors.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { derivedUuidv7 } from '../../kernel/uid.js';
 import { KeyVault } from '../../platform/crypto/key-vault.js';
 import { BlobStore } from '../../platform/storage/blob-store.js';
+import { DerivedInstances, type DerivedOutcome } from '../images/images.contract.js';
+import { DerivedObjects, type ObjectsSource } from './derived-objects.service.js';
+import { DeliveriesStore } from './destinations/deliveries.store.js';
 import { outputDigestOf, provenanceStatement } from './provenance/signed-statement.js';
 import { StatementSigner } from './provenance/statement-signer.js';
 import { ResultWriter, type HeatMap, type NewResult, type PreparedResult } from './results.contract.js';
 import { reservedBlobKeys, ResultsStore } from './results.store.js';
 
 /**
- * Stores what a run concluded. The result's id follows from the analysis id. Every try has blobs of its own, reserved as
+ * Stores what a run concluded, and withholds what the gate refuses. The result's id follows from the analysis id. Every try has blobs of its own, reserved as
  * tombstones until the commit: those of a try that crashed or came too late are swept, and never touch a committed result's.
  */
 @Injectable()
@@ -19,6 +24,9 @@ export class StoredResultWriter extends ResultWriter {
     private readonly blobs: BlobStore,
     private readonly store: ResultsStore,
     private readonly vault: KeyVault,
+    private readonly objects: DerivedObjects,
+    private readonly instances: DerivedInstances,
+    private readonly deliveries: DeliveriesStore,
     private readonly signer: StatementSigner,
   ) {
     super();
@@ -26,15 +34,39 @@ export class StoredResultWriter extends ResultWriter {
 
   async prepare(result: NewResult): Promise<PreparedResult> {
     const id = derivedUuidv7(result.analysisId, 'result');
+    const [gate, blobKeys] = await Promise.all([this.objects.make(sourceOf(id, result)), this.putEvidence(id, result)]);
+    const objects = gate.kind === 'passed' ? gate.objects : [];
+    return {
+      id, result: await this.signed(id, result), ...blobKeys,
+      objects: objects.map(({ bytes: _, ...names }) => ({ ...names, version: FIRST_VERSION })),
+      instances: await this.instances.prepare(result.institutionId, result.studyInstanceUid, objects.map(({ bytes }) => bytes)),
+      faults: gate.kind === 'passed' ? [] : gate.faults,
+    };
+  }
+
+  async commit(tx: Transaction, prepared: PreparedResult): Promise<readonly DerivedFault[]> {
+    const { institutionId, studyId, instances: read } = prepared.result;
+    const withheld = prepared.faults.length > 0;
+    const outcome = withheld ? 'stored' : await this.instances.commit(tx, { institutionId, studyId, unchanged: read.map(({ id }) => id) }, prepared.instances);
+    const faults = [...prepared.faults, ...faultsOf(outcome)];
+    await this.store.insert(tx, { ...prepared, faults, objects: faults.length > 0 ? [] : prepared.objects });
+    if (faults.length === 0 && prepared.objects.length > 0) await this.deliveries.plan(tx, { institutionId, resultId: prepared.id, version: FIRST_VERSION, studyInstanceUid: prepared.result.studyInstanceUid, signed: false });
+    return faults;
+  }
+
+  /** Heat maps and label map. */
+  private async putEvidence(id: string, result: NewResult): Promise<Pick<PreparedResult, 'heatMapsBlobKey' | 'segmentationBlobKey'>> {
     const attempt = randomUUID();
     const keyOf = (what: string): string => `${result.institutionId}/results/${id}/${attempt}-${what}`;
     const heatMapsBlobKey = result.heatMaps.length > 0 ? keyOf('heatmaps') : null;
     const segmentationBlobKey = result.segmentation && keyOf('segmentation');
-    await this.store.reserveBlobs(result.institutionId, reservedBlobKeys({ heatMapsBlobKey, segmentationBlobKey }));
+    const reserved = reservedBlobKeys({ heatMapsBlobKey, segmentationBlobKey });
+    if (reserved.length === 0) return { heatMapsBlobKey, segmentationBlobKey };
+    await this.store.reserveBlobs(result.institutionId, reserved);
     const dataKey = await this.vault.keyOfStudy(result.institutionId, result.studyInstanceUid);
     if (heatMapsBlobKey !== null) await this.blobs.put(heatMapsBlobKey, littleEndian(result.heatMaps), dataKey);
     if (result.segmentation && segmentationBlobKey !== null) await this.blobs.put(segmentationBlobKey, result.segmentation.packed, dataKey);
-    return { id, result: await this.signed(id, result), heatMapsBlobKey, segmentationBlobKey };
+    return { heatMapsBlobKey, segmentationBlobKey };
   }
 
   private async signed(id: string, result: NewResult): Promise<NewResult> {
@@ -43,9 +75,31 @@ export class StoredResultWriter extends ResultWriter {
     const { algorithm, keyId, value } = sign(provenanceStatement({ ...result, id }, result.provenance, outputDigest));
     return { ...result, provenance: { ...result.provenance, signature: { algorithm, keyId, outputDigest, value } } };
   }
+}
 
-  async commit(tx: Transaction, prepared: PreparedResult): Promise<void> {
-    await this.store.insert(tx, prepared);
+const FIRST_VERSION = 1;
+
+function sourceOf(resultId: string, { analysisId, analysis, studyInstanceUid, summary, findings, labels, segments, provenance, keyImage, instances, segmentation }: NewResult): ObjectsSource {
+  return {
+    resultId, analysisId, analysis, studyInstanceUid, version: FIRST_VERSION, createdAt: new Date(), summary, findings, labels, segments, provenance, instances, segmentation,
+    keyImage: keyImage && { sopInstanceUid: keyImage.sopInstanceUid, frame: keyImage.frame },
+    verifier: null,
+  };
+}
+
+/** What became of the study since it was read. @throws AppError `study-deleted`, `blob-missing` */
+function faultsOf(outcome: DerivedOutcome): DerivedFault[] {
+  switch (outcome) {
+    case 'stored':
+      return [];
+    case 'input-changed':
+      return [{ check: 'reference', detail: 'Images that were read were replaced or removed before the result was stored' }];
+    case 'uid-taken':
+      return [{ check: 'reference', detail: 'An object of the result has a UID that another instance has' }];
+    case 'study-gone':
+      throw new AppError('study-deleted');
+    case 'blob-lost':
+      throw new AppError('blob-missing');
   }
 }
 

@@ -1,6 +1,11 @@
 import { Module } from '@nestjs/common';
 import { AuditKeysModule } from '../../platform/audit/audit-keys.module.js';
 import { StatementSigner } from './provenance/statement-signer.js';
+import { ThreadsModule } from '../../platform/threads/threads.module.js';
+import { ImagesCoreModule } from '../images/images-core.module.js';
+import { DerivedObjects } from './derived-objects.service.js';
+import { DeliveriesStore } from './destinations/deliveries.store.js';
+import { DestinationsStore } from './destinations/destinations.store.js';
 import { ResultRetentionStore } from './result-retention.store.js';
 import { StoredResultWriter } from './result-writer.js';
 import { ResultWriter, ReviewedResults, ShadowResults, StudyResults } from './results.contract.js';
@@ -13,8 +18,11 @@ import { StoredStudyResults } from './study-results.js';
 
 /** What both roles need of this module. */
 @Module({
-  imports: [AuditKeysModule],
-  providers: [ResultsStore, ResultVersionsStore, ReviewWords, StatementSigner, ResultRetentionStore, { provide: ResultWriter, useClass: StoredResultWriter }, { provide: StudyResults, useClass: StoredStudyResults }, { provide: ShadowResults, useClass: StoredShadowResults }, { provide: ReviewedResults, useClass: StoredReviewedResults }],
-  exports: [ResultsStore, ResultVersionsStore, ReviewWords, StatementSigner, ResultRetentionStore, ResultWriter, StudyResults, ShadowResults, ReviewedResults],
+  imports: [AuditKeysModule, ImagesCoreModule, ThreadsModule],
+  providers: [
+    DerivedObjects, DestinationsStore, DeliveriesStore, ResultsStore, ResultVersionsStore, ReviewWords, StatementSigner, ResultRetentionStore,
+    { provide: ResultWriter, useClass: StoredResultWriter }, { provide: StudyResults, useClass: StoredStudyResults }, { provide: ShadowResults, useClass: StoredShadowResults }, { provide: ReviewedResults, useClass: StoredReviewedResults },
+  ],
+  exports: [DerivedObjects, DestinationsStore, DeliveriesStore, ResultsStore, ResultVersionsStore, ReviewWords, StatementSigner, ResultRetentionStore, ResultWriter, StudyResults, ShadowResults, ReviewedResults],
 })
 export class ResultsCoreModule {}

@@ -1,8 +1,10 @@
+import type { DerivedFault, SourceInstance } from '../../imaging/report/derived.js';
 import type { Finding, Label, Provenance, Segment, Summary } from '../../imaging/report/finding.js';
 import type { ResultFacts } from '../../imaging/report/review-figures.js';
 import type { PackedSegmentation } from '../../imaging/volume/packed-labels.js';
 import type { Language } from '../../kernel/errors.js';
 import type { Transaction } from '../../kernel/transaction.js';
+import type { PreparedInstances } from '../images/images.contract.js';
 
 /** Outbox topic: the institution's retention has taken a result. */
 export const RESULT_REMOVED = 'result.removed';
@@ -22,6 +24,12 @@ export interface HeatMap {
   data: Float32Array;
 }
 
+/** An instance that a run has read. */
+export interface ReadInstance extends SourceInstance {
+  /** `StoredInstance.id`: another one when it was replaced since. */
+  id: string;
+}
+
 /** Everything that one run concluded, ready to be stored. */
 export interface NewResult {
   institutionId: string;
@@ -38,14 +46,34 @@ export interface NewResult {
   keyImage: { sopInstanceUid: string; blobKey: string; frame: number } | null;
   heatMaps: HeatMap[];
   segmentation: PackedSegmentation | null;
+  /** Every instance that was read. */
+  instances: readonly ReadInstance[];
 }
 
 /** What `analysis` may ask of `results`. Two steps, because bytes are safe before the rows that name them. */
 export abstract class ResultWriter {
-  /** Stores the heat maps of this try. The id is the same for every try of one analysis. */
+  /**
+   * Stores the bytes of this try: heat maps, label map, and the SEG and SR that came through the gate. The id is the same for every try of one analysis.
+   *
+   * @throws AppError `processing-timeout`, `thread-lost`, those of the blob store
+   */
   abstract prepare(result: NewResult): Promise<PreparedResult>;
-  /** Inserts the row in the caller's transaction; the id is in `prepared`. Without a commit the sweep takes the heat maps back. */
-  abstract commit(tx: Transaction, prepared: PreparedResult): Promise<void>;
+  /**
+   * Inserts the row and the instances in the caller's transaction, which has locked the study; the id is in `prepared`. Without a commit the sweep takes the bytes back.
+   *
+   * @returns why the result is withheld; nothing when it is released
+   */
+  abstract commit(tx: Transaction, prepared: PreparedResult): Promise<readonly DerivedFault[]>;
+}
+
+/** A DICOM object of a result, by its names in the study. */
+export interface ObjectRef {
+  kind: 'seg' | 'sr';
+  /** Of the result. */
+  version: number;
+  sopClassUid: string;
+  seriesInstanceUid: string;
+  sopInstanceUid: string;
 }
 
 export interface PreparedResult {
@@ -55,6 +83,10 @@ export interface PreparedResult {
   heatMapsBlobKey: string | null;
   /** Of the label map; null when there is none. */
   segmentationBlobKey: string | null;
+  /** What came through the gate, and the instances that it becomes; nothing when there are faults. */
+  objects: readonly ObjectRef[];
+  instances: PreparedInstances;
+  faults: readonly DerivedFault[];
 }
 
 /** What a model concluded in the shadow of the active one. */

@@ -12,6 +12,7 @@ import { isNotModified, matches, speaks } from '../../platform/http/representati
 import { etagsOf, findingsJson, resultExample, resultPageSchema, resultSchema, type ResultJson } from './findings-json.js';
 import { PreviewService } from './preview.service.js';
 import { ResultsStore, type ResultRecord } from './results.store.js';
+import { assertReleased } from './withheld.js';
 
 const moment = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
 
@@ -65,7 +66,7 @@ export class ResultsController {
   @Operation({
     id: 'getResult',
     summary: 'One result',
-    description: 'Findings, labels, segments, measurements and provenance of one analysis. `Accept-Language: zh-CN` gives the summary, the display names and the disclaimer in Chinese.',
+    description: 'Findings, labels, segments, measurements and provenance of one analysis. `Accept-Language: zh-CN` gives the summary, the display names and the disclaimer in Chinese. Of a result that is `withheld` nothing is released but why: its SEG or SR did not pass the checks.',
     answers: { 200: { description: 'The result', schema: resultSchema, example: resultExample, headers: LANGUAGE_HEADERS }, 304: { description: 'The caller has this version' } },
     problems: ['result-not-found'],
   })
@@ -90,7 +91,7 @@ export class ResultsController {
       200: { description: 'The picture', mediaType: 'image/png', headers: LANGUAGE_HEADERS },
       304: { description: 'The caller has this version' },
     },
-    problems: ['invalid-query', 'result-not-found', 'finding-not-found', 'instance-not-found', 'overloaded'],
+    problems: ['invalid-query', 'result-not-found', 'result-withheld', 'finding-not-found', 'instance-not-found', 'overloaded'],
   })
   async preview(
     @Param('id', { schema: z.uuid() }) id: string,
@@ -101,6 +102,7 @@ export class ResultsController {
   ): Promise<Uint8Array | undefined> {
     const record = await this.require(request, institutionId, id);
     const language = languageOf(request.headers['accept-language']);
+    assertReleased(record);
     const preview = this.previews.of(record, wish, language);
     // Drawn before any header is set: a failure must not carry the picture's ETag.
     const png = matches(request.headers['if-none-match'], preview.etag) ? undefined : await preview.draw();

@@ -13,7 +13,10 @@ import { FhirService } from './fhir/fhir.service.js';
 import { ImagingStudyResources, PatientResources } from './fhir/image-resources.js';
 import { ResultFhirController } from './fhir/result-fhir.controller.js';
 import { DeviceResources, ResultResources } from './fhir/result-resources.js';
+import { DeliveriesController } from './destinations/deliveries.controller.js';
+import { DestinationsController } from './destinations/destinations.controller.js';
 import { PreviewService } from './preview.service.js';
+import { ResultObjectsController } from './result-objects.controller.js';
 import { ResultRetentionController } from './result-retention.controller.js';
 import { ResultsCoreModule } from './results-core.module.js';
 import { ResultsController } from './results.controller.js';
@@ -25,7 +28,10 @@ import { ReviewsController } from './review/reviews.controller.js';
 /** HTTP. */
 @Module({
   imports: [ResultsCoreModule, ImagesCoreModule, ThreadsModule, UsersModule],
-  controllers: [ResultsController, ReviewsController, ProvenanceController, ComparisonController, ResultRetentionController, ResultFhirController, ...fhirControllers, FhirController],
+  controllers: [
+    ResultsController, ResultObjectsController, ReviewsController, ProvenanceController, ComparisonController, ResultRetentionController, DestinationsController, DeliveriesController,
+    ResultFhirController, ...fhirControllers, FhirController,
+  ],
   providers: [
     PreviewService, ReviewService, AlignmentStore, AlignmentService, ComparisonService, TrendService,
     FhirService, FhirResultsStore, PatientResources, ImagingStudyResources, ResultResources, DeviceResources,

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Prisma, type Result } from '../../generated/prisma/client.js';
+import type { DerivedFault } from '../../imaging/report/derived.js';
 import type { Finding, Label, Provenance, Segment, Summary } from '../../imaging/report/finding.js';
 import type { PackedSegmentation } from '../../imaging/volume/packed-labels.js';
 import { standing } from '../../imaging/report/review.js';
@@ -7,7 +8,7 @@ import { AppError } from '../../kernel/errors.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { columnsOf } from '../../platform/database/columns.js';
 import { Database, prismaOf } from '../../platform/database/database.js';
-import type { PreparedResult } from './results.contract.js';
+import type { ObjectRef, PreparedResult } from './results.contract.js';
 
 export type ResultStatus = 'preliminary' | 'final' | 'amended' | 'withheld';
 
@@ -67,6 +68,10 @@ export interface ResultRecord {
   version: number;
   /** Absent until somebody has looked at it. */
   review?: ReviewState;
+  /** SEG and SR of every version. */
+  objects: ObjectRef[];
+  /** Why it is withheld. */
+  faults: DerivedFault[];
   createdAt: Date;
   updatedAt: Date;
 }
@@ -101,7 +106,7 @@ export class ResultsStore {
   }
 
   /** @throws AppError `blob-missing` when the sweep has taken a heat map that was reserved too long ago */
-  async insert(tx: Transaction, { id, result, heatMapsBlobKey, segmentationBlobKey }: PreparedResult): Promise<void> {
+  async insert(tx: Transaction, { id, result, heatMapsBlobKey, segmentationBlobKey, objects, faults }: Omit<PreparedResult, 'instances'>): Promise<void> {
     const rendering: StoredRendering = {
       keyImage: result.keyImage,
       heatMaps: [],
@@ -114,7 +119,8 @@ export class ResultsStore {
     if (claimed.count !== blobKeys.length) throw new AppError('blob-missing');
     await prismaOf(tx).result.create({
       data: {
-        id, institutionId, analysisId, studyId, studyInstanceUid, analysis,
+        id, institutionId, analysisId, studyId, studyInstanceUid, analysis, status: (faults.length > 0 ? 'withheld' : 'preliminary') satisfies ResultStatus,
+        objects: json(objects), faults: json(faults),
         summary: json(summary), findings: json(findings), labels: json(labels), segments: json(segments), provenance: json(provenance), rendering: json(rendering),
       },
     });
@@ -134,7 +140,7 @@ export class ResultsStore {
       ...(studyInstanceUid === undefined ? [] : [Prisma.sql`study_instance_uid = ${studyInstanceUid}`]),
       ...(analysis === undefined ? [] : [Prisma.sql`analysis = ${analysis}`]),
       ...(status === undefined ? [] : [Prisma.sql`status = ${status}`]),
-      ...(critical === undefined ? [] : [Prisma.sql`summary->'critical' = to_jsonb(${critical}::boolean)`]),
+      ...(critical === undefined ? [] : [Prisma.sql`(status <> 'withheld' AND summary->'critical' = to_jsonb(true)) = ${critical}::boolean`]),
       ...(from === undefined ? [] : [Prisma.sql`created_at >= ${from}::timestamptz`]),
       ...(to === undefined ? [] : [Prisma.sql`created_at < ${to}::timestamptz`]),
     ];
@@ -220,6 +226,8 @@ function recordOf(row: Result): ResultRecord {
     provenance: row.provenance as unknown as Provenance,
     rendering: renderingOf(row.rendering),
     ...(reviewed && { review: reviewOf(reviewed) }),
+    objects: row.objects as unknown as ObjectRef[],
+    faults: row.faults as unknown as DerivedFault[],
   };
 }
 

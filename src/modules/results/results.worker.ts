@@ -1,14 +1,21 @@
 import { Module } from '@nestjs/common';
 import type { JobDefinition } from '../../platform/queue/job.js';
+import { ImagesCoreModule } from '../images/images-core.module.js';
 import { STUDY_DELETED } from '../images/images.contract.js';
+import { DeliverJob } from './destinations/deliver.job.js';
+import { DELIVERY_DUE } from './destinations/deliveries.store.js';
+import { OverdueDeliveriesJob } from './destinations/overdue-deliveries.job.js';
+import { Sender } from './destinations/sender.service.js';
 import { PurgeJob } from './purge.job.js';
 import { ResultRetentionJob } from './result-retention.job.js';
 import { ResultsCoreModule } from './results-core.module.js';
 
 export const resultsJobs: readonly JobDefinition[] = [
   { queue: 'purge-results', handler: PurgeJob, topics: [STUDY_DELETED], concurrency: 2 },
+  { queue: 'deliver-results', handler: DeliverJob, topics: [DELIVERY_DUE], concurrency: 4 },
+  { queue: 'overdue-deliveries', handler: OverdueDeliveriesJob, everyMs: 60_000, concurrency: 1 },
   { queue: 'result-retention', handler: ResultRetentionJob, everyMs: 60_000, concurrency: 1 },
 ];
 
-@Module({ imports: [ResultsCoreModule], providers: [PurgeJob, ResultRetentionJob] })
+@Module({ imports: [ResultsCoreModule, ImagesCoreModule], providers: [Sender, DeliverJob, OverdueDeliveriesJob, PurgeJob, ResultRetentionJob] })
 export class ResultsWorkerModule {}

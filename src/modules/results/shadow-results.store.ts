@@ -23,7 +23,7 @@ export class StoredShadowResults extends ShadowResults {
     if (analysisIds.length === 0) return new Map();
     const ids = Prisma.sql`ANY (${[...analysisIds]}::uuid[])`;
     const rows = await this.database.read<Row>(scope, Prisma.sql`
-      SELECT analysis_id AS "analysisId", findings, labels, segments FROM results WHERE analysis_id = ${ids}
+      SELECT analysis_id AS "analysisId", findings, labels, segments FROM results WHERE analysis_id = ${ids} AND status <> 'withheld'
       UNION ALL SELECT analysis_id, findings, labels, segments FROM shadow_results WHERE analysis_id = ${ids}`);
     return new Map(rows.map(({ analysisId, findings, labels, segments }) => [analysisId, { findings, labels, segments }]));
   }

@@ -4,7 +4,7 @@ export const PERMISSIONS = [
   'patients:read', 'patients:export', 'patients:erase', 'break-glass:use',
   'images:read', 'images:write', 'images:delete', 'images:hold', 'images:export', 'dimse-callers:read', 'dimse-callers:write',
   'analyses:read', 'analyses:create', 'analyses:cancel', 'routing:read', 'routing:write', 'critical-rules:read', 'critical-rules:write', 'models:read', 'models:choose', 'models:write',
-  'results:read', 'results:review', 'notifications:read', 'audit:read', 'jobs:read', 'jobs:write',
+  'results:read', 'results:review', 'destinations:read', 'destinations:write', 'notifications:read', 'audit:read', 'jobs:read', 'jobs:write',
 ] as const;
 
 export type Permission = (typeof PERMISSIONS)[number];

@@ -29,6 +29,7 @@ export class Metrics {
     name: 'healthvision_analysis_batch_size', help: 'Images of different runs that went through a network together',
     buckets: [1, 2, 4, 8, 16, 32], registers: [this.registry],
   });
+  readonly withheldResults = new Counter({ name: 'healthvision_results_withheld_total', help: 'Results that the gate refused, by the check that found fault', labelNames: ['check'], registers: [this.registry] });
   readonly activeRuns = new Gauge({ name: 'healthvision_analysis_active_runs', help: 'Analyses that this process computes now', registers: [this.registry] });
   readonly providerFallbacks = new Counter({ name: 'healthvision_provider_fallbacks_total', help: 'Sessions that fell back to a later execution provider', labelNames: ['wanted', 'used'], registers: [this.registry] });
   readonly signIns = new Counter({ name: 'healthvision_sign_ins_total', help: 'Token requests by outcome', labelNames: ['grant', 'outcome'], registers: [this.registry] });

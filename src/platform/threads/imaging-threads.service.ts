@@ -1,6 +1,8 @@
 import { Inject, Injectable, Optional, type OnApplicationShutdown } from '@nestjs/common';
 import type { PixelFrame } from '../../imaging/dicom/pixels.js';
 import type { StoredFrame } from '../../imaging/dicom/transcode-frame.js';
+import type { GateOutcome } from '../../imaging/report/gate.js';
+import type { DeriveInput } from './derive.js';
 import type { FrameSource, PreviewOptions, RasterImage, RenderOptions } from './imaging-tasks.js';
 import type { ImagingTask } from './thread.js';
 import type { RegistrationKind } from '../../imaging/volume/register/register.js';
@@ -11,6 +13,7 @@ import { ThreadPool, type TaskOptions, type ThreadPoolOptions } from './thread-p
 
 export type { Alignment, SeriesSource } from './align.js';
 export type { TrendChart } from './trend-chart.js';
+export type { DeriveInput } from './derive.js';
 export type { FrameSource, PreviewOptions, RasterImage, RenderOptions } from './imaging-tasks.js';
 
 /** Two large volumes take a while to decode. */
@@ -88,6 +91,11 @@ export class ImagingThreads implements OnApplicationShutdown {
   async align(current: SeriesSource, prior: SeriesSource, freedom: RegistrationKind): Promise<Alignment> {
     const buffers = new Set([...current.instances, ...prior.instances].map(({ bytes }) => bytes.buffer).filter((buffer) => buffer instanceof ArrayBuffer));
     return (await this.run({ kind: 'align', current, prior, freedom }, { transfer: [...buffers], timeoutMs: ALIGN_LIMIT_MS })) as Alignment;
+  }
+
+  /** SEG and SR of a result, through the gate. @throws AppError `overloaded`, `processing-timeout`, `thread-lost` */
+  async derive(input: DeriveInput, options?: TaskOptions): Promise<GateOutcome> {
+    return (await this.run({ kind: 'derive', input }, options)) as GateOutcome;
   }
 
   async onApplicationShutdown(): Promise<void> {

@@ -2,6 +2,7 @@ import type { RegistrationKind } from '../../imaging/volume/register/register.js
 import { decode, inflate, preview, readImage, render, transcode, type FrameSource, type PreviewOptions, type RenderOptions } from './imaging-tasks.js';
 import { align, type SeriesSource } from './align.js';
 import { drawTrend, type TrendChart } from './trend-chart.js';
+import { derive, type DeriveInput } from './derive.js';
 import { serveTasks, type Answer } from './thread-protocol.js';
 
 export type ImagingTask =
@@ -12,7 +13,8 @@ export type ImagingTask =
   | { kind: 'preview'; source: FrameSource; options: PreviewOptions }
   | { kind: 'read-image'; bytes: Uint8Array }
   | { kind: 'trend'; chart: TrendChart }
-  | { kind: 'align'; current: SeriesSource; prior: SeriesSource; freedom: RegistrationKind };
+  | { kind: 'align'; current: SeriesSource; prior: SeriesSource; freedom: RegistrationKind }
+  | { kind: 'derive'; input: DeriveInput };
 
 serveTasks(async (message): Promise<Answer> => {
   // Only ImagingThreads sends messages here.
@@ -47,13 +49,23 @@ serveTasks(async (message): Promise<Answer> => {
       const result = await readImage(task.bytes);
       return moved(result, result.pixels);
     }
+    case 'derive': {
+      const outcome = derive(task.input);
+      if (outcome.kind === 'withheld') return { result: outcome };
+      const objects = outcome.objects.map((object) => ({ ...object, bytes: whole(object.bytes) }));
+      return { result: { ...outcome, objects }, transfer: objects.map(({ bytes }) => bytes.buffer) };
+    }
   }
 });
 
 /** For bytes that may lie in a buffer with others, which would move along. */
 function movedWhole(bytes: Uint8Array, result: (whole: Uint8Array) => unknown): Answer {
-  const whole = bytes.buffer instanceof ArrayBuffer && bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes);
-  return moved(result(whole), whole);
+  const alone = whole(bytes);
+  return moved(result(alone), alone);
+}
+
+function whole(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  return bytes.buffer instanceof ArrayBuffer && bytes.byteLength === bytes.buffer.byteLength ? (bytes as Uint8Array<ArrayBuffer>) : new Uint8Array(bytes);
 }
 
 function moved(result: unknown, pixels: ArrayBufferView): Answer {

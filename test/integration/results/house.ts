@@ -102,6 +102,7 @@ export function conclusion(house: House, { study, instance }: { study: StoredStu
       executionProvider: 'cpu', startedAt: '2026-11-21T09:59:58.000Z', finishedAt: '2026-11-21T10:00:00.000Z',
     },
     keyImage: { sopInstanceUid: instance.sopInstanceUid, blobKey: instance.blobKey, frame: 1 },
+    instances: [{ id: instance.id, sopInstanceUid: instance.sopInstanceUid, sopClassUid: instance.sopClassUid, seriesInstanceUid: study.series[0]?.seriesInstanceUid ?? '', attributes: instance.attributes }],
     heatMaps: [{ label: 'Pneumonia', width: 3, height: 2, data: Float32Array.from([0, -1, 0.25, 0.5, 2, 0]) }],
     ...changes,
   };
@@ -112,6 +113,7 @@ export async function commitResult(house: House, result: NewResult, topics: read
   const { institutionId, analysisId, studyInstanceUid, analysis } = result;
   const prepared = await house.app.get(ResultWriter).prepare(result);
   await house.app.get(Database).transaction({ institutionId }, async (tx) => {
+    await house.app.get(StudyReader).lock(tx, institutionId, result.studyId);
     await house.app.get(ResultWriter).commit(tx, prepared);
     const payload = { institutionId, resultId: prepared.id, analysisId, studyInstanceUid, analysis } satisfies ResultReady;
     await house.app.get(Outbox).append(tx, ...topics.map((topic) => ({ institutionId, topic, payload })));

@@ -1,0 +1,51 @@
+/** Where objects are sent. `authorization` stands apart: it is sealed. */
+export type DestinationTarget =
+  | { kind: 'stow'; url: string }
+  | { kind: 'dimse'; host: string; port: number; calledAeTitle: string; callingAeTitle: string };
+
+/** Of an institution: its PACS. */
+export interface Destination {
+  id: string;
+  institutionId: string;
+  name: string;
+  target: DestinationTarget;
+  /** Opens with the institution's key only. */
+  sealedAuthorization: Uint8Array | null;
+  enabled: boolean;
+  /** `signed`: only what somebody has signed. */
+  results: 'all' | 'signed';
+  createdAt: Date;
+  updatedAt: Date;
+}
+
+export type DestinationDraft = Pick<Destination, 'name' | 'target' | 'sealedAuthorization' | 'enabled' | 'results'>;
+
+/** Context of the sealed header of a destination. */
+export const authorizationContext = (id: string): string => `destinations/${id}/authorization`;
+
+/** Why objects did not arrive. `again`: it may be otherwise later. Free of PHI. */
+export interface SendFailure {
+  code: 'unreachable' | 'timeout' | 'not-allowed' | 'association-rejected' | 'class-not-accepted' | 'busy' | 'refused' | 'object-missing';
+  detail: string;
+  again: boolean;
+}
+
+/** Thrown by whatever sends. */
+export class NotSent extends Error {
+  override readonly name = 'NotSent';
+
+  constructor(readonly failure: SendFailure) {
+    super(failure.code);
+  }
+}
+
+/** An object on its way. */
+export interface Parcel {
+  sopClassUid: string;
+  sopInstanceUid: string;
+  transferSyntaxUid: string;
+  /** Part 10. */
+  bytes: Uint8Array;
+  /** Where its data set begins. */
+  dataSetOffset: number;
+}
