@@ -67,6 +67,8 @@ export const ERROR_CODES = {
   'instance-not-found': { status: 404, en: 'No such instance', zh: '实例不存在' },
   'analysis-not-found': { status: 404, en: 'No such analysis', zh: '分析不存在' },
   'result-not-found': { status: 404, en: 'No such result', zh: '结果不存在' },
+  'result-withheld': { status: 409, en: 'The result was withheld by the checks before release', zh: '结果未通过发布前检查，已被暂扣' },
+  'source-changed': { status: 409, en: 'The images that the result was read from have changed', zh: '结果所依据的图像已更改' },
   'finding-not-found': { status: 404, en: 'No such finding', zh: '所见不存在' },
   'model-not-found': { status: 404, en: 'No such model', zh: '模型不存在' },
   'no-active-model': { status: 409, en: 'No model is active for this analysis', zh: '该分析没有可用模型' },

@@ -16,8 +16,12 @@ export const SEGMENT_COLOURS: readonly Colour[] = [[240, 228, 66], [86, 180, 233
 
 const FILL = 0.22;
 
-/** Draws what was segmented over an image of any size: lightly filled, with an outline that leaves the anatomy to be seen. */
-export function overlaySegments(image: DisplayImage, plane: SegmentPlane): DisplayImage {
+/**
+ * Draws what was segmented over an image of any size: lightly filled, with an outline that leaves the anatomy to be seen.
+ *
+ * @param fill  opacity between the outlines, 0–1
+ */
+export function overlaySegments(image: DisplayImage, plane: SegmentPlane, fill = FILL): DisplayImage {
   const { width, height, channels } = image;
   const data = new Uint8Array(width * height * 3);
   for (let pixel = 0; pixel < width * height; pixel++) {
@@ -33,7 +37,8 @@ export function overlaySegments(image: DisplayImage, plane: SegmentPlane): Displ
       for (let x = 0; x < width; x++) {
         if (!isIn(x, y)) continue;
         const isEdge = !isIn(x - 1, y) || !isIn(x + 1, y) || !isIn(x, y - 1) || !isIn(x, y + 1);
-        const alpha = isEdge ? 1 : FILL;
+        const alpha = isEdge ? 1 : fill;
+        if (alpha === 0) continue;
         const at = (y * width + x) * 3;
         for (let c = 0; c < 3; c++) data[at + c] = Math.round((data[at + c] ?? 0) * (1 - alpha) + (colour[c as 0 | 1 | 2]) * alpha);
       }

@@ -5,7 +5,8 @@ import { PreviewService } from './preview.service.js';
 import { ResultRetentionController } from './result-retention.controller.js';
 import { ResultsCoreModule } from './results-core.module.js';
 import { ResultsController } from './results.controller.js';
+import { VolumeSectionsReader } from './volume-sections.js';
 
 /** HTTP. */
-@Module({ imports: [ResultsCoreModule, ImagesCoreModule, ThreadsModule], controllers: [ResultsController, ResultRetentionController], providers: [PreviewService] })
+@Module({ imports: [ResultsCoreModule, ImagesCoreModule, ThreadsModule], controllers: [ResultsController, ResultRetentionController], providers: [PreviewService, VolumeSectionsReader] })
 export class ResultsModule {}

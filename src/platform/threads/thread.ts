@@ -1,5 +1,9 @@
 import { decode, inflate, preview, readImage, render, transcode, type FrameSource, type PreviewOptions, type RenderOptions } from './imaging-tasks.js';
+import { drawSectionPreview, type SectionPreview } from './section-preview.js';
+import { cutLabels, cutSections, type SectionsOfObject } from './sections.js';
 import { serveTasks, type Answer } from './thread-protocol.js';
+import type { SectionPlan } from '../../imaging/render/sections.js';
+import type { PackedSegmentation } from '../../imaging/volume/packed-labels.js';
 
 export type ImagingTask =
   | { kind: 'decode'; source: FrameSource; frame: number }
@@ -7,6 +11,9 @@ export type ImagingTask =
   | { kind: 'inflate'; deflated: Uint8Array; maxBytes: number }
   | { kind: 'render'; source: FrameSource; options: RenderOptions }
   | { kind: 'preview'; source: FrameSource; options: PreviewOptions }
+  | { kind: 'cut-sections'; file: Uint8Array; sections: SectionsOfObject }
+  | { kind: 'cut-labels'; segmentation: Pick<PackedSegmentation, 'slices' | 'grid' | 'packed'>; plan: SectionPlan }
+  | { kind: 'section-preview'; content: SectionPreview }
   | { kind: 'read-image'; bytes: Uint8Array };
 
 serveTasks(async (message): Promise<Answer> => {
@@ -30,6 +37,14 @@ serveTasks(async (message): Promise<Answer> => {
     }
     case 'preview': {
       const result = new Uint8Array(await preview(task.source, task.options));
+      return moved(result, result);
+    }
+    case 'cut-sections':
+      return { result: await cutSections(task.file, task.sections) };
+    case 'cut-labels':
+      return { result: cutLabels(task.segmentation, task.plan) };
+    case 'section-preview': {
+      const result = new Uint8Array(await drawSectionPreview(task.content));
       return moved(result, result);
     }
     case 'read-image': {
