@@ -69,16 +69,20 @@ type Values = Float32Array | Uint8Array;
 
 /** Cuts the parts out of a slice `[row, column]` of the grid's size. */
 export function partsOf<A extends Values>(values: A, columns: number, slice: number, { at, from, to }: SectionPlan): SliceParts<A> {
-  // slice() and filling keep the kind of array.
-  const row = values.slice(at[1] * columns + from[0], at[1] * columns + to[0] + 1) as A;
+  const row = copied(values, at[1] * columns + from[0], at[1] * columns + to[0] + 1);
   const height = to[1] - from[1] + 1;
-  const column = values.slice(0, height) as A;
+  const column = copied(values, 0, height);
   for (let j = 0; j < height; j++) column[j] = values[(from[1] + j) * columns + at[0]] ?? 0;
   if (slice !== at[2]) return { slice, row, column, whole: undefined };
   const width = to[0] - from[0] + 1;
-  const whole = values.slice(0, width * height) as A;
+  const whole = copied(values, 0, width * height);
   for (let j = 0; j < height; j++) whole.set(values.subarray((from[1] + j) * columns + from[0], (from[1] + j) * columns + to[0] + 1), j * width);
   return { slice, row, column, whole };
+}
+
+/** Of the same kind. `slice` of a Buffer, which is a Uint8Array too, would give a view. */
+function copied<A extends Values>(values: A, start: number, end: number): A {
+  return (values instanceof Float32Array ? values.slice(start, end) : new Uint8Array(values.subarray(start, end))) as A;
 }
 
 /** Puts the parts of a slice into the planes. */

@@ -68,7 +68,7 @@ function drawPanel(canvas: Uint8Array, canvasWidth: number, { plan, planes, labe
   const height = Math.max(1, Math.round(seen.height * mmDown * pixelsPerMm));
   const shown = resize(windowed(seen, window), width, height);
   const marked = labels ? asSeen(labels, plan, view) : undefined;
-  const image = marked ? overlaySegments(shown, { width: marked.width, height: marked.height, labels: marked.values, segments }, fill) : shown;
+  const image = marked ? overlaySegments(shown, { width: marked.width, height: marked.height, labels: marked.values, segments }, { fill, line: side === LARGE ? 2 : 1 }) : shown;
   const [left, top] = [x + Math.floor((side - width) / 2), y + Math.floor((side - height) / 2)];
   paste(canvas, canvasWidth, image, left, top);
   const outline = box && !marked ? outlineOf(rectangleOf(box, plan, view), { left, top, width, height }, [width / seen.width, height / seen.height]) : '';

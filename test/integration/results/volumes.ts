@@ -77,7 +77,8 @@ export function noduleOf({ grid, frames }: StoredVolume, { centre: [x, y, z], ra
 export function volumeConclusion(house: House, volume: StoredVolume, { findings, labels, segments, members }: { findings: Finding[]; labels: Uint8Array; segments: Segment[]; members?: Segmentation['members'] }, changes: Partial<NewResult> = {}): NewResult {
   const { study, grid, frames, seriesInstanceUid } = volume;
   const key = findings[0]?.location;
-  const instance = study.series.flatMap(({ instances }) => instances).find(({ sopInstanceUid }) => sopInstanceUid === (key?.sopInstanceUid ?? frames[0]?.sopInstanceUid));
+  const instances = study.series.flatMap((series) => series.instances);
+  const instance = instances.find(({ sopInstanceUid }) => sopInstanceUid === key?.sopInstanceUid) ?? instances[0];
   if (!instance) throw new Error('the key image is not there');
   const segmentation = packLabels({ grid, seriesInstanceUid, frames, labels, members: members ?? segments.map(({ number }) => ({ segment: number, values: [number] })) });
   return conclusion(house, { study, instance }, {
