@@ -40,7 +40,7 @@ export interface PreviewOptions {
   frame: number;
   heatMap?: HeatMap;
   segmentation?: PreviewSegmentation;
-  /** Null for the image alone. */
+  /** Null for the image alone, as JPEG. */
   legend: PreviewLegend | null;
 }
 

@@ -2,6 +2,7 @@ import { Inject, Injectable, Optional, type OnApplicationShutdown } from '@nestj
 import type { PixelFrame } from '../../imaging/dicom/pixels.js';
 import type { StoredFrame } from '../../imaging/dicom/transcode-frame.js';
 import type { FrameSource, PreviewOptions, RasterImage, RenderOptions } from './imaging-tasks.js';
+import type { ReportDocument } from '../../imaging/report/document.js';
 import type { Planes, SectionPlan } from '../../imaging/render/sections.js';
 import type { PackedSegmentation } from '../../imaging/volume/packed-labels.js';
 import type { SectionPreview } from './section-preview.js';
@@ -75,6 +76,12 @@ export class ImagingThreads implements OnApplicationShutdown {
   /** Planes through a finding, with orientation, scale and legend. PNG of at most 1024 pixels. */
   async sectionPreview(content: SectionPreview, task?: TaskOptions): Promise<Buffer> {
     const bytes = (await this.run({ kind: 'section-preview', content }, task)) as Uint8Array;
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  /** A report as PDF. The same report gives the same bytes. */
+  async reportPdf(report: ReportDocument, madeAt: Date, task?: TaskOptions): Promise<Buffer> {
+    const bytes = (await this.run({ kind: 'report-pdf', report, madeAt }, task)) as Uint8Array;
     return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 

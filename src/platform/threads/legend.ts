@@ -1,4 +1,4 @@
-import sharp from 'sharp';
+import sharp, { type Sharp } from 'sharp';
 import { overlayHeatMap } from '../../imaging/render/overlay.js';
 import type { SegmentPlane } from '../../imaging/render/segments.js';
 import { drawLine, widthOf } from './lettering.js';
@@ -61,6 +61,11 @@ export function sideMark(letters: string, x: number, y: number, size: number): s
 
 export function svg(width: number, height: number, content: string): Buffer {
   return Buffer.from(`<svg xmlns="http://www.w3.org/2000/svg" width="${String(width)}" height="${String(height)}">${content}</svg>`);
+}
+
+/** A preview is exact; what a report shows beside its words may be small. */
+export function encoded(picture: Sharp, isPreview: boolean): Promise<Buffer> {
+  return isPreview ? picture.png({ compressionLevel: 6 }).toBuffer() : picture.removeAlpha().jpeg({ quality: 90, chromaSubsampling: '4:4:4' }).toBuffer();
 }
 
 /** The overlay's own colours over a dark grey, from no evidence to the strongest. */

@@ -4,13 +4,13 @@ import { overlayHeatMap, type HeatMap } from '../../imaging/render/overlay.js';
 import { resize } from '../../imaging/render/resize.js';
 import { overlaySegments, type SegmentPlane } from '../../imaging/render/segments.js';
 import type { DisplayImage } from '../../imaging/render/window.js';
-import { BAR, colourBar, COLOURS, LEGEND_HEIGHT, legendStrip, sideMark, svg, type PreviewLegend } from './legend.js';
+import { BAR, colourBar, COLOURS, encoded, LEGEND_HEIGHT, legendStrip, sideMark, svg, type PreviewLegend } from './legend.js';
 
 export interface Preview {
   image: DisplayImage;
   heatMap: HeatMap | undefined;
   segments?: SegmentPlane | undefined;
-  /** Null for the image alone, as a page shows it that says the rest itself. */
+  /** Null for the image alone, as JPEG: for a report, which says the rest itself. */
   legend: PreviewLegend | null;
   /** Undefined when the object does not say which side is which. */
   sides: Sides | undefined;
@@ -28,7 +28,7 @@ const SIDE = { size: 34, margin: 10 };
 /**
  * The image with the heat map over it, above a legend strip. For a thread: it computes and draws.
  *
- * @returns PNG, at most `PREVIEW_SIZE` on the long side
+ * @returns PNG, at most `PREVIEW_SIZE` on the long side; JPEG without a legend
  */
 export async function drawPreview({ image, heatMap, segments, legend, sides }: Preview): Promise<Buffer> {
   const { width, height } = fitted(image.width, image.height);
@@ -46,7 +46,7 @@ export async function drawPreview({ image, heatMap, segments, legend, sides }: P
     const marks = sideMark(sides.left, SIDE.margin, top, SIDE.size) + sideMark(sides.right, width - SIDE.margin - SIDE.size, top, SIDE.size);
     layers.push({ input: svg(width, height, marks), left, top: 0 });
   }
-  return sharp({ create: { width: canvasWidth, height: canvasHeight, channels: 3, background: COLOURS.canvas } }).composite(layers).png({ compressionLevel: 6 }).toBuffer();
+  return encoded(sharp({ create: { width: canvasWidth, height: canvasHeight, channels: 3, background: COLOURS.canvas } }).composite(layers), legend !== null);
 }
 
 /** The size of the image itself: within the preview's bounds, and not tiny. */

@@ -6,7 +6,7 @@ import type { Planes, SectionPlan } from '../../imaging/render/sections.js';
 import { overlaySegments, SEGMENT_COLOURS, type SegmentPlane } from '../../imaging/render/segments.js';
 import type { DisplayImage, Window } from '../../imaging/render/window.js';
 import type { Grid, Vector3 } from '../../imaging/volume/volume.js';
-import { COLOURS, LEGEND_HEIGHT, legendStrip, sideMark, svg, type PreviewLegend } from './legend.js';
+import { COLOURS, encoded, LEGEND_HEIGHT, legendStrip, sideMark, svg, type PreviewLegend } from './legend.js';
 import { drawLine, widthOf } from './lettering.js';
 
 /** What the preview of a finding in a volume is drawn from. */
@@ -25,7 +25,7 @@ export interface SectionPreview {
   window: Window;
   /** One large, or the first one large with up to two small ones beside it. */
   views: readonly { plane: PlaneName; name: string }[];
-  /** Null for the image alone. */
+  /** Null for the image alone, as JPEG. */
   legend: PreviewLegend | null;
 }
 
@@ -45,7 +45,7 @@ interface Panel {
 /**
  * Planes through a finding with what was segmented, orientation, scale and legend. For a thread: it computes and draws.
  *
- * @returns PNG
+ * @returns PNG; JPEG without a legend
  */
 export async function drawSectionPreview({ views, legend, ...content }: SectionPreview): Promise<Buffer> {
   const width = views.length > 1 ? LARGE + GAP + SMALL : LARGE;
@@ -56,7 +56,7 @@ export async function drawSectionPreview({ views, legend, ...content }: SectionP
     const panel = index === 0 ? { x: 0, y: 0, side: LARGE } : { x: LARGE + GAP, y: (index - 1) * (SMALL + GAP), side: SMALL };
     marks += drawPanel(canvas, width, content, planeView(content.grid, plane), name, panel);
   }
-  return sharp(canvas, { raw: { width, height, channels: 3 } }).composite([{ input: svg(width, height, marks), left: 0, top: 0 }]).png({ compressionLevel: 6 }).toBuffer();
+  return encoded(sharp(canvas, { raw: { width, height, channels: 3 } }).composite([{ input: svg(width, height, marks), left: 0, top: 0 }]), legend !== null);
 }
 
 /** Draws a plane into the canvas, and gives what stands on top of it as SVG content. */

@@ -1,7 +1,9 @@
 import { decode, inflate, preview, readImage, render, transcode, type FrameSource, type PreviewOptions, type RenderOptions } from './imaging-tasks.js';
+import { drawReportPdf } from './report-pdf.js';
 import { drawSectionPreview, type SectionPreview } from './section-preview.js';
 import { cutLabels, cutSections, type SectionsOfObject } from './sections.js';
 import { serveTasks, type Answer } from './thread-protocol.js';
+import type { ReportDocument } from '../../imaging/report/document.js';
 import type { SectionPlan } from '../../imaging/render/sections.js';
 import type { PackedSegmentation } from '../../imaging/volume/packed-labels.js';
 
@@ -14,6 +16,7 @@ export type ImagingTask =
   | { kind: 'cut-sections'; file: Uint8Array; sections: SectionsOfObject }
   | { kind: 'cut-labels'; segmentation: Pick<PackedSegmentation, 'slices' | 'grid' | 'packed'>; plan: SectionPlan }
   | { kind: 'section-preview'; content: SectionPreview }
+  | { kind: 'report-pdf'; report: ReportDocument; madeAt: Date }
   | { kind: 'read-image'; bytes: Uint8Array };
 
 serveTasks(async (message): Promise<Answer> => {
@@ -45,6 +48,10 @@ serveTasks(async (message): Promise<Answer> => {
       return { result: cutLabels(task.segmentation, task.plan) };
     case 'section-preview': {
       const result = new Uint8Array(await drawSectionPreview(task.content));
+      return moved(result, result);
+    }
+    case 'report-pdf': {
+      const result = new Uint8Array(await drawReportPdf(task.report, task.madeAt));
       return moved(result, result);
     }
     case 'read-image': {
