@@ -72,7 +72,7 @@ function findingsTable(findings: readonly Finding[], texts: ReportTexts, languag
       { label: texts.measurements, share: 0.36 }, { label: texts.properties, share: 0.22 }, { label: texts.score, share: 0.09 },
     ],
     rows: findings.map((finding, index) => ({
-      cells: [String(index + 1), displayNameOf(finding.kind, language), placeText(finding, texts, language), measurementsText(finding, language), propertiesText(finding, texts, language), percentText(finding.score)],
+      cells: [String(index + 1), displayNameOf(finding.kind, language), placeText(finding, language), measurementsText(finding, language), propertiesText(finding, texts, language), percentText(finding.score)],
       isStrong: false,
     })),
     empty: findings.length === 0 ? texts.noFindings : undefined,
@@ -81,9 +81,13 @@ function findingsTable(findings: readonly Finding[], texts: ReportTexts, languag
 
 const PLACE = ['side', 'zone'];
 
-function placeText({ attributes = [] }: Finding, texts: ReportTexts, language: Language): string {
+function placeText({ attributes = [] }: Finding, language: Language): string {
   const parts = PLACE.flatMap((wanted) => attributes.filter(({ name }) => name === wanted).map((one) => attributeValueText(one, language)));
-  return parts.length === 0 ? '–' : parts.join(language === 'zh-CN' ? '' : texts.separator);
+  return parts.length === 0 ? '–' : language === 'zh-CN' ? parts.join('') : sentenceCase(parts.join(' '));
+}
+
+function sentenceCase(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1).toLowerCase();
 }
 
 /** "Diameter 8.4 mm (9.1 × 7.7); Volume 310 mm³": axes that make up a diameter stand behind it. */

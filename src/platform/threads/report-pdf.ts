@@ -11,6 +11,7 @@ const COLOURS = { ink: '#16262b', faint: '#51666c', line: '#c9d4d6', paper: '#f3
 const CELL = { size: 8, padding: 3 };
 const PICTURE_GAP = 8;
 const MOST_PICTURES = 3;
+const LONE_PICTURE = 220;
 /** Lines of a note on the first page; the web page has all of them. */
 const NOTE_LINES = 3;
 
@@ -51,6 +52,11 @@ interface Text {
   align?: 'left' | 'right' | 'center';
   /** Longer text is cut, with an ellipsis. */
   lines?: number;
+}
+
+/** Three stand side by side; one alone may be larger. */
+function pictureSide({ length }: readonly ReportPicture[]): number {
+  return length === 1 ? LONE_PICTURE : (WIDTH - (MOST_PICTURES - 1) * PICTURE_GAP) / MOST_PICTURES;
 }
 
 /** Draws from the top to the bottom of a page; `y` is how far it has come. */
@@ -190,15 +196,11 @@ class ReportPages {
   }
 
   private picturesHeight(pictures: readonly ReportPicture[]): number {
-    return pictures.length === 0 ? 0 : this.pictureSide() + 34;
-  }
-
-  private pictureSide(): number {
-    return (WIDTH - (MOST_PICTURES - 1) * PICTURE_GAP) / MOST_PICTURES;
+    return pictures.length === 0 ? 0 : pictureSide(pictures) + 34;
   }
 
   private pictures(pictures: readonly ReportPicture[]): void {
-    const side = this.pictureSide();
+    const side = pictureSide(pictures);
     for (const [index, picture] of pictures.entries()) {
       const x = MARGIN + index * (side + PICTURE_GAP);
       this.picture(picture, x, side);
@@ -293,7 +295,7 @@ class ReportPages {
   private limits({ font = 'regular', size = 9, lines }: Text): { height?: number; ellipsis?: boolean } {
     if (lines === undefined) return {};
     this.pdf.font(font).fontSize(size);
-    return { height: lines * this.pdf.currentLineHeight(true) - 0.5, ellipsis: true };
+    return { height: lines * this.pdf.currentLineHeight(true) + 0.5, ellipsis: true };
   }
 
   private widthOf(text: string, font: FontName, size: number): number {

@@ -33,10 +33,25 @@ export interface SectionPreview {
 const LARGE = 640;
 const GAP = 8;
 const SMALL = (LARGE - GAP) / 2;
-const MARK = { large: 34, small: 24, margin: 8 };
-const BAR_MARGIN = 14;
+const MARGIN = 8;
 
-interface Panel {
+/** Sizes of what stands on a panel: letters, name, scale, lines. */
+interface Lettering {
+  mark: number;
+  /** 0 where others name the plane. */
+  name: number;
+  scale: number;
+  line: number;
+}
+
+const LETTERING: Readonly<Record<'large' | 'small' | 'print', Lettering>> = {
+  large: { mark: 34, name: 16, scale: 14, line: 2 },
+  small: { mark: 24, name: 13, scale: 12, line: 1 },
+  // A report shows the image at a third of its size.
+  print: { mark: 64, name: 0, scale: 34, line: 4 },
+};
+
+interface Panel extends Lettering {
   x: number;
   y: number;
   side: number;
@@ -53,14 +68,15 @@ export async function drawSectionPreview({ views, legend, ...content }: SectionP
   const canvas = new Uint8Array(width * height * 3);
   let marks = legend ? `<svg y="${String(LARGE)}" width="${String(width)}" height="${String(LEGEND_HEIGHT)}">${legendStrip(legend, width, false, content.segments)}</svg>` : '';
   for (const [index, { plane, name }] of views.entries()) {
-    const panel = index === 0 ? { x: 0, y: 0, side: LARGE } : { x: LARGE + GAP, y: (index - 1) * (SMALL + GAP), side: SMALL };
+    const panel = index === 0 ? { x: 0, y: 0, side: LARGE, ...LETTERING[legend ? 'large' : 'print'] } : { x: LARGE + GAP, y: (index - 1) * (SMALL + GAP), side: SMALL, ...LETTERING.small };
     marks += drawPanel(canvas, width, content, planeView(content.grid, plane), name, panel);
   }
   return encoded(sharp(canvas, { raw: { width, height, channels: 3 } }).composite([{ input: svg(width, height, marks), left: 0, top: 0 }]), legend !== null);
 }
 
 /** Draws a plane into the canvas, and gives what stands on top of it as SVG content. */
-function drawPanel(canvas: Uint8Array, canvasWidth: number, { plan, planes, labels, segments, fill, box, window }: Omit<SectionPreview, 'views' | 'legend'>, view: PlaneView, name: string, { x, y, side }: Panel): string {
+function drawPanel(canvas: Uint8Array, canvasWidth: number, { plan, planes, labels, segments, fill, box, window }: Omit<SectionPreview, 'views' | 'legend'>, view: PlaneView, name: string, panel: Panel): string {
+  const { x, y, side, line } = panel;
   const seen = asSeen(planes, plan, view);
   const [mmRight, mmDown] = view.spacing;
   const pixelsPerMm = Math.min(side / (seen.width * mmRight), side / (seen.height * mmDown));
@@ -68,11 +84,11 @@ function drawPanel(canvas: Uint8Array, canvasWidth: number, { plan, planes, labe
   const height = Math.max(1, Math.round(seen.height * mmDown * pixelsPerMm));
   const shown = resize(windowed(seen, window), width, height);
   const marked = labels ? asSeen(labels, plan, view) : undefined;
-  const image = marked ? overlaySegments(shown, { width: marked.width, height: marked.height, labels: marked.values, segments }, { fill, line: side === LARGE ? 2 : 1 }) : shown;
+  const image = marked ? overlaySegments(shown, { width: marked.width, height: marked.height, labels: marked.values, segments }, { fill, line }) : shown;
   const [left, top] = [x + Math.floor((side - width) / 2), y + Math.floor((side - height) / 2)];
   paste(canvas, canvasWidth, image, left, top);
-  const outline = box && !marked ? outlineOf(rectangleOf(box, plan, view), { left, top, width, height }, [width / seen.width, height / seen.height]) : '';
-  return outline + lettersOf(view, { x, y, side }) + nameOf(name, { x, y, side }) + barOf(pixelsPerMm, { x, y, side });
+  const outline = box && !marked ? outlineOf(rectangleOf(box, plan, view), { left, top, width, height }, [width / seen.width, height / seen.height], line) : '';
+  return outline + lettersOf(view, panel) + nameOf(name, panel) + barOf(pixelsPerMm, panel);
 }
 
 function paste(canvas: Uint8Array, canvasWidth: number, { width, height, channels, data }: DisplayImage, left: number, top: number): void {
@@ -83,37 +99,35 @@ function paste(canvas: Uint8Array, canvasWidth: number, { width, height, channel
   }
 }
 
-function outlineOf(rectangle: { x: number; y: number; width: number; height: number }, image: { left: number; top: number; width: number; height: number }, [scaleX, scaleY]: readonly [number, number]): string {
+function outlineOf(rectangle: { x: number; y: number; width: number; height: number }, image: { left: number; top: number; width: number; height: number }, [scaleX, scaleY]: readonly [number, number], line: number): string {
   const [x, y] = [Math.max(0, rectangle.x * scaleX), Math.max(0, rectangle.y * scaleY)];
   const [right, bottom] = [Math.min(image.width, (rectangle.x + rectangle.width) * scaleX), Math.min(image.height, (rectangle.y + rectangle.height) * scaleY)];
   if (right <= x || bottom <= y) return '';
   const colour = SEGMENT_COLOURS[0]?.join(',') ?? '';
-  return `<rect x="${(image.left + x).toFixed(1)}" y="${(image.top + y).toFixed(1)}" width="${(right - x).toFixed(1)}" height="${(bottom - y).toFixed(1)}" fill="none" stroke="rgb(${colour})" stroke-width="2"/>`;
+  return `<rect x="${(image.left + x).toFixed(1)}" y="${(image.top + y).toFixed(1)}" width="${(right - x).toFixed(1)}" height="${(bottom - y).toFixed(1)}" fill="none" stroke="rgb(${colour})" stroke-width="${String(line)}"/>`;
 }
 
-function lettersOf({ letters }: PlaneView, { x, y, side }: Panel): string {
-  const size = side === LARGE ? MARK.large : MARK.small;
-  const [middleX, middleY, far] = [x + (side - size) / 2, y + (side - size) / 2, side - size - MARK.margin];
+function lettersOf({ letters }: PlaneView, { x, y, side, mark }: Panel): string {
+  const [middleX, middleY, far] = [x + (side - mark) / 2, y + (side - mark) / 2, side - mark - MARGIN];
   return [
-    sideMark(letters.left, x + MARK.margin, middleY, size), sideMark(letters.right, x + far, middleY, size),
-    sideMark(letters.top, middleX, y + MARK.margin, size), sideMark(letters.bottom, middleX, y + far, size),
+    sideMark(letters.left, x + MARGIN, middleY, mark), sideMark(letters.right, x + far, middleY, mark),
+    sideMark(letters.top, middleX, y + MARGIN, mark), sideMark(letters.bottom, middleX, y + far, mark),
   ].join('');
 }
 
-function nameOf(name: string, { x, y, side }: Panel): string {
-  const size = side === LARGE ? 16 : 13;
-  const width = widthOf(name, size) + 16;
-  return `<rect x="${String(x + MARK.margin)}" y="${String(y + MARK.margin)}" width="${width.toFixed(1)}" height="${String(size + 12)}" rx="5" fill="#000000" fill-opacity="0.55"/>${drawLine({ text: name, x: x + MARK.margin + 8, y: y + MARK.margin + size + 3, size, fill: COLOURS.caption })}`;
+function nameOf(text: string, { x, y, name: size }: Panel): string {
+  if (size === 0) return '';
+  const width = widthOf(text, size) + 16;
+  return `<rect x="${String(x + MARGIN)}" y="${String(y + MARGIN)}" width="${width.toFixed(1)}" height="${String(size + 12)}" rx="5" fill="#000000" fill-opacity="0.55"/>${drawLine({ text, x: x + MARGIN + 8, y: y + MARGIN + size + 3, size, fill: COLOURS.caption })}`;
 }
 
-/** At the lower right: a bar of a round length over its name. */
-function barOf(pixelsPerMm: number, { x, y, side }: Panel): string {
+/** At the lower right: a bar of a round length under its name. */
+function barOf(pixelsPerMm: number, { x, y, side, scale: size, line }: Panel): string {
   const bar = scaleBar(pixelsPerMm, side * 0.3);
   if (!bar) return '';
-  const size = side === LARGE ? 14 : 12;
-  const [end, base] = [x + side - BAR_MARGIN, y + side - BAR_MARGIN];
-  const room = Math.max(bar.pixels, widthOf(bar.text, size)) + 12;
-  const box = `<rect x="${(end - room + 6).toFixed(1)}" y="${String(base - size - 14)}" width="${room.toFixed(1)}" height="${String(size + 20)}" rx="5" fill="#000000" fill-opacity="0.55"/>`;
-  const line = `<path d="M${(end - bar.pixels).toFixed(1)} ${String(base - 5)}v5h${bar.pixels.toFixed(1)}v-5" fill="none" stroke="${COLOURS.caption}" stroke-width="2"/>`;
-  return box + line + drawLine({ text: bar.text, x: end - bar.pixels / 2, y: base - 9, size, fill: COLOURS.caption, anchor: bar.pixels < widthOf(bar.text, size) ? 'end' : 'middle' });
+  const room = Math.max(bar.pixels, widthOf(bar.text, size));
+  const [middle, base] = [x + side - MARGIN - 6 - room / 2, y + side - MARGIN - 6];
+  const box = `<rect x="${(middle - room / 2 - 6).toFixed(1)}" y="${(base - size * 1.7).toFixed(1)}" width="${(room + 12).toFixed(1)}" height="${(size * 1.7 + 6).toFixed(1)}" rx="5" fill="#000000" fill-opacity="0.55"/>`;
+  const ruler = `<path d="M${(middle - bar.pixels / 2).toFixed(1)} ${(base - size * 0.4).toFixed(1)}V${String(base)}h${bar.pixels.toFixed(1)}V${(base - size * 0.4).toFixed(1)}" fill="none" stroke="${COLOURS.caption}" stroke-width="${String(Math.max(2, line))}"/>`;
+  return box + ruler + drawLine({ text: bar.text, x: middle, y: base - size * 0.55, size, fill: COLOURS.caption, anchor: 'middle' });
 }

@@ -25,7 +25,7 @@ dl div:first-child { grid-column: 1 / -1; } dl div:first-child dd { font-size: 1
 `;
 
 /** Nothing runs, nothing is loaded, nothing is sent: the page holds all that it shows. */
-export const REPORT_POLICY = `default-src 'none'; style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'; img-src data:; form-action 'none'; base-uri 'none'; frame-ancestors 'self'; sandbox allow-popups allow-modals`;
+export const REPORT_POLICY = `default-src 'none'; script-src 'none'; style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'; img-src data:; form-action 'none'; base-uri 'none'; frame-ancestors 'self'; sandbox allow-popups allow-modals`;
 
 /** A report as one page that needs nothing else. */
 export function reportHtml(report: ReportDocument): string {
