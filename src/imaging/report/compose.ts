@@ -68,8 +68,8 @@ function findingsTable(findings: readonly Finding[], texts: ReportTexts, languag
   return {
     title: texts.findings,
     columns: [
-      { label: texts.number, share: 0.06 }, { label: texts.finding, share: 0.13 }, { label: texts.place, share: 0.14 },
-      { label: texts.measurements, share: 0.36 }, { label: texts.properties, share: 0.22 }, { label: texts.score, share: 0.09 },
+      { label: texts.number, share: 0.06 }, { label: texts.finding, share: 0.12 }, { label: texts.place, share: 0.13 },
+      { label: texts.measurements, share: 0.38 }, { label: texts.properties, share: 0.22 }, { label: texts.score, share: 0.09 },
     ],
     rows: findings.map((finding, index) => ({
       cells: [String(index + 1), displayNameOf(finding.kind, language), placeText(finding, language), measurementsText(finding, language), propertiesText(finding, texts, language), percentText(finding.score)],
@@ -90,19 +90,30 @@ function sentenceCase(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1).toLowerCase();
 }
 
-/** "Diameter 8.4 mm (9.1 × 7.7); Volume 310 mm³": axes that make up a diameter stand behind it. */
+/** Measurements that belong to another one: the axes that a diameter is the mean of, and what stands across it. */
+const ACROSS: Readonly<Record<string, string>> = { diameter: 'perpendicularDiameter', enhancingDiameter: 'enhancingPerpendicularDiameter' };
+const AXES = ['longAxis', 'shortAxis'] as const;
+
+/** "Diameter 8.4 mm (9.1 × 7.7); Volume 310 mm³", "Diameter 96.8 × 52.0 mm". */
 function measurementsText({ measurements }: Finding, language: Language): string {
   const valueOf = (wanted: string): number | undefined => measurements.find(({ name, unit }) => name === wanted && unit === 'mm')?.value;
-  const [long, short] = [valueOf('longAxis'), valueOf('shortAxis')];
-  const isShown = (name: string): boolean => !(long !== undefined && short !== undefined && valueOf('diameter') !== undefined && (name === 'longAxis' || name === 'shortAxis'));
-  return measurements.filter(({ name }) => isShown(name)).map((one) => {
-    const axes = one.name === 'diameter' && long !== undefined && short !== undefined ? ` (${long.toFixed(1)} × ${short.toFixed(1)})` : '';
-    return measurementText(one, language) + axes;
-  }).join('; ') || '–';
+  const [long, short] = AXES.map(valueOf);
+  const hasAxes = valueOf('diameter') !== undefined && long !== undefined && short !== undefined;
+  const told = new Set<string>([...(hasAxes ? AXES : []), ...Object.entries(ACROSS).flatMap(([along, across]) => (valueOf(along) === undefined || valueOf(across) === undefined ? [] : [across]))]);
+  const texts = measurements.filter(({ name }) => !told.has(name)).map((one) => {
+    const across = one.unit === 'mm' ? valueOf(ACROSS[one.name] ?? '') : undefined;
+    if (across !== undefined) return `${propertyName(one.name, language)} ${one.value.toFixed(1)} × ${across.toFixed(1)} mm`;
+    return measurementText(one, language) + (one.name === 'diameter' && hasAxes ? ` (${long.toFixed(1)} × ${short.toFixed(1)})` : '');
+  });
+  return joined(texts, language);
 }
 
 function propertiesText({ attributes = [] }: Finding, texts: ReportTexts, language: Language): string {
-  return attributes.filter(({ name }) => !PLACE.includes(name)).map((one) => (one.name === 'attenuation' ? attributeValueText(one, language) : `${propertyName(one.name, language)}${texts.colon}${attributeValueText(one, language)}`)).join('; ') || '–';
+  return joined(attributes.filter(({ name }) => !PLACE.includes(name)).map((one) => (one.name === 'attenuation' ? attributeValueText(one, language) : `${propertyName(one.name, language)}${texts.colon}${attributeValueText(one, language)}`)), language);
+}
+
+function joined(texts: readonly string[], language: Language): string {
+  return texts.length === 0 ? '–' : texts.join(language === 'zh-CN' ? '；' : '; ');
 }
 
 function labelsTable(labels: readonly Label[], texts: ReportTexts, language: Language): ReportTable {

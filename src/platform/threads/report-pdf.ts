@@ -8,7 +8,8 @@ const MARGIN = 40;
 const WIDTH = PAGE.width - 2 * MARGIN;
 const FOOTER_TOP = PAGE.height - 52;
 const COLOURS = { ink: '#16262b', faint: '#51666c', line: '#c9d4d6', paper: '#f3f6f6', preliminary: '#8a5a00', final: '#0b6e4f', critical: '#a3201d', note: '#8a5a00' };
-const CELL = { size: 8, padding: 3 };
+/** A row is never higher than a page. */
+const CELL = { size: 8, padding: 3, lines: 12 };
 const PICTURE_GAP = 8;
 const MOST_PICTURES = 3;
 const LONE_PICTURE = 220;
@@ -102,15 +103,16 @@ class ReportPages {
     const columns = 4;
     const cell = (WIDTH - 16) / columns;
     const nameHeight = this.measure(name?.value ?? '', { font: 'semibold', size: 13, width: WIDTH - 16, lines: 2 });
-    const rows = Math.ceil(others.length / columns);
-    const height = 10 + 9 + nameHeight + 4 + rows * 30;
+    const style = { size: 9, width: cell - 6, lines: 2 };
+    const rows = Array.from({ length: Math.ceil(others.length / columns) }, (_, row) => 18 + Math.max(...others.slice(row * columns, (row + 1) * columns).map(({ value }) => this.measure(value, style))));
+    const height = 24 + nameHeight + rows.reduce((sum, row) => sum + row, 0);
     this.pdf.roundedRect(MARGIN, this.y, WIDTH, height, 4).fill(COLOURS.paper);
     this.put(name?.label ?? '', MARGIN + 8, this.y + 6, { size: 7, colour: COLOURS.faint });
     this.put(name?.value ?? '', MARGIN + 8, this.y + 15, { font: 'semibold', size: 13, width: WIDTH - 16, lines: 2 });
     for (const [index, { label, value }] of others.entries()) {
-      const [x, y] = [MARGIN + 8 + (index % columns) * cell, this.y + 19 + nameHeight + Math.floor(index / columns) * 30];
+      const [x, y] = [MARGIN + 8 + (index % columns) * cell, this.y + 19 + nameHeight + rows.slice(0, Math.floor(index / columns)).reduce((sum, row) => sum + row, 0)];
       this.put(label, x, y, { size: 7, colour: COLOURS.faint, width: cell - 6, lines: 1 });
-      this.put(value, x, y + 9, { size: 9, width: cell - 6, lines: 1 });
+      this.put(value, x, y + 9, style);
     }
     this.y += height + 10;
   }
@@ -182,13 +184,13 @@ class ReportPages {
 
   private rowHeight({ columns }: ReportTable, { cells, isStrong }: ReportTable['rows'][number]): number {
     const font = isStrong ? 'semibold' : 'regular';
-    return 2 * CELL.padding + Math.max(...columns.map(({ share }, index) => this.measure(cells[index] ?? '', { font, size: CELL.size, width: share * WIDTH - 2 * CELL.padding, lines: 4 })));
+    return 2 * CELL.padding + Math.max(...columns.map(({ share }, index) => this.measure(cells[index] ?? '', { font, size: CELL.size, width: share * WIDTH - 2 * CELL.padding, lines: CELL.lines })));
   }
 
   private row({ columns }: ReportTable, { cells, isStrong }: ReportTable['rows'][number], height: number): void {
     let x = MARGIN;
     for (const [index, { share }] of columns.entries()) {
-      this.put(cells[index] ?? '', x + CELL.padding, this.y + CELL.padding, { font: isStrong ? 'semibold' : 'regular', size: CELL.size, width: share * WIDTH - 2 * CELL.padding, lines: 4 });
+      this.put(cells[index] ?? '', x + CELL.padding, this.y + CELL.padding, { font: isStrong ? 'semibold' : 'regular', size: CELL.size, width: share * WIDTH - 2 * CELL.padding, lines: CELL.lines });
       x += share * WIDTH;
     }
     this.y += height;
@@ -256,7 +258,6 @@ class ReportPages {
       const [name] = this.report.band;
       this.put(`${this.report.title} · ${name?.value ?? ''}`, MARGIN, this.y, { size: 8, colour: COLOURS.faint, width: WIDTH, lines: 1 });
       this.y += 18;
-      // A row is at most four lines, so that one fits on any page.
       left = { ...left, rows: left.rows.slice(this.tableRows(left, FOOTER_TOP - 6)) };
     }
   }
