@@ -1,6 +1,6 @@
 import PDFDocument from 'pdfkit';
 import { filled, type ReportDocument, type ReportPicture, type ReportTable } from '../../imaging/report/document.js';
-import { FONT_FILES, printable, type FontName } from './report-fonts.js';
+import { FONT_FILES, printable, type FontWeight } from './report-fonts.js';
 
 /** A4, in points. */
 const PAGE = { width: 595.28, height: 841.89 };
@@ -29,7 +29,7 @@ export function drawReportPdf(report: ReportDocument, madeAt: Date): Promise<Buf
     size: 'A4', margin: 0, bufferPages: true, lang: report.language, displayTitle: true, pdfVersion: '1.7', autoFirstPage: true,
     info: { Title: report.title, Creator: 'HealthVision', Producer: 'HealthVision', CreationDate: madeAt, ModDate: madeAt },
   });
-  for (const [name, file] of Object.entries(FONT_FILES)) pdf.registerFont(name, file);
+  for (const [name, file] of FONT_FILES) pdf.registerFont(name, file);
   const finished = collected(pdf);
   new ReportPages(pdf, report).draw();
   pdf.end();
@@ -46,13 +46,18 @@ function collected(pdf: Pdf): Promise<Buffer> {
 }
 
 interface Text {
-  font?: FontName;
+  font?: FontWeight;
   size?: number;
   colour?: string;
   width?: number;
   align?: 'left' | 'right' | 'center';
   /** Longer text is cut, with an ellipsis. */
   lines?: number;
+}
+
+/** A name in several scripts on one line where one font has them all; else a line each. */
+function nameLines(name: string): string[] {
+  return printable(name).lacked ? name.split(' · ') : [name];
 }
 
 /** Three stand side by side; one alone may be larger. */
@@ -102,13 +107,19 @@ class ReportPages {
     const [name, ...others] = this.report.band;
     const columns = 4;
     const cell = (WIDTH - 16) / columns;
-    const nameHeight = this.measure(name?.value ?? '', { font: 'semibold', size: 13, width: WIDTH - 16, lines: 2 });
+    const names = nameLines(name?.value ?? '');
+    const nameStyle = { font: 'semibold', size: 13, width: WIDTH - 16, lines: 2 } as const;
+    const nameHeight = names.reduce((sum, line) => sum + this.measure(line, nameStyle), 0);
     const style = { size: 9, width: cell - 6, lines: 2 };
     const rows = Array.from({ length: Math.ceil(others.length / columns) }, (_, row) => 18 + Math.max(...others.slice(row * columns, (row + 1) * columns).map(({ value }) => this.measure(value, style))));
     const height = 24 + nameHeight + rows.reduce((sum, row) => sum + row, 0);
     this.pdf.roundedRect(MARGIN, this.y, WIDTH, height, 4).fill(COLOURS.paper);
     this.put(name?.label ?? '', MARGIN + 8, this.y + 6, { size: 7, colour: COLOURS.faint });
-    this.put(name?.value ?? '', MARGIN + 8, this.y + 15, { font: 'semibold', size: 13, width: WIDTH - 16, lines: 2 });
+    let nameTop = this.y + 15;
+    for (const line of names) {
+      this.put(line, MARGIN + 8, nameTop, nameStyle);
+      nameTop += this.measure(line, nameStyle);
+    }
     for (const [index, { label, value }] of others.entries()) {
       const [x, y] = [MARGIN + 8 + (index % columns) * cell, this.y + 19 + nameHeight + rows.slice(0, Math.floor(index / columns)).reduce((sum, row) => sum + row, 0)];
       this.put(label, x, y, { size: 7, colour: COLOURS.faint, width: cell - 6, lines: 1 });
@@ -279,31 +290,28 @@ class ReportPages {
   }
 
   private put(text: string, x: number, y: number, style: Text): void {
-    const { font = 'regular', size = 9, colour = COLOURS.ink, width, align } = style;
-    const shown = this.printable(text);
-    this.pdf.font(font).fontSize(size).fillColor(colour);
-    this.pdf.text(shown, x, y, { ...(width !== undefined && { width }), ...(align && { align }), ...this.limits(style), lineBreak: width !== undefined });
+    const { colour = COLOURS.ink, width, align, lines } = style;
+    const shown = this.prepared(text, style);
+    // pdfkit cuts by height.
+    const limit = lines === undefined ? {} : { height: lines * this.pdf.currentLineHeight(true) + 0.5, ellipsis: true };
+    this.pdf.fillColor(colour).text(shown, x, y, { ...(width !== undefined && { width }), ...(align && { align }), ...limit, lineBreak: width !== undefined });
   }
 
   private measure(text: string, style: Text): number {
-    const { font = 'regular', size = 9, width = WIDTH, lines } = style;
-    this.pdf.font(font).fontSize(size);
-    const height = this.pdf.heightOfString(this.printable(text), { width });
+    const { width = WIDTH, lines } = style;
+    const height = this.pdf.heightOfString(this.prepared(text, style), { width });
     return lines === undefined ? height : Math.min(height, lines * this.pdf.currentLineHeight(true));
   }
 
-  /** pdfkit cuts by height. */
-  private limits({ font = 'regular', size = 9, lines }: Text): { height?: number; ellipsis?: boolean } {
-    if (lines === undefined) return {};
-    this.pdf.font(font).fontSize(size);
-    return { height: lines * this.pdf.currentLineHeight(true) + 0.5, ellipsis: true };
+  private widthOf(text: string, font: FontWeight, size: number): number {
+    return this.pdf.widthOfString(this.prepared(text, { font, size }));
   }
 
-  private widthOf(text: string, font: FontName, size: number): number {
-    return this.pdf.font(font).fontSize(size).widthOfString(this.printable(text));
-  }
-
-  private printable(text: string): string {
-    return printable(text, () => { this.lacked = true; });
+  /** The text as a font has it, with that font chosen. */
+  private prepared(text: string, { font = 'regular', size = 9 }: Text): string {
+    const { text: shown, fontOf, lacked } = printable(text);
+    this.lacked ||= lacked;
+    this.pdf.font(fontOf(font)).fontSize(size);
+    return shown;
   }
 }
