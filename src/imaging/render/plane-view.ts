@@ -3,8 +3,7 @@ import { directionOf, spacingOf } from '../volume/geometry.js';
 import type { Grid, Vector3 } from '../volume/volume.js';
 import { directionLetters } from './orientation.js';
 import { axesOf, planeSize, type Planes, type SectionPlan } from './sections.js';
-import type { Window, DisplayImage } from './window.js';
-import { windowTransform } from './window.js';
+import { windowTransform, type DisplayImage, type Window } from './window.js';
 
 export const PLANES = ['axial', 'coronal', 'sagittal'] as const;
 export type PlaneName = (typeof PLANES)[number];
@@ -77,7 +76,8 @@ export function rectangleOf([low, high]: readonly [Vector3, Vector3], plan: Sect
 /** Modality values as a screen shows them. */
 export function windowed({ width, height, values }: { width: number; height: number; values: Float32Array }, window: Window): DisplayImage {
   const transform = windowTransform(window);
-  const data = Uint8Array.from(values, (value) => Math.min(255, Math.max(0, Math.round(transform(value)))));
+  const data = new Uint8Array(values.length);
+  for (let at = 0; at < data.length; at++) data[at] = Math.min(255, Math.max(0, Math.round(transform(values[at] ?? 0))));
   return { width, height, channels: 1, data };
 }
 

@@ -1,6 +1,5 @@
-import type { Vector3 } from '../volume/volume.js';
-import { indexToLps, lpsToIndex, spacingOf } from '../volume/geometry.js';
-import type { Grid } from '../volume/volume.js';
+import { lpsToIndex, spacingOf } from '../volume/geometry.js';
+import type { Grid, Vector3 } from '../volume/volume.js';
 
 /** Three planes of a volume that meet in one voxel, cut to a box. */
 export interface SectionPlan {
@@ -105,9 +104,4 @@ function within(value: number, size: number): number {
 
 function vector([x = 0, y = 0, z = 0]: readonly number[]): Vector3 {
   return [x, y, z];
-}
-
-/** The point where the planes meet, LPS millimetres. */
-export function meetingPoint(grid: Grid, { at }: SectionPlan): Vector3 {
-  return indexToLps(grid.affine, at);
 }

@@ -6,7 +6,7 @@ const STYLE = `
   font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "PingFang SC", "Microsoft YaHei", "Noto Sans SC", sans-serif; line-height: 1.45; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6eeee; --faint: #a2b4b8; --paper: #11191b; --band: #1a2528; --line: #3c4d51; --preliminary: #e6b450; --final: #5cc2a0; --critical: #ffb4ab; } }
 * { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1.5rem; max-width: 60rem; background: var(--paper); color: var(--ink); overflow-wrap: anywhere; }
+body { margin: 0 auto; padding: 1.5rem; max-width: 60rem; background: var(--paper); color: var(--ink); overflow-wrap: break-word; }
 header { display: flex; flex-wrap: wrap; gap: .5rem 1.5rem; justify-content: space-between; align-items: start; }
 h1 { font-size: 1.4rem; margin: 0; } h2 { font-size: 1.05rem; margin: 1.5rem 0 .4rem; } p { margin: .25rem 0; }
 .faint, dt, th, figcaption, footer { color: var(--faint); } .strong { font-weight: 600; }
