@@ -71,6 +71,7 @@ export const ERROR_CODES = {
   'no-prior-result': { status: 404, en: 'The patient has no earlier result of this analysis', zh: '该患者没有此分析的既往结果' },
   'results-not-comparable': { status: 422, en: 'The results cannot be compared', zh: '结果无法比较' },
   'derived-object-not-found': { status: 404, en: 'The result has no such DICOM object', zh: '该结果没有此类 DICOM 对象' },
+  'source-changed': { status: 409, en: 'The images that the result was read from have changed', zh: '结果所依据的图像已更改' },
   'finding-not-found': { status: 404, en: 'No such finding', zh: '所见不存在' },
   'result-withheld': { status: 409, en: 'The result is withheld', zh: '结果已被扣留' },
   'result-signed': { status: 409, en: 'The result is signed: only an amendment changes it', zh: '结果已签署，只能通过修订更改' },

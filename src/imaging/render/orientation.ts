@@ -22,6 +22,21 @@ export function sidesOf(attributes: DicomJson): Sides | undefined {
   return letter === undefined || opposite === undefined ? undefined : { left: opposite, right: letter };
 }
 
+/** A component of at least this is worth a second letter: some 20° off the axis. */
+const OBLIQUE = 0.34;
+
+/** Where an LPS direction leads: one letter along an axis, a second one where it leads to both. */
+export function directionLetters(direction: readonly [number, number, number]): string {
+  const letters = [['L', 'R'], ['P', 'A'], ['H', 'F']] as const;
+  return letters
+    .map(([positive, negative], axis) => ({ letter: (direction[axis] ?? 0) > 0 ? positive : negative, part: Math.abs(direction[axis] ?? 0) }))
+    .filter(({ part }) => part > OBLIQUE)
+    .sort((a, b) => b.part - a.part)
+    .slice(0, 2)
+    .map(({ letter }) => letter)
+    .join('');
+}
+
 /** The letter of an LPS direction; undefined between two axes. */
 function mainDirection(cosines: readonly number[]): string | undefined {
   if (cosines.length !== 3) return undefined;

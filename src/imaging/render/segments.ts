@@ -16,8 +16,13 @@ export const SEGMENT_COLOURS: readonly Colour[] = [[240, 228, 66], [86, 180, 233
 
 const FILL = 0.22;
 
-/** Draws what was segmented over an image of any size: lightly filled, with an outline that leaves the anatomy to be seen. */
-export function overlaySegments(image: DisplayImage, plane: SegmentPlane): DisplayImage {
+/**
+ * Draws what was segmented over an image of any size: lightly filled, with an outline that leaves the anatomy to be seen.
+ *
+ * @param fill  opacity between the outlines, 0–1
+ * @param line  width of the outlines in pixels
+ */
+export function overlaySegments(image: DisplayImage, plane: SegmentPlane, { fill = FILL, line = 1 }: { fill?: number; line?: number } = {}): DisplayImage {
   const { width, height, channels } = image;
   const data = new Uint8Array(width * height * 3);
   for (let pixel = 0; pixel < width * height; pixel++) {
@@ -32,8 +37,9 @@ export function overlaySegments(image: DisplayImage, plane: SegmentPlane): Displ
     for (let y = 0; y < height; y++) {
       for (let x = 0; x < width; x++) {
         if (!isIn(x, y)) continue;
-        const isEdge = !isIn(x - 1, y) || !isIn(x + 1, y) || !isIn(x, y - 1) || !isIn(x, y + 1);
-        const alpha = isEdge ? 1 : FILL;
+        const isEdge = !isIn(x - line, y) || !isIn(x + line, y) || !isIn(x, y - line) || !isIn(x, y + line);
+        const alpha = isEdge ? 1 : fill;
+        if (alpha === 0) continue;
         const at = (y * width + x) * 3;
         for (let c = 0; c < 3; c++) data[at + c] = Math.round((data[at + c] ?? 0) * (1 - alpha) + (colour[c as 0 | 1 | 2]) * alpha);
       }

@@ -84,7 +84,12 @@ export const summarySchema = z.object({ text: z.string(), critical: z.boolean() 
 
 export const provenanceSchema = z
   .object({
-    model: z.object({ name: z.string(), version: z.string(), digest: z.string() }),
+    model: z.object({
+      name: z.string(), version: z.string(), digest: z.string(),
+      /** What its manifest said when it ran. */
+      intendedUse: z.string().optional(),
+      domain: z.object({ modalities: z.array(z.string()), bodyParts: z.array(z.string()), ageYears: z.object({ min: z.number(), max: z.number() }).optional() }).optional(),
+    }),
     software: z.string(),
     /** sha256 over the digests of the instances that were read, sorted by SOP Instance UID. */
     inputDigest: z.string(),

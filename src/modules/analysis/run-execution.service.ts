@@ -98,12 +98,17 @@ export class RunExecution {
       instances: instances.map(({ id, sopInstanceUid, sopClassUid, seriesInstanceUid, attributes }): ReadInstance => ({ id, sopInstanceUid, sopClassUid, seriesInstanceUid, attributes })),
       findings: findings.map((finding) => ({ id: uuidv7(), ...finding })),
       provenance: {
-        model: { name: manifest.name, version: manifest.version, digest }, software: VERSION, inputDigest: inputDigestOf(instances), executionProvider,
+        model: { name: manifest.name, version: manifest.version, digest, intendedUse: manifest.intendedUse, domain: domainOf(manifest) }, software: VERSION, inputDigest: inputDigestOf(instances), executionProvider,
         startedAt: startedAt.toISOString(), finishedAt: new Date().toISOString(), details,
       },
       keyImage: keyImage && keyInstance ? { ...keyImage, blobKey: keyInstance.blobKey } : null,
     };
   }
+}
+
+/** What a reader of a report must know: for whom the model was made. */
+function domainOf({ domain: { modalities, bodyParts, ageYears } }: InstalledModel['manifest']): NonNullable<NewResult['provenance']['model']['domain']> {
+  return { modalities, bodyParts, ...(ageYears && { ageYears }) };
 }
 
 /** Which series was read as what, and why the others were not. */

@@ -1,12 +1,12 @@
-/** Recently drawn previews by key, oldest use out first. Callers that come during a drawing share it; failures are not kept. */
-export class PreviewCache {
-  private readonly entries = new Map<string, { drawing: Promise<Uint8Array>; sizeBytes: number }>();
+/** Recently drawn previews, or what they are drawn from, by key, oldest use out first. Callers that come during a drawing share it; failures are not kept. */
+export class PreviewCache<T extends { readonly byteLength: number } = Uint8Array> {
+  private readonly entries = new Map<string, { drawing: Promise<T>; sizeBytes: number }>();
   private usedBytes = 0;
 
   /** @param capacityBytes  of all previews together; one that is larger is handed out and forgotten */
   constructor(private readonly capacityBytes: number) {}
 
-  get(key: string, draw: () => Promise<Uint8Array>): Promise<Uint8Array> {
+  get(key: string, draw: () => Promise<T>): Promise<T> {
     const known = this.entries.get(key);
     if (known) {
       this.entries.delete(key);

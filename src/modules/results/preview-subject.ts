@@ -1,7 +1,8 @@
 import { percentText, positiveLabels, topLabel } from '../../imaging/report/summary.js';
+import { measurementText } from '../../imaging/report/measurement-text.js';
 import { displayNameOf } from '../../imaging/report/terms.js';
 import { AppError, type Language } from '../../kernel/errors.js';
-import type { Label } from '../../imaging/report/finding.js';
+import type { Finding, Label } from '../../imaging/report/finding.js';
 import { resultSummary } from './findings-json.js';
 import type { Rendering, ResultRecord } from './results.store.js';
 
@@ -22,6 +23,8 @@ export interface PreviewSubject {
   /** Where it is to be seen; null for the result's key image. `frame` counts from 1. */
   place: { sopInstanceUid: string; frame: number } | null;
   heatMap: Rendering['heatMaps'][number] | null;
+  /** The finding that is shown; absent where it is a label, or nothing. */
+  finding?: Finding;
 }
 
 /**
@@ -58,15 +61,16 @@ function findingSubject(record: ResultRecord, id: string, language: Language): P
   // A finding of a classification is a label that is positive; its heat map and threshold are the label's.
   const label = finding.kind === 'label' ? record.labels.find(({ code, probability }) => code?.value === finding.code.value && probability === finding.score) : undefined;
   if (label) return labelSubject(record, label, language);
-  const diameter = finding.measurements.find(({ name, unit }) => name === 'diameter' && unit === 'mm');
+  const measured = ['diameter', 'volume'].flatMap((wanted) => finding.measurements.filter(({ name }) => name === wanted));
   const { location } = finding;
   return {
     key: `finding:${id}`,
     caption: displayNameOf(finding.kind === 'label' ? finding.code.meaning : finding.kind, language),
     value: percentText(finding.score),
-    detail: diameter ? `${displayNameOf('diameter', language)} ${diameter.value.toFixed(1)} mm · ${modelText(record)}` : modelText(record),
+    detail: [...measured.map((one) => measurementText(one, language)), modelText(record)].join(' · '),
     place: location ? { sopInstanceUid: location.sopInstanceUid, frame: location.frame } : null,
     heatMap: heatMapOf(record, id),
+    finding,
   };
 }
 

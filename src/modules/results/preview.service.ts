@@ -2,38 +2,59 @@ import { Injectable } from '@nestjs/common';
 import type { FrameRef } from '../../imaging/analyses/analysis.js';
 import { DISCLAIMER, type Segment } from '../../imaging/report/finding.js';
 import { displayNameOf } from '../../imaging/report/terms.js';
-import { SEGMENT_COLOURS } from '../../imaging/render/segments.js';
+import { PLANES, type PlaneName } from '../../imaging/render/plane-view.js';
+import { indexBox } from '../../imaging/render/sections.js';
+import { SEGMENT_COLOURS, type SegmentPlane } from '../../imaging/render/segments.js';
 import type { HeatMap } from '../../imaging/render/overlay.js';
 import { AppError, type Language } from '../../kernel/errors.js';
 import { etagOf } from '../../platform/http/representation.js';
 import { BlobStore } from '../../platform/storage/blob-store.js';
 import { ImagingThreads } from '../../platform/threads/imaging-threads.service.js';
 import type { PreviewSegmentation } from '../../platform/threads/imaging-tasks.js';
-import type { PreviewLegend } from '../../platform/threads/preview.js';
+import type { PreviewLegend } from '../../platform/threads/legend.js';
 import { VERSION } from '../../platform/version.js';
 import { StudyReader } from '../images/images.contract.js';
+import { gone } from './gone.js';
 import { PreviewCache } from './preview-cache.js';
 import { previewSubject, type PreviewSubject, type PreviewWish } from './preview-subject.js';
 import { heatMapValues } from './result-writer.js';
 import type { ResultRecord, StoredSegmentation } from './results.store.js';
+import { VolumeSectionsReader, volumeOf } from './volume-sections.js';
 
 const CACHE_BYTES = 64 * 1024 * 1024;
+/** Between the outlines of segments that are parts of one another; what is one of many keeps its inside to be looked at. */
+const FILL = 0.22;
 
 const EVIDENCE: Readonly<Record<Language, PreviewLegend['evidence']>> = {
   en: { title: 'Evidence in the image', weak: 'weak', strong: 'strong' },
   'zh-CN': { title: '图像中的依据', weak: '弱', strong: '强' },
 };
 
+const PLANE_NAMES: Readonly<Record<Language, Readonly<Record<PlaneName, string>>>> = {
+  en: { axial: 'Axial', coronal: 'Coronal', sagittal: 'Sagittal' },
+  'zh-CN': { axial: '横断面', coronal: '冠状面', sagittal: '矢状面' },
+};
+
+/** How it is shown. */
+export interface PreviewLook {
+  /** Of findings in volumes. */
+  plane?: PlaneName | 'all' | undefined;
+  /** Only the surroundings of a finding in a volume; default. */
+  crop?: boolean | undefined;
+  /** Default true. */
+  legend?: boolean;
+}
+
 export interface Preview {
   etag: string;
   /**
    * PNG.
-   * @throws AppError `instance-not-found` when the image is gone; those of rendering
+   * @throws AppError `instance-not-found` when the image is gone, `source-changed` when it is another one; those of rendering
    */
   draw(): Promise<Uint8Array>;
 }
 
-/** Draws what a result says onto the image that it was read from. */
+/** Draws what a result says onto the images that it was read from. */
 @Injectable()
 export class PreviewService {
   private readonly cache = new PreviewCache(CACHE_BYTES);
@@ -42,24 +63,41 @@ export class PreviewService {
     private readonly studies: StudyReader,
     private readonly blobs: BlobStore,
     private readonly threads: ImagingThreads,
+    private readonly volumes: VolumeSectionsReader,
   ) {}
 
-  /** @throws AppError `finding-not-found` */
-  of(record: ResultRecord, wish: PreviewWish, language: Language): Preview {
+  /** @throws AppError `finding-not-found`, `result-withheld` */
+  of(record: ResultRecord, wish: PreviewWish, language: Language, { plane = 'all', crop = true, legend = true }: PreviewLook = {}): Preview {
+    if (record.status === 'withheld') throw new AppError('result-withheld');
     const subject = previewSubject(record, wish, language);
+    const look = { plane, crop, legend };
     // A new version may draw in another way.
-    const etag = etagOf(record.id, record.updatedAt.getTime(), subject.key, language, VERSION);
-    return { etag, draw: () => this.cache.get(etag, () => this.drawNow(record, subject, language)) };
+    const etag = etagOf(record.id, record.updatedAt.getTime(), subject.key, JSON.stringify(look), language, VERSION);
+    return { etag, draw: () => this.cache.get(etag, () => this.drawNow(record, subject, look, language)) };
   }
 
-  private async drawNow(record: ResultRecord, subject: PreviewSubject, language: Language): Promise<Uint8Array> {
+  private async drawNow(record: ResultRecord, subject: PreviewSubject, look: Required<PreviewLook>, language: Language): Promise<Uint8Array> {
+    const { caption, value, detail } = subject;
+    const legend = look.legend ? { caption, value, detail, disclaimer: DISCLAIMER[language], evidence: EVIDENCE[language] } : null;
+    const volume = volumeOf(record, subject.finding);
+    if (volume) return this.drawSections(record, volume, look, legend, language);
     const { blobKey, place } = await this.source(record, subject);
     const instance = await this.studies.readInstance(blobKey).catch(gone);
     const heatMap = await this.heatMap(subject);
-    const { caption, value, detail } = subject;
-    const legend = { caption, value, detail, disclaimer: DISCLAIMER[language], evidence: EVIDENCE[language] };
     const segmentation = await this.segmentation(record, place, language);
     return this.threads.preview(instance, { frame: place.frame - 1, legend, ...(heatMap && { heatMap }), ...(segmentation && { segmentation }) });
+  }
+
+  private async drawSections(record: ResultRecord, { segmentation, place }: NonNullable<ReturnType<typeof volumeOf>>, { plane, crop }: PreviewLook, legend: PreviewLegend | null, language: Language): Promise<Uint8Array> {
+    const { plan, planes, labels, window } = await this.volumes.of(record, segmentation, place, crop ?? true);
+    const { grid, members } = segmentation;
+    const views = (plane === undefined || plane === 'all' ? PLANES : [plane]).map((one) => ({ plane: one, name: PLANE_NAMES[language][one] }));
+    return this.threads.sectionPreview({
+      grid, plan, planes, labels, window, views, legend,
+      box: place.box ? indexBox(grid, place.box) : null,
+      segments: shownSegments(members, record.segments, language),
+      fill: overlap(members) ? FILL : 0,
+    });
   }
 
   /** The key image, or the image that the finding names. */
@@ -89,15 +127,14 @@ export class PreviewService {
 }
 
 /** Many segments are many of one kind, which need no names; a few are parts of one. */
-function shownSegments(members: StoredSegmentation['members'], segments: readonly Segment[], language: Language): PreviewSegmentation['segments'] {
+function shownSegments(members: StoredSegmentation['members'], segments: readonly Segment[], language: Language): SegmentPlane['segments'] {
   const [first = [0, 0, 0]] = SEGMENT_COLOURS;
-  const overlaps = new Set(members.flatMap(({ values }) => values)).size < members.flatMap(({ values }) => values).length;
-  if (!overlaps) return [{ name: '', values: members.flatMap(({ values }) => values), colour: first }];
+  if (!overlap(members)) return [{ name: '', values: members.flatMap(({ values }) => values), colour: first }];
   return members.map(({ segment, values }, index) => ({ name: displayNameOf(segments.find(({ number }) => number === segment)?.name ?? '', language), values, colour: SEGMENT_COLOURS[index % SEGMENT_COLOURS.length] ?? first }));
 }
 
-/** Bytes that the sweep has taken belong to a study that was deleted a moment ago. */
-function gone(error: unknown): never {
-  if (error instanceof AppError && error.code === 'blob-missing') throw new AppError('instance-not-found', { detail: 'The image that this result was read from is not stored.', cause: error });
-  throw error;
+/** Whether segments are parts of one another. */
+function overlap(members: StoredSegmentation['members']): boolean {
+  const values = members.flatMap((member) => member.values);
+  return new Set(values).size < values.length;
 }

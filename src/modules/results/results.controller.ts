@@ -2,6 +2,7 @@ import { Controller, Get, Param, Query, Req, Res } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { PLANES } from '../../imaging/render/plane-view.js';
 import { AppError } from '../../kernel/errors.js';
 import { noteForAudit } from '../../platform/audit/audit-note.js';
 import { CurrentPrincipal, RequirePermission, type Principal } from '../../platform/http/access.js';
@@ -29,6 +30,8 @@ const listQuery = z.strictObject({
 const previewQuery = z.strictObject({
   finding: z.uuid().optional().meta({ description: 'Id of the finding to show', example: '0198c0de-4a10-7c3e-9d52-6f0f1c2b3a4a' }),
   label: z.string().max(100).optional().meta({ description: 'Name of the label to show; by default the one that says most', example: 'Pneumonia' }),
+  plane: z.enum([...PLANES, 'all']).optional().meta({ description: 'Of a finding in a volume; `all` (default) shows the three of them together', example: 'all' }),
+  crop: z.enum(['true', 'false']).transform((text) => text === 'true').optional().meta({ description: '`false` shows a finding in a volume with the whole planes instead of its surroundings', example: 'true' }),
 });
 
 const LANGUAGE_HEADERS = { ETag: 'Version of this representation', 'Content-Language': '`en` or `zh-CN`, after Accept-Language' };
@@ -86,16 +89,18 @@ export class ResultsController {
   @Operation({
     id: 'getResultPreview',
     summary: 'A picture of what a result says',
-    description: 'The key image, windowed for display, with the heat map of what drove the score laid over it and a legend below: PNG, at most 1024 pixels on the long side. `finding` goes before `label`; without either it shows the positive label with the highest probability.',
+    description:
+      'The image, windowed for reading, with what was found marked on it and a legend below: PNG, at most 1024 pixels on the long side. Of an X-ray the key image with the heat map of what drove the score; `finding` goes before `label`, and without either it shows the positive label with the highest probability. ' +
+      'Of a finding in a volume the planes through it, with the outline of what was segmented (its box where nothing was), a scale bar and letters at the edges for the sides of the patient; without `finding` the most certain one.',
     answers: {
       200: { description: 'The picture', mediaType: 'image/png', headers: LANGUAGE_HEADERS },
       304: { description: 'The caller has this version' },
     },
-    problems: ['invalid-query', 'result-not-found', 'result-withheld', 'finding-not-found', 'instance-not-found', 'overloaded'],
+    problems: ['invalid-query', 'result-not-found', 'result-withheld', 'finding-not-found', 'instance-not-found', 'source-changed', 'overloaded'],
   })
   async preview(
     @Param('id', { schema: z.uuid() }) id: string,
-    @Query({ schema: previewQuery }) wish: z.infer<typeof previewQuery>,
+    @Query({ schema: previewQuery }) { plane, crop, ...wish }: z.infer<typeof previewQuery>,
     @CurrentPrincipal() { institutionId }: Principal,
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
@@ -103,7 +108,7 @@ export class ResultsController {
     const record = await this.require(request, institutionId, id);
     const language = languageOf(request.headers['accept-language']);
     assertReleased(record);
-    const preview = this.previews.of(record, wish, language);
+    const preview = this.previews.of(record, wish, language, { plane, crop });
     // Drawn before any header is set: a failure must not carry the picture's ETag.
     const png = matches(request.headers['if-none-match'], preview.etag) ? undefined : await preview.draw();
     if (isNotModified(request, reply, preview.etag, language)) return undefined;

@@ -19,7 +19,13 @@ import { PreviewService } from './preview.service.js';
 import { ResultObjectsController } from './result-objects.controller.js';
 import { ResultRetentionController } from './result-retention.controller.js';
 import { ResultsCoreModule } from './results-core.module.js';
+import { ResultExportController } from './export/result-export.controller.js';
+import { ResultExportStore } from './export/result-export.store.js';
+import { ReportController } from './report/report.controller.js';
+import { ReportService } from './report/report.service.js';
+import { ReportStore } from './report/report.store.js';
 import { ResultsController } from './results.controller.js';
+import { VolumeSectionsReader } from './volume-sections.js';
 import { UsersModule } from '../users/users.module.js';
 import { ProvenanceController } from './provenance/provenance.controller.js';
 import { ReviewService } from './review/review.service.js';
@@ -29,11 +35,11 @@ import { ReviewsController } from './review/reviews.controller.js';
 @Module({
   imports: [ResultsCoreModule, ImagesCoreModule, ThreadsModule, UsersModule],
   controllers: [
-    ResultsController, ResultObjectsController, ReviewsController, ProvenanceController, ComparisonController, ResultRetentionController, DestinationsController, DeliveriesController,
+    ResultsController, ResultExportController, ReportController, ResultObjectsController, ReviewsController, ProvenanceController, ComparisonController, ResultRetentionController, DestinationsController, DeliveriesController,
     ResultFhirController, ...fhirControllers, FhirController,
   ],
   providers: [
-    PreviewService, ReviewService, AlignmentStore, AlignmentService, ComparisonService, TrendService,
+    PreviewService, VolumeSectionsReader, ReportService, ReportStore, ResultExportStore, ReviewService, AlignmentStore, AlignmentService, ComparisonService, TrendService,
     FhirService, FhirResultsStore, PatientResources, ImagingStudyResources, ResultResources, DeviceResources,
   ],
 })

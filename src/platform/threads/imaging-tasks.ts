@@ -14,7 +14,8 @@ import { sidesOf } from '../../imaging/render/orientation.js';
 import type { SegmentPlane } from '../../imaging/render/segments.js';
 import { unpackSlice, type PackedSegmentation } from '../../imaging/volume/packed-labels.js';
 import { nativeCodec, nativeEncoder } from './codecs.js';
-import { drawPreview, type PreviewLegend } from './preview.js';
+import type { PreviewLegend } from './legend.js';
+import { drawPreview } from './preview.js';
 
 /** A whole file, or the header that was read from one with the bytes of the frame alone (for objects of many frames). */
 export type FrameSource = Uint8Array | { parsed: ParsedInstance; frameBytes: Uint8Array };
@@ -39,7 +40,8 @@ export interface PreviewOptions {
   frame: number;
   heatMap?: HeatMap;
   segmentation?: PreviewSegmentation;
-  legend: PreviewLegend;
+  /** Null for the image alone, as JPEG. */
+  legend: PreviewLegend | null;
 }
 
 /** The stored label map, and what of it is shown. */

@@ -4,6 +4,11 @@ import type { StoredFrame } from '../../imaging/dicom/transcode-frame.js';
 import type { GateOutcome } from '../../imaging/report/gate.js';
 import type { DeriveInput } from './derive.js';
 import type { FrameSource, PreviewOptions, RasterImage, RenderOptions } from './imaging-tasks.js';
+import type { ReportDocument } from '../../imaging/report/document.js';
+import type { Planes, SectionPlan } from '../../imaging/render/sections.js';
+import type { PackedSegmentation } from '../../imaging/volume/packed-labels.js';
+import type { SectionPreview } from './section-preview.js';
+import type { CutSections, SectionsOfObject } from './sections.js';
 import type { ImagingTask } from './thread.js';
 import type { RegistrationKind } from '../../imaging/volume/register/register.js';
 import type { Alignment, SeriesSource } from './align.js';
@@ -66,6 +71,28 @@ export class ImagingThreads implements OnApplicationShutdown {
   /** One frame with what an analysis says about it: heat map, legend, sides. PNG of at most 1024 pixels. Throws as `decode` does. */
   async preview(source: FrameSource, options: PreviewOptions, task?: TaskOptions): Promise<Buffer> {
     const bytes = (await this.run({ kind: 'preview', source, options }, task)) as Uint8Array;
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  /** What planes through a volume take of one of its objects. Throws as `decode` does; AppError `source-changed` for frames of another size */
+  async cutSections(file: Uint8Array, sections: SectionsOfObject, task?: TaskOptions): Promise<CutSections> {
+    return (await this.run({ kind: 'cut-sections', file, sections }, task)) as CutSections;
+  }
+
+  /** What they take of a stored label map; null where nothing of it lies in them. */
+  async cutLabels(segmentation: Pick<PackedSegmentation, 'slices' | 'grid' | 'packed'>, plan: SectionPlan, task?: TaskOptions): Promise<Planes<Uint8Array> | null> {
+    return (await this.run({ kind: 'cut-labels', segmentation, plan }, task)) as Planes<Uint8Array> | null;
+  }
+
+  /** Planes through a finding, with orientation, scale and legend. PNG of at most 1024 pixels. */
+  async sectionPreview(content: SectionPreview, task?: TaskOptions): Promise<Buffer> {
+    const bytes = (await this.run({ kind: 'section-preview', content }, task)) as Uint8Array;
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  /** A report as PDF. The same report gives the same bytes. */
+  async reportPdf(report: ReportDocument, madeAt: Date, task?: TaskOptions): Promise<Buffer> {
+    const bytes = (await this.run({ kind: 'report-pdf', report, madeAt }, task)) as Uint8Array;
     return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 

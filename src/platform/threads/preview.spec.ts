@@ -2,7 +2,8 @@ import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import type { DisplayImage } from '../../imaging/render/window.js';
 import { drawLine, widthOf } from './lettering.js';
-import { drawPreview, LEGEND_HEIGHT, PREVIEW_SIZE, type Preview, type PreviewLegend } from './preview.js';
+import { LEGEND_HEIGHT, type PreviewLegend } from './legend.js';
+import { drawPreview, PREVIEW_SIZE, type Preview } from './preview.js';
 
 const legend: PreviewLegend = { caption: '肺炎', value: '93 %', detail: '高于阈值 50 % · model 1.0.0', disclaimer: '不用于初步诊断。', evidence: { title: '图像中的依据', weak: '弱', strong: '强' } };
 

@@ -3,7 +3,13 @@ import { decode, inflate, preview, readImage, render, transcode, type FrameSourc
 import { align, type SeriesSource } from './align.js';
 import { drawTrend, type TrendChart } from './trend-chart.js';
 import { derive, type DeriveInput } from './derive.js';
+import { drawReportPdf } from './report-pdf.js';
+import { drawSectionPreview, type SectionPreview } from './section-preview.js';
+import { cutLabels, cutSections, type SectionsOfObject } from './sections.js';
 import { serveTasks, type Answer } from './thread-protocol.js';
+import type { ReportDocument } from '../../imaging/report/document.js';
+import type { SectionPlan } from '../../imaging/render/sections.js';
+import type { PackedSegmentation } from '../../imaging/volume/packed-labels.js';
 
 export type ImagingTask =
   | { kind: 'decode'; source: FrameSource; frame: number }
@@ -11,6 +17,10 @@ export type ImagingTask =
   | { kind: 'inflate'; deflated: Uint8Array; maxBytes: number }
   | { kind: 'render'; source: FrameSource; options: RenderOptions }
   | { kind: 'preview'; source: FrameSource; options: PreviewOptions }
+  | { kind: 'cut-sections'; file: Uint8Array; sections: SectionsOfObject }
+  | { kind: 'cut-labels'; segmentation: Pick<PackedSegmentation, 'slices' | 'grid' | 'packed'>; plan: SectionPlan }
+  | { kind: 'section-preview'; content: SectionPreview }
+  | { kind: 'report-pdf'; report: ReportDocument; madeAt: Date }
   | { kind: 'read-image'; bytes: Uint8Array }
   | { kind: 'trend'; chart: TrendChart }
   | { kind: 'align'; current: SeriesSource; prior: SeriesSource; freedom: RegistrationKind }
@@ -45,6 +55,18 @@ serveTasks(async (message): Promise<Answer> => {
     }
     case 'align':
       return { result: await align(task.current, task.prior, task.freedom), transfer: [] };
+    case 'cut-sections':
+      return { result: await cutSections(task.file, task.sections) };
+    case 'cut-labels':
+      return { result: cutLabels(task.segmentation, task.plan) };
+    case 'section-preview': {
+      const result = new Uint8Array(await drawSectionPreview(task.content));
+      return moved(result, result);
+    }
+    case 'report-pdf': {
+      const result = new Uint8Array(await drawReportPdf(task.report, task.madeAt));
+      return moved(result, result);
+    }
     case 'read-image': {
       const result = await readImage(task.bytes);
       return moved(result, result.pixels);

@@ -1,4 +1,5 @@
 import { timeText } from '../../../platform/audit/audit-event.js';
+import { csvLine } from '../../../platform/http/csv.js';
 import type { AccessItem } from './audit-log.store.js';
 
 const PAGE = 500;
@@ -6,7 +7,7 @@ const COLUMNS = ['at', 'name', 'userId', 'actorKind', 'actorId', 'role', 'source
 
 /** A line for each access, newest first. @param read  reads one more than asked for, where there is one @see RFC 4180 */
 export async function* accessCsv(read: (cursor: string | undefined, limit: number) => Promise<AccessItem[]>): AsyncGenerator<string> {
-  yield `${COLUMNS.join(',')}\r\n`;
+  yield csvLine(COLUMNS);
   for (let cursor: string | undefined; ;) {
     const rows = await read(cursor, PAGE);
     const shown = rows.slice(0, PAGE);
@@ -21,13 +22,5 @@ function lineOf(item: AccessItem): string {
     at: timeText(item.at), name: item.name, userId: item.userId, actorKind: item.actorKind, actorId: item.actorId, role: item.role, source: item.source, action: item.action, outcome: item.outcome, status: item.status,
     purpose: item.purpose, reason: item.reason, emergency: item.purpose === 'emergency' ? 'yes' : '', studyInstanceUids: item.studyInstanceUids.join(' '), object: item.object, requestId: item.requestId, id: item.id,
   };
-  return `${COLUMNS.map((column) => cell(cells[column])).join(',')}\r\n`;
-}
-
-/** What a spreadsheet would take for a formula gets a quotation mark before it. */
-function cell(value: string | number | null): string {
-  if (value === null) return '';
-  const text = String(value);
-  const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  return csvLine(COLUMNS.map((column) => cells[column]));
 }
