@@ -48,6 +48,9 @@ export interface ResultRecord {
   updatedAt: Date;
 }
 
+/** As much of a result as a list shows. */
+export type ResultOutline = Pick<ResultRecord, 'id' | 'analysisId' | 'analysis' | 'status' | 'summary' | 'findings' | 'labels' | 'segments'> & { studyId: string };
+
 export interface ResultFilter {
   studyInstanceUid?: string | undefined;
   analysis?: string | undefined;
@@ -117,6 +120,14 @@ export class ResultsStore {
     ];
     const rows = await this.database.read<Result>({ institutionId }, Prisma.sql`SELECT ${COLUMNS} FROM results WHERE ${Prisma.join(conditions, ' AND ')} ORDER BY id DESC LIMIT ${limit}::int`);
     return rows.map(recordOf);
+  }
+
+  /** The newest of each analysis of these studies, as far as their summaries need them. */
+  async newestOf(institutionId: string, studyIds: readonly string[]): Promise<ResultOutline[]> {
+    if (studyIds.length === 0) return [];
+    return this.database.read<ResultOutline>({ institutionId }, Prisma.sql`
+      SELECT DISTINCT ON (study_id, analysis) id, study_id AS "studyId", analysis_id AS "analysisId", analysis, status, summary, findings, labels, segments
+      FROM results WHERE institution_id = ${institutionId}::uuid AND study_id = ANY (${[...studyIds]}::uuid[]) ORDER BY study_id, analysis, id DESC`);
   }
 
   async lock(tx: Transaction, institutionId: string, id: string): Promise<boolean> {

@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import type { Language } from '../../kernel/errors.js';
 import type { Transaction } from '../../kernel/transaction.js';
-import { findingsJson } from './findings-json.js';
-import { StudyResults } from './results.contract.js';
+import { findingsJson, resultSummary } from './findings-json.js';
+import { StudyResults, type ResultLine } from './results.contract.js';
 import { ResultsStore } from './results.store.js';
 
 const PAGE_SIZE = 100;
@@ -21,6 +21,15 @@ export class StoredStudyResults extends StudyResults {
       cursor = page.at(-1)?.id;
       if (cursor === undefined || page.length < PAGE_SIZE) return;
     }
+  }
+
+  async linesOf(institutionId: string, studyIds: readonly string[], language: Language): Promise<ResultLine[]> {
+    const rows = await this.store.newestOf(institutionId, studyIds);
+    return rows.map(({ id, studyId, analysisId, analysis, status, summary: { critical }, ...content }) => ({
+      id, studyId, analysisId, analysis, status,
+      critical: critical && status !== 'withheld',
+      summary: status === 'withheld' ? null : resultSummary({ analysis, ...content }, language),
+    }));
   }
 
   lock(tx: Transaction, institutionId: string, resultId: string): Promise<boolean> {
