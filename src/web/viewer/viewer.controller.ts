@@ -29,7 +29,7 @@ export class ViewerController {
   ) {}
 
   /** Its own routes, such as `/viewer/viewer?StudyInstanceUIDs=`, are one page. */
-  @Get(['', '*path'])
+  @Get(['', '*'])
   async get(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     const name = nameOf(request);
     void reply.header('Cross-Origin-Embedder-Policy', 'require-corp');

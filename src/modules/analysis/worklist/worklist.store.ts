@@ -102,7 +102,7 @@ export class WorklistStore {
 
   private async behindDate(institutionId: string, cursor: string): Promise<Prisma.Sql> {
     const [row] = await this.database.read<{ studyDate: string | null }>({ institutionId }, Prisma.sql`SELECT study_date AS "studyDate" FROM studies WHERE id = ${cursor}::uuid AND institution_id = ${institutionId}::uuid`);
-    if (!row || row.studyDate === null) return Prisma.sql`(st.study_date IS NOT NULL OR st.id < ${cursor}::uuid)`;
+    if (row?.studyDate == null) return Prisma.sql`(st.study_date IS NOT NULL OR st.id < ${cursor}::uuid)`;
     return Prisma.sql`(st.study_date, st.id) < (${row.studyDate}, ${cursor}::uuid)`;
   }
 }
