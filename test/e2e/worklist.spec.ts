@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -8,7 +9,7 @@ import { chestCt } from '../support/chest-ct.js';
 import { ctFile, dcmtkIsInstalled, relatedBody, STOW_TYPE } from '../support/dicom-files.js';
 import { seriesOf, uidOf } from '../support/dicom-volumes.js';
 import { ended, requestAnalysis, uploadXray } from '../support/flow.js';
-import { ADMIN, eventually, ROOT, startProduct, type Product } from '../support/product.js';
+import { ADMIN, eventually, ROOT, startProduct, temporaryFile, type Product } from '../support/product.js';
 
 const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) => existsSync(path));
 if (CHROMIUM === undefined) console.warn('SKIPPED: Chromium is not installed; the worklist and the viewer are not opened');
@@ -18,7 +19,15 @@ const dcmtk = dcmtkIsInstalled();
 const SHOTS = join(ROOT, 'test-results', 'worklist');
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const CT_STUDY = uidOf('study', 'worklist');
+const COMPRESSED_STUDY = uidOf('study', 'compressed');
 const CT_SLICES = 12;
+
+/** The same image, compressed without loss by dcmtk. */
+function jpegLs(bytes: Uint8Array): Uint8Array {
+  const [from, to] = [temporaryFile('plain.dcm', bytes), temporaryFile('compressed.dcm', new Uint8Array())];
+  execFileSync('dcmcjpls', [from, to]);
+  return new Uint8Array(readFileSync(to));
+}
 
 interface Violation { id: string; impact: string; nodes: { target: string[]; failureSummary: string }[] }
 
@@ -67,7 +76,7 @@ describe.skipIf(CHROMIUM === undefined)('The worklist and the viewer', () => {
   async function seriousFaults(page: Page): Promise<string[]> {
     // The page's policy lets no script of ours in: the debugger's own may come.
     await page.evaluate(AXE);
-    const { violations } = await page.evaluate('axe.run()') as { violations: Violation[] };
+    const { violations } = await page.evaluate<{ violations: Violation[] }>('axe.run()');
     return violations.filter(({ impact }) => ['serious', 'critical'].includes(impact)).map(({ id, nodes }) => `${id}: ${nodes.map(({ target, failureSummary }) => `${target.join(' ')} ${failureSummary}`).join('; ')}`);
   }
 
@@ -226,6 +235,19 @@ describe.skipIf(CHROMIUM === undefined)('The worklist and the viewer', () => {
     await page.locator('tr, [role=row]').filter({ hasText: 'CT-1' }).first().waitFor({ timeout: 60_000 });
     await shot(page, 'viewer-list');
     expect(answers).toEqual([]);
+    await context.close();
+  });
+
+  it.skipIf(OHIF === undefined || !dcmtk)('shows compressed images, whose decoders need more than the page allows', async () => {
+    const files = seriesOf(chestCt({ size: [96, 80, 3], spacing: [3.5, 3.5, 20] }), { modality: 'CT', studyInstanceUid: COMPRESSED_STUDY, patientId: 'CT-2', seriesDescription: 'JPEG-LS' });
+    await store(files.map(({ bytes }) => jpegLs(bytes)));
+    const { context, page } = await open();
+    await page.request.post('/session', { data: { email: ADMIN.email, password: ADMIN.password }, headers: { origin: product.url } });
+    await page.goto(`/viewer/viewer?StudyInstanceUIDs=${COMPRESSED_STUDY}`);
+    const canvas = page.locator('canvas.cornerstone-canvas').first();
+    await canvas.waitFor({ timeout: 90_000 });
+    await eventually('an image in the viewport', async () => ((await sharp(await canvas.screenshot()).greyscale().stats()).channels[0]?.stdev ?? 0) > 30, 120_000);
+    await shot(page, 'viewer-compressed');
     await context.close();
   });
 

@@ -18,10 +18,10 @@ export function studyRow(item, isOpen) {
   unfold.append(make('span', { className: 'unseen', textContent: ` · ${who}` }));
   const row = make('tr', {},
     make('td', {}, item.critical ? make('strong', { className: 'badge critical', textContent: texts.critical }) : ''),
-    make('th', { scope: 'row' }, patientLink(item, who), hint([item.patientId, item.patientSex, item.patientBirthDate && filled(texts.born, { date: item.patientBirthDate })])),
+    make('th', { scope: 'row' }, patientLink(item, who), hint([item.patientId === who ? null : item.patientId, item.patientSex, item.patientBirthDate && filled(texts.born, { date: item.patientBirthDate })])),
     make('td', { className: 'whole' }, item.studyDate ?? texts.noDate, hint([clock(item.studyTime), item.accessionNumber])),
     make('td', {}, item.modalities.join(' · ')),
-    make('td', {}, item.studyDescription ?? '', hint([filled(texts.images, { count: item.instanceCount.toLocaleString(language) }), item.state === 'receiving' ? texts.states.receiving : null])),
+    make('td', {}, item.studyDescription ?? '', hint([item.instanceCount === 1 ? texts.image : filled(texts.images, { count: item.instanceCount.toLocaleString(language) }), item.state === 'receiving' ? texts.states.receiving : null])),
     make('td', {}, ...lines(item.results, (result) => result.summary ?? texts.withheld, texts.noResult)),
     make('td', {}, ...lines(item.runs, runText, texts.noAnalysis)),
     make('td', {}, ...lines([...new Set(item.results.map(({ status }) => status))], (status) => texts.reviews[status] ?? status, texts.noResult)),

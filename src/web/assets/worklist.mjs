@@ -63,7 +63,7 @@ async function turn(to) {
 async function show({ quiet = false } = {}) {
   const mine = ++asked;
   if (!quiet) {
-    element('state').textContent = texts.loading;
+    element('status').textContent = texts.loading;
     element('studies').setAttribute('aria-busy', 'true');
   }
   const answer = await call('GET', `/api/v1/worklist?${question()}`).catch(() => undefined);
@@ -87,7 +87,7 @@ function question() {
 }
 
 function complain(answer) {
-  element('state').textContent = '';
+  element('status').textContent = '';
   if (answer?.status === 403) rows.replaceChildren();
   say(answer === undefined ? texts.failed : answer.status === 403 ? texts.forbidden : wordsOf(answer), true);
 }
@@ -102,7 +102,7 @@ function draw(items) {
   const count = items.length;
   const time = new Date().toLocaleTimeString(document.documentElement.lang, { timeStyle: 'short' });
   const isFiltered = [...new FormData(form)].some(([name, value]) => name !== 'sort' && value.trim() !== '');
-  element('state').textContent = count === 0 ? (isFiltered || cursors.length > 1 ? texts.nothing : texts.empty) : `${filled(count === 1 ? texts.one : texts.count, { count })} · ${filled(texts.live, { time })}`;
+  element('status').textContent = count === 0 ? (isFiltered || cursors.length > 1 ? texts.nothing : texts.empty) : `${filled(count === 1 ? texts.one : texts.count, { count })} · ${filled(texts.live, { time })}`;
 }
 
 function unfold(row, wanted = !open.has(row.dataset.study)) {

@@ -29,7 +29,7 @@ export class WorklistPageController {
 <nav aria-label="${own.elsewhere}"><a href="/docs">${texts.api}</a> <a href="/account">${texts.account}</a> <button id="sign-out" type="button">${texts.signOut}</button></nav></div>
 <div id="message" role="alert" tabindex="-1"></div>
 ${filters(own)}
-<p id="state" role="status"></p>
+<p id="status" role="status"></p>
 ${table(own)}
 <div class="paging"><button id="newer" type="button" disabled>${own.newer}</button> <button id="older" type="button" disabled>${own.older}</button> <span class="hint">${own.keys}</span></div>`;
       },
@@ -46,19 +46,19 @@ ${choice('modality', texts.modality, texts.any, ['CT', 'MR', 'DX', 'CR', 'PT', '
 ${choice('state', texts.state, texts.any, Object.entries(texts.script.states))}
 ${choice('analysisStatus', texts.analysis, texts.any, Object.entries(texts.script.runs))}
 ${choice('resultStatus', texts.review, texts.any, Object.entries(texts.script.reviews))}
-${choice('sort', texts.sort, texts.newestReceived, [['study-date', texts.newestStudyDate]])}
+${choice('sort', texts.sort, texts.newestReceived, [['study-date', texts.newestStudyDate]], 'wider')}
 <label class="check"><input type="checkbox" name="critical" value="true"> ${texts.criticalOnly}</label>
 <div class="buttons"><button class="primary">${texts.search}</button><button type="reset">${texts.reset}</button></div>
 </form>`;
 }
 
-function choice(name: string, label: string, otherwise: string, options: readonly (readonly [value: string, text: string])[]): Html {
-  return html`<div class="field"><label for="${name}">${label}</label><select id="${name}" name="${name}"><option value="">${otherwise}</option>${options.map(([value, text]) => html`<option value="${value}">${text}</option>`)}</select></div>`;
+function choice(name: string, label: string, otherwise: string, options: readonly (readonly [value: string, text: string])[], width = ''): Html {
+  return html`<div class="field ${width}"><label for="${name}">${label}</label><select id="${name}" name="${name}"><option value="">${otherwise}</option>${options.map(([value, text]) => html`<option value="${value}">${text}</option>`)}</select></div>`;
 }
 
 function table(texts: WorklistTexts): Html {
   const columns = [texts.urgency, texts.patient, texts.study, texts.modality, texts.description, texts.findings, texts.analysis, texts.review];
-  return html`<div class="scrolls" role="region" aria-label="${texts.studies}" tabindex="-1" id="studies"><table class="worklist" aria-describedby="state">
+  return html`<div class="scrolls" role="region" aria-label="${texts.studies}" tabindex="-1" id="studies"><table class="worklist" aria-describedby="status">
 <thead><tr>${columns.map((column) => html`<th scope="col">${column}</th>`)}<th scope="col"><span class="unseen">${texts.more}</span></th></tr></thead>
 <tbody id="rows"></tbody>
 </table></div>`;

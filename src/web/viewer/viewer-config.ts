@@ -42,6 +42,9 @@ window.config = {
     namespace: '@ohif/extension-default.dataSourcesModule.dicomweb', sourceName: 'dicomweb',
     configuration: { ...${JSON.stringify(SOURCE)}, qidoRoot: dicomWeb, wadoRoot: dicomWeb, wadoUriRoot: dicomWeb },
   }],
+  whiteLabeling: {
+    createLogoComponentFn: (React) => React.createElement('a', { href: '/', style: { display: 'flex', alignItems: 'center', gap: '8px', color: '#fff', fontWeight: 600 } }, React.createElement('img', { src: '/assets/icon.svg', alt: '', width: 28, height: 28 }), 'HealthVision'),
+  },
   // Whoever was signed out meanwhile is led to the sign-in, and back.
   httpErrorHandler: (error) => { if (error.status === 401) window.location.assign('/login?next=' + encodeURIComponent(window.location.pathname + window.location.search)); },
 };
