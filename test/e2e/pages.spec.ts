@@ -84,7 +84,7 @@ describe.skipIf(CHROMIUM === undefined)('The pages for coming in', () => {
 
   it('let Swagger UI call the API with the cookie, for changes too', async () => {
     const { context, page } = await open();
-    await page.goto('/login');
+    await page.goto('/login?next=/docs');
     await signIn(page, ADMIN.email, ADMIN.password);
     const block = await openOperation(page, 'createApiKey');
     await block.locator('textarea.body-param__text').fill(JSON.stringify({ name: 'by a page', scopes: ['images:read'] }));

@@ -70,7 +70,7 @@ async function show({ quiet = false } = {}) {
   if (mine !== asked) return;
   element('studies').removeAttribute('aria-busy');
   if (answer?.status === 401) return location.assign('/login?next=%2F');
-  if (!answer?.ok) return complain(answer);
+  if (!answer?.ok) return complain(answer, quiet);
   element('message').replaceChildren();
   next = answer.body.nextCursor;
   draw(answer.body.items);
@@ -86,9 +86,10 @@ function question() {
   return query.toString();
 }
 
-function complain(answer) {
+/** What was asked for by hand is not answered with what was there before. */
+function complain(answer, quiet) {
   element('status').textContent = '';
-  if (answer?.status === 403) rows.replaceChildren();
+  if (!quiet) rows.replaceChildren();
   say(answer === undefined ? texts.failed : answer.status === 403 ? texts.forbidden : wordsOf(answer), true);
 }
 

@@ -45,20 +45,25 @@ export interface WorklistRun {
   reasonCode: string | null;
 }
 
-/** What a filter asks for, in two ways. */
+/** What a filter asks for. */
 interface Narrowing {
   /** Selects the ids of studies that fit, in no order, by an index. */
   ids: Prisma.Sql;
-  /** Holds for a study `st` that fits. */
+  /** Holds for a study `st` that fits, whichever way it was reached. */
   holds: Prisma.Sql;
+  /** The same for PostgreSQL to reach studies by; of what other tables say there is none. */
+  fits?: Prisma.Sql;
 }
 
-/** A filter that fewer rows fit leads to the studies; one that more fit is looked up for the newest studies, one by one. */
+/** A filter that fewer rows fit leads to the studies. */
 const FEW = 2_000;
-const COLUMNS = Prisma.raw(`st.id, st.key_id AS "keyId", st.sealed, st.study_instance_uid AS "studyInstanceUid", st.study_date AS "studyDate", st.study_time AS "studyTime", st.modalities,
-  st.instance_count AS "instanceCount", st.state, st.created_at AS "createdAt", st.last_instance_at AS "lastInstanceAt"`);
+/** Where many fit each filter, so many of the newest studies are looked at first. */
+const NEWEST = 2_000;
 /** As the index results_critical_idx has it. Of a result that is withheld nothing is told. */
 const CRITICAL = Prisma.sql`(r.summary -> 'critical') = 'true'::jsonb AND r.status <> 'withheld'`;
+const COLUMNS = Prisma.sql`st.id, st.key_id AS "keyId", st.sealed, st.study_instance_uid AS "studyInstanceUid", st.study_date AS "studyDate", st.study_time AS "studyTime", st.modalities,
+  st.instance_count AS "instanceCount", st.state, st.created_at AS "createdAt", st.last_instance_at AS "lastInstanceAt", EXISTS (SELECT FROM results r WHERE r.study_id = st.id AND ${CRITICAL}) AS critical`;
+const BY: Readonly<Record<WorklistOrder, Prisma.Sql>> = { 'received': Prisma.raw('st.id DESC'), 'study-date': Prisma.raw('st.study_date DESC, st.id DESC') };
 
 /** Studies with what runs and results say of them. */
 @Injectable()
@@ -68,20 +73,22 @@ export class WorklistStore {
   /**
    * Newest first, by when the first instance came or by Study Date (those without one before all others).
    *
-   * PostgreSQL alone would guess whether to read the newest studies until enough fit, or whatever fits; on a rare value it reads the whole archive.
-   * So an index of each filter is asked first, for some ids at most; the filter that the fewest studies fit leads when there are few.
+   * PostgreSQL alone would guess whether to read the newest studies until enough fit, or whatever fits; on a rare value, or on two that never meet, it
+   * reads the whole archive one by one. So an index of each filter is asked first, for some ids at most, and the filter that the fewest studies fit
+   * leads when there are few. When many fit each, the newest studies will do; when they do not, what the filters select is intersected.
    */
   async list(institutionId: string, filter: WorklistFilter, order: WorklistOrder, limit: number, cursor: string | undefined): Promise<WorklistStudy[]> {
     const narrowings = narrowingsOf(institutionId, filter);
     const leading = narrowings.length === 0 ? undefined : await this.fewest(institutionId, narrowings);
     if (leading?.ids.length === 0) return [];
-    const holding = narrowings.filter((narrowing) => narrowing !== leading?.narrowing).map(({ holds }) => holds);
-    const conditions = [
-      Prisma.sql`st.institution_id = ${institutionId}::uuid`, ...(leading ? [Prisma.sql`st.id = ANY (${leading.ids}::uuid[])`] : []), ...holding,
-      ...(cursor === undefined ? [] : [order === 'received' ? Prisma.sql`st.id < ${cursor}::uuid` : await this.behindDate(institutionId, cursor)]),
-    ];
-    const by = Prisma.raw(order === 'received' ? 'st.id DESC' : 'st.study_date DESC, st.id DESC');
-    return this.database.read<WorklistStudy>({ institutionId }, Prisma.sql`SELECT ${COLUMNS}, EXISTS (SELECT FROM results r WHERE r.study_id = st.id AND ${CRITICAL}) AS critical FROM studies st WHERE ${Prisma.join(conditions, ' AND ')} ORDER BY ${by} LIMIT ${limit}::int`);
+    const base = [Prisma.sql`st.institution_id = ${institutionId}::uuid`, ...(cursor === undefined ? [] : [order === 'received' ? Prisma.sql`st.id < ${cursor}::uuid` : await this.behindDate(institutionId, cursor)])];
+    const read = (sql: Prisma.Sql): Promise<WorklistStudy[]> => this.database.read<WorklistStudy>({ institutionId }, sql);
+    if (leading) {
+      const others = narrowings.filter((narrowing) => narrowing !== leading.narrowing).map(({ holds }) => holds);
+      return read(pickedSql([...base, Prisma.sql`st.id = ANY (${leading.ids}::uuid[])`, ...others], order, limit));
+    }
+    const newest = await read(newestSql(base, narrowings.map(({ holds }) => holds), order, limit));
+    return narrowings.length === 0 || newest.length === limit ? newest : read(pickedSql([...base, ...intersection(narrowings)], order, limit));
   }
 
   /** The newest run of each analysis, of these studies; those for comparison do not count. */
@@ -107,8 +114,32 @@ export class WorklistStore {
   }
 }
 
+/** The newest studies that something holds for, out of `NEWEST` of them when it may not. */
+function newestSql(base: readonly Prisma.Sql[], holding: readonly Prisma.Sql[], order: WorklistOrder, limit: number): Prisma.Sql {
+  const studies = Prisma.sql`studies st WHERE ${all(base)} ORDER BY ${BY[order]}`;
+  if (holding.length === 0) return Prisma.sql`SELECT ${COLUMNS} FROM ${studies} LIMIT ${limit}::int`;
+  return Prisma.sql`SELECT ${COLUMNS} FROM (SELECT st.* FROM ${studies} LIMIT ${Prisma.raw(String(NEWEST))}) st WHERE ${all(holding)} ORDER BY ${BY[order]} LIMIT ${limit}::int`;
+}
+
+/** All studies that fit, and of them the newest: in this order, so that none of the indexes that sort is read from its end instead. */
+function pickedSql(conditions: readonly Prisma.Sql[], order: WorklistOrder, limit: number): Prisma.Sql {
+  return Prisma.sql`
+    WITH fitting AS MATERIALIZED (SELECT st.id, st.study_date FROM studies st WHERE ${all(conditions)}),
+      page AS MATERIALIZED (SELECT st.id FROM fitting st ORDER BY ${BY[order]} LIMIT ${limit}::int)
+    SELECT ${COLUMNS} FROM page JOIN studies st ON st.id = page.id ORDER BY ${BY[order]}`;
+}
+
+function intersection(narrowings: readonly Narrowing[]): Prisma.Sql[] {
+  const below = narrowings.filter(({ fits }) => fits === undefined).map(({ ids }) => ids);
+  return [...narrowings.flatMap(({ fits }) => fits ?? []), ...(below.length === 0 ? [] : [Prisma.sql`st.id IN (${Prisma.join(below, ' INTERSECT ')})`])];
+}
+
+function all(conditions: readonly Prisma.Sql[]): Prisma.Sql {
+  return Prisma.join([...conditions], ' AND ');
+}
+
 function narrowingsOf(institutionId: string, { tokens, modality, studyDateFrom, studyDateTo, state, analysisStatus, resultStatus, critical }: WorklistFilter): Narrowing[] {
-  const ofStudies = (holds: Prisma.Sql, indexed = holds): Narrowing => ({ ids: Prisma.sql`SELECT st.id FROM studies st WHERE st.institution_id = ${institutionId}::uuid AND ${indexed}`, holds });
+  const ofStudies = (fits: Prisma.Sql, holds = fits): Narrowing => ({ ids: Prisma.sql`SELECT st.id FROM studies st WHERE st.institution_id = ${institutionId}::uuid AND ${fits}`, holds, fits });
   const below = (table: 'results' | 'analysis_runs', holds: Prisma.Sql): Narrowing => ({
     ids: Prisma.sql`SELECT r.study_id FROM ${Prisma.raw(table)} r WHERE r.institution_id = ${institutionId}::uuid AND ${holds}`,
     holds: Prisma.sql`EXISTS (SELECT FROM ${Prisma.raw(table)} r WHERE r.study_id = st.id AND ${holds})`,
@@ -116,7 +147,7 @@ function narrowingsOf(institutionId: string, { tokens, modality, studyDateFrom, 
   const from = studyDateFrom ?? '';
   return [
     // The second out of the reach of its index, which would fetch all that fit a common beginning.
-    tokens !== undefined && ofStudies(tokenSql(tokens, Prisma.raw(`(st.search_tokens || '{}'::bigint[])`)), tokenSql(tokens, Prisma.raw('st.search_tokens'))),
+    tokens !== undefined && ofStudies(tokenSql(tokens, Prisma.raw('st.search_tokens')), tokenSql(tokens, Prisma.raw(`(st.search_tokens || '{}'::bigint[])`))),
     critical === true && below('results', CRITICAL),
     analysisStatus !== undefined && below('analysis_runs', Prisma.sql`r.status = ${analysisStatus} AND r.purpose = 'clinical'`),
     resultStatus !== undefined && below('results', Prisma.sql`r.status = ${resultStatus}`),
