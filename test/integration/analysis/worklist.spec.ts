@@ -3,9 +3,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { uuidv7 } from '../../../src/kernel/uid.js';
 import type { WorklistEntry } from '../../../src/modules/analysis/worklist/worklist-json.js';
 import { WorklistController } from '../../../src/modules/analysis/worklist/worklist.controller.js';
-import { WorklistStore } from '../../../src/modules/analysis/worklist/worklist.store.js';
+import { WorklistStore, type WorklistFilter } from '../../../src/modules/analysis/worklist/worklist.store.js';
 import { ImagesCoreModule } from '../../../src/modules/images/images-core.module.js';
-import { StudyReader } from '../../../src/modules/images/images.contract.js';
+import { StudyHeadings, StudyReader } from '../../../src/modules/images/images.contract.js';
 import { ResultsCoreModule } from '../../../src/modules/results/results-core.module.js';
 import { KeyVault } from '../../../src/platform/crypto/key-vault.js';
 import { dicomFile, imagePixel, type Element } from '../../support/dicom-builder.js';
@@ -109,6 +109,31 @@ describe('GET /api/v1/worklist', () => {
     expect(await uids('studyDateFrom=2020-01-01&studyDateTo=2021-01-01&text=FILTER')).toEqual([b, a]);
     expect(await uids('modality=MR&state=complete')).toEqual([]);
     expect(await uids('critical=true&resultStatus=final&modality=MR')).toEqual([]);
+  });
+
+  it('finds the same studies whichever way it goes to them', async () => {
+    const worklist = house.app.get(WorklistStore);
+    for (const [modality, analysis, review] of [['MR', 'running', 'final'], ['CT', 'failed', 'preliminary'], ['MR', 'failed', 'preliminary']] as const) {
+      const some = await store({ modality, patientId: `WAYS-${modality}` });
+      await runOf(some, analysis);
+      const id = await resultOf(some, modality === 'CT');
+      if (review === 'final') await house.owner.result.update({ where: { id }, data: { status: review } });
+    }
+    const tokens = await house.app.get(StudyHeadings).tokensOf(house.institutionId, 'WAYS');
+    const parts: WorklistFilter[] = [{ tokens }, { modality: 'MR' }, { critical: true }, { analysisStatus: 'failed' }, { resultStatus: 'preliminary' }, { state: 'receiving' }, { studyDateFrom: '20200101', studyDateTo: '20260101' }];
+    const filters = [{}, ...parts, ...parts.flatMap((one) => parts.map((other) => ({ ...one, ...other })))];
+    for (const filter of filters) {
+      for (const order of ['received', 'study-date'] as const) {
+        const [cursor] = (await worklist.list(house.institutionId, {}, order, 3, undefined)).slice(-1);
+        for (const at of [undefined, cursor?.id]) {
+          // By the filter that the fewest fit; out of the newest; by what all of them select.
+          const found = await Promise.all([{ few: 1_000, newest: 1 }, { few: 0, newest: 1_000 }, { few: 0, newest: 1 }].map((reach) => worklist.list(house.institutionId, filter, order, 50, at, reach)));
+          const [first = [], ...others] = found.map((studies) => studies.map(({ id }) => id));
+          for (const other of others) expect(other, JSON.stringify({ filter: Object.keys(filter), order })).toEqual(first);
+        }
+      }
+    }
+    expect(await worklist.list(house.institutionId, { tokens, modality: 'MR', analysisStatus: 'failed' }, 'received', 50, undefined, { few: 0, newest: 1 })).toHaveLength(1);
   });
 
   it('shows nothing of a withheld result but that there is one', async () => {

@@ -55,10 +55,15 @@ interface Narrowing {
   fits?: Prisma.Sql;
 }
 
-/** A filter that fewer rows fit leads to the studies. */
-const FEW = 2_000;
-/** Where many fit each filter, so many of the newest studies are looked at first. */
-const NEWEST = 2_000;
+/** How far an index is read before something else is tried. */
+export interface WorklistReach {
+  /** A filter that no more rows fit leads to the studies. */
+  few: number;
+  /** Where many fit each filter, so many of the newest studies are looked at first. */
+  newest: number;
+}
+
+const REACH: WorklistReach = { few: 2_000, newest: 2_000 };
 /** As the index results_critical_idx has it. Of a result that is withheld nothing is told. */
 const CRITICAL = Prisma.sql`(r.summary -> 'critical') = 'true'::jsonb AND r.status <> 'withheld'`;
 const COLUMNS = Prisma.sql`st.id, st.key_id AS "keyId", st.sealed, st.study_instance_uid AS "studyInstanceUid", st.study_date AS "studyDate", st.study_time AS "studyTime", st.modalities,
@@ -77,9 +82,9 @@ export class WorklistStore {
    * reads the whole archive one by one. So an index of each filter is asked first, for some ids at most, and the filter that the fewest studies fit
    * leads when there are few. When many fit each, the newest studies will do; when they do not, what the filters select is intersected.
    */
-  async list(institutionId: string, filter: WorklistFilter, order: WorklistOrder, limit: number, cursor: string | undefined): Promise<WorklistStudy[]> {
+  async list(institutionId: string, filter: WorklistFilter, order: WorklistOrder, limit: number, cursor: string | undefined, reach = REACH): Promise<WorklistStudy[]> {
     const narrowings = narrowingsOf(institutionId, filter);
-    const leading = narrowings.length === 0 ? undefined : await this.fewest(institutionId, narrowings);
+    const leading = narrowings.length === 0 ? undefined : await this.fewest(institutionId, narrowings, reach.few);
     if (leading?.ids.length === 0) return [];
     const base = [Prisma.sql`st.institution_id = ${institutionId}::uuid`, ...(cursor === undefined ? [] : [order === 'received' ? Prisma.sql`st.id < ${cursor}::uuid` : await this.behindDate(institutionId, cursor)])];
     const read = (sql: Prisma.Sql): Promise<WorklistStudy[]> => this.database.read<WorklistStudy>({ institutionId }, sql);
@@ -87,7 +92,7 @@ export class WorklistStore {
       const others = narrowings.filter((narrowing) => narrowing !== leading.narrowing).map(({ holds }) => holds);
       return read(pickedSql([...base, Prisma.sql`st.id = ANY (${leading.ids}::uuid[])`, ...others], order, limit));
     }
-    const newest = await read(newestSql(base, narrowings.map(({ holds }) => holds), order, limit));
+    const newest = await read(newestSql(base, narrowings.map(({ holds }) => holds), order, limit, reach.newest));
     return narrowings.length === 0 || newest.length === limit ? newest : read(pickedSql([...base, ...intersection(narrowings)], order, limit));
   }
 
@@ -100,11 +105,11 @@ export class WorklistStore {
   }
 
   /** The studies of the filter that the fewest fit; undefined when many fit each. */
-  private async fewest(institutionId: string, narrowings: readonly Narrowing[]): Promise<{ narrowing: Narrowing; ids: string[] } | undefined> {
-    const lists = narrowings.map(({ ids }, at) => Prisma.sql`ARRAY(${ids} LIMIT ${Prisma.raw(String(FEW + 1))}) AS ${Prisma.raw(`"${String(at)}"`)}`);
+  private async fewest(institutionId: string, narrowings: readonly Narrowing[], few: number): Promise<{ narrowing: Narrowing; ids: string[] } | undefined> {
+    const lists = narrowings.map(({ ids }, at) => Prisma.sql`ARRAY(${ids} LIMIT ${Prisma.raw(String(few + 1))}) AS ${Prisma.raw(`"${String(at)}"`)}`);
     const [row = {}] = await this.database.read<Record<string, string[]>>({ institutionId }, Prisma.sql`SELECT ${Prisma.join(lists)}`);
-    const few = narrowings.map((narrowing, at) => ({ narrowing, ids: row[String(at)] ?? [] })).filter(({ ids }) => ids.length <= FEW);
-    return few.sort((a, b) => a.ids.length - b.ids.length)[0];
+    const found = narrowings.map((narrowing, at) => ({ narrowing, ids: row[String(at)] ?? [] })).filter(({ ids }) => ids.length <= few);
+    return found.sort((a, b) => a.ids.length - b.ids.length)[0];
   }
 
   private async behindDate(institutionId: string, cursor: string): Promise<Prisma.Sql> {
@@ -114,11 +119,11 @@ export class WorklistStore {
   }
 }
 
-/** The newest studies that something holds for, out of `NEWEST` of them when it may not. */
-function newestSql(base: readonly Prisma.Sql[], holding: readonly Prisma.Sql[], order: WorklistOrder, limit: number): Prisma.Sql {
+/** The newest studies that something holds for, out of so many of them when it may not. */
+function newestSql(base: readonly Prisma.Sql[], holding: readonly Prisma.Sql[], order: WorklistOrder, limit: number, newest: number): Prisma.Sql {
   const studies = Prisma.sql`studies st WHERE ${all(base)} ORDER BY ${BY[order]}`;
   if (holding.length === 0) return Prisma.sql`SELECT ${COLUMNS} FROM ${studies} LIMIT ${limit}::int`;
-  return Prisma.sql`SELECT ${COLUMNS} FROM (SELECT st.* FROM ${studies} LIMIT ${Prisma.raw(String(NEWEST))}) st WHERE ${all(holding)} ORDER BY ${BY[order]} LIMIT ${limit}::int`;
+  return Prisma.sql`SELECT ${COLUMNS} FROM (SELECT st.* FROM ${studies} LIMIT ${Prisma.raw(String(newest))}) st WHERE ${all(holding)} ORDER BY ${BY[order]} LIMIT ${limit}::int`;
 }
 
 /** All studies that fit, and of them the newest: in this order, so that none of the indexes that sort is read from its end instead. */
