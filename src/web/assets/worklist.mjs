@@ -20,6 +20,7 @@ const open = new Set();
 /** Only the newest question is answered. */
 let asked = 0;
 let gathering;
+let events;
 
 restoreFilters();
 await Promise.all([greet(), show()]);
@@ -39,7 +40,10 @@ rows.addEventListener('click', (event) => {
   if (button) unfold(button.closest('tr'));
 });
 rows.addEventListener('keydown', onKey);
-addEventListener('visibilitychange', () => { if (!document.hidden) soon(); });
+addEventListener('visibilitychange', () => {
+  follow();
+  if (!document.hidden) soon();
+});
 
 async function greet() {
   const session = await call('GET', '/session');
@@ -138,9 +142,16 @@ function onKey(event) {
 
 /** Results as they come in; whoever may not follow notifications has the clock. */
 function watch() {
-  const events = new EventSource('/api/v1/events');
-  for (const name of EVENTS) events.addEventListener(name, soon);
+  follow();
   setInterval(() => { if (!document.hidden) soon(); }, REFRESH_MS);
+}
+
+/** Only while the page is seen: a browser has few connections to one host, which other tabs want. */
+function follow() {
+  events?.close();
+  if (document.hidden) return;
+  events = new EventSource('/api/v1/events');
+  for (const name of EVENTS) events.addEventListener(name, soon);
 }
 
 function soon() {
