@@ -82,6 +82,7 @@ const environment = z.object({
   DIMSE_PORT: port.optional(),
   DIMSE_AE_TITLE: z.string().regex(/^[!-[\]-~](?:[ -[\]-~]{0,14}[!-[\]-~])?$/, 'must be an AE title of at most 16 characters').default('HEALTHVISION'),
   DOCS_PUBLIC: flag.default(true),
+  OHIF_DIST: z.string().optional(),
   CORS_ORIGINS: list.optional(),
   TLS_CERT_FILE: z.string().optional(),
   TLS_KEY_FILE: z.string().optional(),

@@ -1,22 +1,11 @@
-import { Controller, Get, Module, Res } from '@nestjs/common';
-import { ApiExcludeController } from '@nestjs/swagger';
-import type { FastifyReply } from 'fastify';
-import { Public } from '../platform/http/access.js';
+import { Module } from '@nestjs/common';
+import { UsersModule } from '../modules/users/users.module.js';
 import { AccountPageController } from './pages/account-page.controller.js';
 import { AssetsController } from './pages/assets.controller.js';
 import { SignInPagesController } from './pages/sign-in-pages.controller.js';
-import { UsersModule } from '../modules/users/users.module.js';
+import { WorklistPageController } from './pages/worklist-page.controller.js';
+import { ViewerFiles } from './viewer/viewer-files.service.js';
+import { ViewerController } from './viewer/viewer.controller.js';
 
-/** People who open the bare address get to the page that exists. */
-@ApiExcludeController()
-@Controller()
-class RootController {
-  @Public()
-  @Get()
-  root(@Res() reply: FastifyReply): void {
-    void reply.redirect('/docs', 302);
-  }
-}
-
-@Module({ imports: [UsersModule], controllers: [RootController, SignInPagesController, AccountPageController, AssetsController] })
+@Module({ imports: [UsersModule], controllers: [WorklistPageController, SignInPagesController, AccountPageController, AssetsController, ViewerController], providers: [ViewerFiles] })
 export class WebModule {}

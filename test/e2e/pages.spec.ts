@@ -84,7 +84,7 @@ describe.skipIf(CHROMIUM === undefined)('The pages for coming in', () => {
 
   it('let Swagger UI call the API with the cookie, for changes too', async () => {
     const { context, page } = await open();
-    await page.goto('/login');
+    await page.goto('/login?next=/docs');
     await signIn(page, ADMIN.email, ADMIN.password);
     const block = await openOperation(page, 'createApiKey');
     await block.locator('textarea.body-param__text').fill(JSON.stringify({ name: 'by a page', scopes: ['images:read'] }));
@@ -208,7 +208,7 @@ describe.skipIf(CHROMIUM === undefined)('The pages for coming in', () => {
       const { context, page } = await open();
       await page.goto(`/login?next=${encodeURIComponent(next)}`);
       await signIn(page, ADMIN.email, ADMIN.password);
-      await page.waitForURL('**/docs');
+      await page.getByRole('heading', { name: 'Worklist' }).waitFor();
       expect(new URL(page.url()).origin).toBe(product.url);
       await context.close();
     }
@@ -235,12 +235,14 @@ describe.skipIf(CHROMIUM === undefined)('The pages for coming in', () => {
       expect(unnamed).toBe(0);
     }
     await page.goto('/login');
+    // Behind the choice of a language.
+    await page.keyboard.press('Tab');
     await page.keyboard.press('Tab');
     await page.keyboard.type(ADMIN.email);
     await page.keyboard.press('Tab');
     await page.keyboard.type(ADMIN.password);
     await page.keyboard.press('Enter');
-    await page.waitForURL('**/docs');
+    await page.getByRole('heading', { name: 'Worklist' }).waitFor();
     await context.close();
   });
 });

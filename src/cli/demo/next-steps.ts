@@ -21,6 +21,7 @@ export function writeNextSteps(steps: NextSteps): void {
   writeLine();
   for (const picture of steps.pictures) writeLine(`Preview     ${picture}`);
   if (!steps.isRunning) return;
+  writeLine(`Worklist    ${paint('cyan', `${steps.url}/`)}`);
   writeLine(`Swagger UI  ${paint('cyan', `${steps.url}/docs`)}`);
   writeLine(`Sign in     ${steps.email}  ${steps.password}`);
   writeLine(`Log         ${steps.logFile}`);

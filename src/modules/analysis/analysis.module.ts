@@ -21,11 +21,13 @@ import { RoutingRulesController } from './routing/routing-rules.controller.js';
 import { RunExistsGuard } from './run-exists.guard.js';
 import { RunFeed } from './run-feed.service.js';
 import { RunsController } from './runs.controller.js';
+import { WorklistController } from './worklist/worklist.controller.js';
+import { WorklistStore } from './worklist/worklist.store.js';
 
 /** Runs and models over HTTP, and what concerns all that is kept of a patient. */
 @Module({
   imports: [AnalysisCoreModule, ModelStatesModule, ImagesCoreModule, ResultsCoreModule],
-  controllers: [RunsController, ModelsController, ModelChangesController, ModelChoicesController, ModelPerformanceController, RoutingRulesController, CriticalRulesController, PatientRightsController, ReproductionsController],
-  providers: [PackUploads, PerformanceStore, ModelPerformance, ModelPerformanceMetrics, RunFeed, RunExistsGuard, PatientExportService, PatientErasureService, Reproductions],
+  controllers: [RunsController, WorklistController, ModelsController, ModelChangesController, ModelChoicesController, ModelPerformanceController, RoutingRulesController, CriticalRulesController, PatientRightsController, ReproductionsController],
+  providers: [WorklistStore, PackUploads, PerformanceStore, ModelPerformance, ModelPerformanceMetrics, RunFeed, RunExistsGuard, PatientExportService, PatientErasureService, Reproductions],
 })
 export class AnalysisModule {}

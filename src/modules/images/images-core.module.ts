@@ -4,13 +4,14 @@ import { StoredCatalogue } from './catalogue/stored-catalogue.js';
 import { DeidentifiedExportsStore } from './deidentified-exports.store.js';
 import { StoredDerivedInstances } from './derived-instances.js';
 import { DerivedInstancesStore } from './derived-instances.store.js';
-import { Catalogue, DerivedInstances, PatientRecords, StudyReader } from './images.contract.js';
+import { Catalogue, DerivedInstances, PatientRecords, StudyHeadings, StudyReader } from './images.contract.js';
 import { StoredPatientRecords } from './patients/patient-records.js';
 import { PatientsStore } from './patients/patients.store.js';
 import { DatabaseStudyReader } from './study-reader.js';
 import { StudiesService } from './studies.service.js';
 import { StudiesStore } from './studies.store.js';
 import { StudyAttributes } from './study-attributes.js';
+import { SealedStudyHeadings } from './study-headings.js';
 import { TombstonesStore } from './tombstones.store.js';
 
 /** What both roles need of this module. */
@@ -18,7 +19,8 @@ import { TombstonesStore } from './tombstones.store.js';
   providers: [
     CatalogueStore, DeidentifiedExportsStore, DerivedInstancesStore, PatientsStore, StudiesStore, TombstonesStore, StudiesService, StudyAttributes,
     { provide: StudyReader, useClass: DatabaseStudyReader }, { provide: PatientRecords, useClass: StoredPatientRecords }, { provide: Catalogue, useClass: StoredCatalogue }, { provide: DerivedInstances, useClass: StoredDerivedInstances },
+    { provide: StudyHeadings, useClass: SealedStudyHeadings },
   ],
-  exports: [DeidentifiedExportsStore, PatientsStore, StudiesStore, TombstonesStore, StudiesService, StudyAttributes, StudyReader, PatientRecords, Catalogue, DerivedInstances],
+  exports: [DeidentifiedExportsStore, PatientsStore, StudiesStore, TombstonesStore, StudiesService, StudyAttributes, StudyReader, PatientRecords, Catalogue, DerivedInstances, StudyHeadings],
 })
 export class ImagesCoreModule {}

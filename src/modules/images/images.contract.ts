@@ -221,3 +221,29 @@ export abstract class Catalogue {
   /** Ids of the patients that have one of these Patient IDs. */
   abstract patientsWithIdentifier(institutionId: string, patientIds: readonly string[]): Promise<string[]>;
 }
+
+/** What a line of a list says of whom and what a study is about. Holds PHI. */
+export interface StudyHeading {
+  patientId: string | null;
+  /** First component group that the name has. */
+  patientName: string | null;
+  /** Second and third component group, where they stand beside the first. */
+  patientNameIdeographic: string | null;
+  patientNamePhonetic: string | null;
+  patientBirthDate: string | null;
+  patientSex: string | null;
+  accessionNumber: string | null;
+  studyDescription: string | null;
+}
+
+/** For lists that show studies beside what other modules know of them. */
+export abstract class StudyHeadings {
+  /** By the id of the study's row; a study whose key was destroyed, or whose row is damaged, is missing. */
+  abstract open(studies: readonly { id: string; keyId: string; sealed: Uint8Array }[]): Promise<ReadonlyMap<string, StudyHeading>>;
+  /**
+   * What people type in one field: beginnings of the words of a patient's name, the beginning of a Patient ID or of an Accession Number.
+   *
+   * @returns blind indexes: a study fits that has all of one of the lists in `search_tokens`
+   */
+  abstract tokensOf(institutionId: string, text: string): Promise<readonly (readonly bigint[])[]>;
+}

@@ -111,12 +111,26 @@ export abstract class ReviewedResults {
 /** A result as the model made it, whatever people made of it since. */
 export type OriginalResult = Pick<NewResult, 'analysisId' | 'studyId' | 'studyInstanceUid' | 'analysis' | 'findings' | 'labels' | 'segments' | 'provenance'> & { id: string };
 
+/** A result as a line of a list tells of it. */
+export interface ResultLine {
+  id: string;
+  studyId: string;
+  analysisId: string;
+  analysis: string;
+  status: 'preliminary' | 'final' | 'amended' | 'withheld';
+  critical: boolean;
+  /** null of a result that is withheld. */
+  summary: string | null;
+}
+
 /** Results as other modules handle them: for those who tell of them, and who show or erase all that is kept of a patient. */
 export abstract class StudyResults {
   /** As API.md, "Findings", tells of them; read page by page, newest first. */
   abstract ofStudy(institutionId: string, studyInstanceUid: string, language: Language): AsyncGenerator<object>;
   /** null when the institution has no such result. */
   abstract original(institutionId: string, resultId: string): Promise<OriginalResult | null>;
+  /** The newest of each analysis, of several studies. */
+  abstract linesOf(institutionId: string, studyIds: readonly string[], language: Language): Promise<ResultLine[]>;
   /** Keeps a result from being removed before the commit; false when it is gone. */
   abstract lock(tx: Transaction, institutionId: string, resultId: string): Promise<boolean>;
   /** With their heat maps, which the next sweep takes. @returns how many */

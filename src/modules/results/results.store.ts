@@ -76,6 +76,11 @@ export interface ResultRecord {
   updatedAt: Date;
 }
 
+/** As much of a result as a list shows. */
+export type ResultOutline = Pick<ResultRecord, 'id' | 'analysisId' | 'analysis' | 'status' | 'summary' | 'findings' | 'labels' | 'segments'> & { studyId: string };
+
+type OutlineRow = ResultOutline & { reviewed: StoredReview | null };
+
 export interface ResultFilter {
   studyInstanceUid?: string | undefined;
   analysis?: string | undefined;
@@ -171,6 +176,15 @@ export class ResultsStore {
 
   async review(tx: Transaction, id: string, { version, status, reviewed }: { version: number; status: ResultStatus; reviewed: StoredReview }): Promise<ResultRecord> {
     return recordOf(await prismaOf(tx).result.update({ where: { id }, data: { version, status, reviewed: json(reviewed) } }));
+  }
+
+  /** The newest of each analysis of these studies, as far as their summaries need them. */
+  async newestOf(institutionId: string, studyIds: readonly string[]): Promise<ResultOutline[]> {
+    if (studyIds.length === 0) return [];
+    const rows = await this.database.read<OutlineRow>({ institutionId }, Prisma.sql`
+      SELECT DISTINCT ON (study_id, analysis) id, study_id AS "studyId", analysis_id AS "analysisId", analysis, status, summary, findings, labels, segments, reviewed
+      FROM results WHERE institution_id = ${institutionId}::uuid AND study_id = ANY (${[...studyIds]}::uuid[]) ORDER BY study_id, analysis, id DESC`);
+    return rows.map(({ reviewed, ...outline }) => (reviewed ? { ...outline, findings: standing(reviewed.findings), labels: reviewed.labels, segments: reviewed.segments } : outline));
   }
 
   async lock(tx: Transaction, institutionId: string, id: string): Promise<boolean> {

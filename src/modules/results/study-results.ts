@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { AppError, type Language } from '../../kernel/errors.js';
 import type { Transaction } from '../../kernel/transaction.js';
-import { findingsJson } from './findings-json.js';
-import { StudyResults, type OriginalResult } from './results.contract.js';
+import { findingsJson, resultSummary } from './findings-json.js';
+import { StudyResults, type OriginalResult, type ResultLine } from './results.contract.js';
 import { ResultsStore, type ResultRecord } from './results.store.js';
 import { fullVersionJson } from './review/review-json.js';
 import { ResultVersionsStore } from './review/versions.store.js';
@@ -43,6 +43,15 @@ export class StoredStudyResults extends StudyResults {
 
   original(institutionId: string, resultId: string): Promise<OriginalResult | null> {
     return this.store.original(institutionId, resultId);
+  }
+
+  async linesOf(institutionId: string, studyIds: readonly string[], language: Language): Promise<ResultLine[]> {
+    const rows = await this.store.newestOf(institutionId, studyIds);
+    return rows.map(({ id, studyId, analysisId, analysis, status, summary: { critical }, ...content }) => ({
+      id, studyId, analysisId, analysis, status,
+      critical: critical && status !== 'withheld',
+      summary: status === 'withheld' ? null : resultSummary({ analysis, ...content }, language),
+    }));
   }
 
   lock(tx: Transaction, institutionId: string, resultId: string): Promise<boolean> {

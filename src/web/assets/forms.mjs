@@ -6,7 +6,7 @@ const message = document.getElementById('message');
 /** Calls the API with the cookie; what changes something carries the token that goes with it. */
 export async function call(method, path, body) {
   const token = /(?:^|; )hv_csrf=([^;]+)/.exec(document.cookie)?.[1];
-  const headers = { Accept: 'application/json', ...(body !== undefined && { 'Content-Type': 'application/json' }), ...(token !== undefined && { 'X-CSRF-Token': token }) };
+  const headers = { 'Accept': 'application/json', 'Accept-Language': document.documentElement.lang, ...(body !== undefined && { 'Content-Type': 'application/json' }), ...(token !== undefined && { 'X-CSRF-Token': token }) };
   const response = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
   const text = await response.text();
   return { ok: response.ok, status: response.status, body: text === '' ? undefined : JSON.parse(text) };

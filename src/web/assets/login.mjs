@@ -21,7 +21,7 @@ onSubmit(form, async ({ email, password, otp, next }) => {
 
 /** As the server does for a form: a path of ours, whatever the address bar said. */
 function localPath(next) {
-  if (!/^\/(?![/\\])/.test(next)) return '/docs';
+  if (!/^\/(?![/\\])/.test(next)) return '/';
   const url = new URL(next, location.origin);
-  return url.origin === location.origin && !/^\/(login|session)(\/|$)/.test(url.pathname) ? `${url.pathname}${url.search}${url.hash}` : '/docs';
+  return url.origin === location.origin && !/^\/(login|session)(\/|$)/.test(url.pathname) ? `${url.pathname}${url.search}${url.hash}` : '/';
 }

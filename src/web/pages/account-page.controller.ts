@@ -1,10 +1,10 @@
 import { Controller, Get, Req, Res } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { AppError } from '../../kernel/errors.js';
 import { Authenticator, Public } from '../../platform/http/access.js';
 import { html } from './html.js';
 import { answerPage } from './page.js';
+import { readerOf } from './reader.js';
 import { codeField, field } from './sign-in-pages.controller.js';
 
 /** A person's own affairs: password, second factor, sign-ins. The page holds nothing of them; its script asks the API. */
@@ -16,19 +16,13 @@ export class AccountPageController {
 
   @Get()
   async account(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
-    try {
-      await this.authenticator.authenticate(request, reply);
-    } catch (error) {
-      if (!(error instanceof AppError) || error.status >= 500) throw error;
-      void reply.redirect('/login?next=%2Faccount', 303);
-      return;
-    }
+    if (!(await readerOf(this.authenticator, request, reply, { beforeSecondFactor: true }))) return;
     answerPage(request, reply, {
       title: ({ account }) => account,
       script: 'account',
-      wide: true,
+      width: 'wide',
       body: (texts) => html`<div class="heading"><h1>${texts.account}</h1><p id="who" class="hint"></p>
-<nav><a href="/docs">${texts.api}</a> <button id="sign-out" type="button">${texts.signOut}</button></nav></div>
+<nav><a href="/">${texts.worklist}</a> <a href="/docs">${texts.api}</a> <button id="sign-out" type="button">${texts.signOut}</button></nav></div>
 <div id="message" role="alert" tabindex="-1"></div>
 <section aria-labelledby="factor-title"><h2 id="factor-title">${texts.secondFactor}</h2>
 <p class="hint">${texts.secondFactorHint}</p>

@@ -2,6 +2,11 @@ import type { Language } from '../../kernel/errors.js';
 
 const EN = {
   needsScript: 'Parts of this page need JavaScript.',
+  skip: 'Skip to the content',
+  worklist: 'Worklist',
+  toWorklist: 'To the worklist',
+  viewerAbsent: 'The viewer is not installed',
+  viewerAbsentHint: 'This installation came without the image viewer. Its administrator can add npm @ohif/app, or name its folder in OHIF_DIST.',
   signIn: 'Sign in',
   email: 'E-mail address',
   password: 'Password',
@@ -71,6 +76,11 @@ export type Texts = typeof EN;
 
 const ZH: Texts = {
   needsScript: '本页面的部分功能需要 JavaScript。',
+  skip: '跳到主要内容',
+  worklist: '工作列表',
+  toWorklist: '前往工作列表',
+  viewerAbsent: '未安装影像查看器',
+  viewerAbsentHint: '此安装未包含影像查看器。管理员可以安装 npm @ohif/app，或在 OHIF_DIST 中指定其文件夹。',
   signIn: '登录',
   email: '电子邮件地址',
   password: '密码',

@@ -1,3 +1,4 @@
+import type { ModuleMetadata } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { rmSync } from 'node:fs';
 import type { PrismaClient } from '../../../src/generated/prisma/client.js';
@@ -41,9 +42,10 @@ export interface House {
   close(): Promise<void>;
 }
 
-export async function openHouse(): Promise<House> {
+/** @param imports  modules beside those @param variables  of the environment */
+export async function openHouse({ imports = [], variables = {} }: { imports?: NonNullable<ModuleMetadata['imports']>; variables?: Record<string, string> } = {}): Promise<House> {
   const directory = temporaryDirectory();
-  const config = parseConfig({ DATA_DIR: directory, BOOTSTRAP_ADMIN_EMAIL: ADMIN.email, BOOTSTRAP_ADMIN_PASSWORD: ADMIN.password, LOG_LEVEL: 'silent' });
+  const config = parseConfig({ DATA_DIR: directory, BOOTSTRAP_ADMIN_EMAIL: ADMIN.email, BOOTSTRAP_ADMIN_PASSWORD: ADMIN.password, LOG_LEVEL: 'silent', ...variables });
   const logger = createLogger('silent');
   const database = await openDatabase(config, logger);
   class Product {}
@@ -51,7 +53,7 @@ export async function openHouse(): Promise<House> {
     module: Product,
     imports: [
       OpsModule.forRoot(config, logger), DatabaseModule.forUrls(database), StorageModule, QueueModule.forWorkers(config, [...resultsJobs, ...notificationsJobs]),
-      UsersModule, ImagesModule, ResultsModule, NotificationsModule, ResultsWorkerModule, NotificationsWorkerModule,
+      UsersModule, ImagesModule, ResultsModule, NotificationsModule, ResultsWorkerModule, NotificationsWorkerModule, ...imports,
     ],
   }, config, logger);
   await app.get(BootstrapService).ensureFirstAdministrator();

@@ -3,7 +3,7 @@ import type { DicomJson } from '../../../imaging/dicom/dicom-json.js';
 import { BlindIndex } from '../../../platform/crypto/key-vault.js';
 import { matchesElement } from './matching.js';
 import { parseSearchQuery } from './query.js';
-import { accessionToken, patientIdToken, studyTokens, tokenCondition, type StudyTokens } from './search-tokens.js';
+import { accessionToken, beginningsOf, patientIdToken, studyTokens, tokenCondition, type StudyTokens } from './search-tokens.js';
 
 const index = new BlindIndex(Buffer.alloc(32, 7));
 
@@ -26,6 +26,14 @@ function holds({ patientIdToken: patient, accessionToken: accession, searchToken
 
 const conditionOf = (query: string) => { const match = parseSearchQuery(query).matches[0]; return match && tokenCondition(index, match.path[0], match.rule); };
 const found = (query: string, attributes = study): boolean | 'unknown' => { const condition = conditionOf(query); return condition ? holds(studyTokens(index, attributes), condition) : 'unknown'; };
+
+describe('what people type in one field', () => {
+  const tokens = new Set(studyTokens(index, study).searchTokens);
+  const finds = (text: string): boolean => beginningsOf(index, text).some((list) => list.every((token) => tokens.has(token)));
+
+  it.each(['wang', 'xiao', 'XIAODONG wan', 'Wang^XiaoDong', '王小东', '小东', '王 小', ' P-1', 'P-1024', 'A-7'])('finds by %j', (text) => { expect(finds(text)).toBe(true); });
+  it.each(['ang', 'wang li', '东', 'p-1024', 'P-1025', '-77', 'CT', 'Grey', '', '^', '*'])('does not find by %j', (text) => { expect(finds(text)).toBe(false); });
+});
 
 describe('the blind index of a study', () => {
   it('has columns for Patient ID and Accession Number', () => {

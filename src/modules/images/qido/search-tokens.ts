@@ -101,6 +101,19 @@ export function beginningOfName(index: BlindIndex, text: string): bigint[] {
   ];
 }
 
+/**
+ * What people type in one field: beginnings of the words of the patient's name, in whatever order, or the beginning of a Patient ID or
+ * an Accession Number. Of longer beginnings than the index has the first characters count.
+ *
+ * @returns a study fits that has all tokens of one of the lists
+ */
+export function beginningsOf(index: BlindIndex, text: string): bigint[][] {
+  const words = wordsOf(foldName(text)).map((word) => index.token(PATIENT_NAME, 'word', beginning(word)));
+  const start = characters(foldText(text)).slice(0, LONGEST_START).join('');
+  const lists = [words, ...(start === '' ? [] : [PATIENT_ID, ACCESSION_NUMBER].map((field) => [index.token(field, 'starts', start)]))];
+  return lists.filter((list) => list.length > 0);
+}
+
 /** Whether `tokenCondition` may know an attribute of the study. */
 export function isIndexed(tag: string): boolean {
   return (INDEXED as readonly string[]).includes(tag);

@@ -1,4 +1,4 @@
-const START = '/docs';
+const START = '/';
 const LONGEST = 2_000;
 /** Those that lead back to the sign-in, or out of it. */
 const NOT_A_GOAL = /^\/(login|session)([/?#]|$)/;
