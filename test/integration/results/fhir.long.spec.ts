@@ -264,7 +264,7 @@ describe('who may read', () => {
 });
 
 describe('a result that the gate withheld', () => {
-  it('is nowhere in FHIR', async () => {
+  it('is nowhere in FHIR, and its Bundle says why', async () => {
     const { studyInstanceUid } = await house.send({ patientId: 'FHIR-WITHHELD' });
     const finding = nodule();
     const id = await house.conclude(studyInstanceUid, lung([finding]));
@@ -273,7 +273,8 @@ describe('a result that the gate withheld', () => {
     await house.system((client) => client.result.update({ where: { id }, data: { status: 'withheld' } }));
     for (const path of [`DiagnosticReport/${id}`, `Observation/${finding.id}`, `DocumentReference/${id}.pdf`, `Provenance/${id}`]) expect((await house.get(path)).status, path).toBe(404);
     for (const type of ['DiagnosticReport', 'Observation', 'DocumentReference', 'Provenance']) expect((await house.bundle(`${type}?patient=${patient}`)).entry, type).toBeUndefined();
-    expect((await house.fetch(`/api/v1/results/${id}/fhir`)).status).toBe(404);
+    const answer = await house.fetch(`/api/v1/results/${id}/fhir`);
+    expect([answer.status, ((await answer.json()) as { code: string }).code]).toEqual([409, 'result-withheld']);
   });
 });
 
