@@ -1,6 +1,6 @@
 import PDFDocument from 'pdfkit';
-import { filled, type ReportDocument, type ReportPicture, type ReportTable } from '../../imaging/report/document.js';
-import { PdfWriter, type Pdf, type TextStyle } from './pdf-writer.js';
+import { filled, type ReportComparison, type ReportDocument, type ReportPicture, type ReportTable } from '../../imaging/report/document.js';
+import { collected, PdfWriter, type Pdf, type TextStyle } from './pdf-writer.js';
 import { FONT_FILES, printable } from './report-fonts.js';
 
 /** A4, in points. */
@@ -14,6 +14,10 @@ const CELL = { size: 8, padding: 3, lines: 12 };
 const PICTURE_GAP = 8;
 const MOST_PICTURES = 3;
 const LONE_PICTURE = 220;
+/** Rows of the comparison that the first page keeps room for; the others follow. */
+const COMPARED_ROWS = 5;
+/** What developed over time, beside the table. */
+const TREND = { width: WIDTH * 0.36, height: WIDTH * 0.18, gap: 10 };
 /** Lines of a note on the first page; the web page has all of them. */
 const NOTE_LINES = 3;
 
@@ -35,15 +39,6 @@ export function drawReportPdf(report: ReportDocument, madeAt: Date): Promise<Buf
   return finished;
 }
 
-function collected(pdf: Pdf): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    pdf.on('data', (chunk: Buffer) => chunks.push(chunk));
-    pdf.on('end', () => { resolve(Buffer.concat(chunks)); });
-    pdf.on('error', reject);
-  });
-}
-
 /** A name in several scripts on one line where one font has them all; else a line each. */
 function nameLines(name: string): string[] {
   return printable(name).lacked ? name.split(' · ') : [name];
@@ -52,6 +47,10 @@ function nameLines(name: string): string[] {
 /** Three stand side by side; one alone may be larger. */
 function pictureSide({ length }: readonly ReportPicture[]): number {
   return length === 1 ? LONE_PICTURE : (WIDTH - (MOST_PICTURES - 1) * PICTURE_GAP) / MOST_PICTURES;
+}
+
+function comparedWidth(picture: ReportPicture | undefined): number {
+  return picture?.bytes ? WIDTH - TREND.width - TREND.gap : WIDTH;
 }
 
 /** Draws from the top to the bottom of a page; `y` is how far it has come. */
@@ -75,7 +74,7 @@ class ReportPages {
     const below = this.picturesHeight(pictures) + this.comparisonHeight() + this.notesHeight() + 24;
     const rest = this.tables(FOOTER_TOP - below);
     this.pictures(pictures);
-    this.comparison();
+    rest.push(...this.comparison());
     this.notes();
     for (const table of rest) this.furtherPages(table);
     this.footers();
@@ -150,18 +149,18 @@ class ReportPages {
     return rest;
   }
 
-  private tableRows(table: ReportTable, bottom: number): number {
-    this.tableHead(table);
+  private tableRows(table: ReportTable, bottom: number, width = WIDTH): number {
+    this.tableHead(table, width);
     if (table.empty !== undefined) {
       this.writer.put(table.empty, MARGIN + CELL.padding, this.y + 2, { size: 9 });
       this.y += 18;
     }
     let shown = 0;
     for (const [index, row] of table.rows.entries()) {
-      const height = this.rowHeight(table, row);
+      const height = this.rowHeight(table, row, width);
       const isLast = index === table.rows.length - 1;
       if (this.y + height + (isLast ? 0 : 14) > bottom) break;
-      this.row(table, row, height);
+      this.row(table, row, height, width);
       shown++;
     }
     if (shown < table.rows.length) {
@@ -172,31 +171,31 @@ class ReportPages {
     return shown;
   }
 
-  private tableHead({ title, columns }: ReportTable): void {
+  private tableHead({ title, columns }: ReportTable, width: number): void {
     this.writer.put(title, MARGIN, this.y, { font: 'semibold', size: 10 });
     this.y += 15;
     let x = MARGIN;
     for (const { label, share } of columns) {
-      this.writer.put(label, x + CELL.padding, this.y, { size: 7, colour: COLOURS.faint, width: share * WIDTH - 2 * CELL.padding, lines: 1 });
-      x += share * WIDTH;
+      this.writer.put(label, x + CELL.padding, this.y, { size: 7, colour: COLOURS.faint, width: share * width - 2 * CELL.padding, lines: 1 });
+      x += share * width;
     }
     this.y += 11;
-    this.pdf.moveTo(MARGIN, this.y).lineTo(MARGIN + WIDTH, this.y).lineWidth(0.8).stroke(COLOURS.faint);
+    this.pdf.moveTo(MARGIN, this.y).lineTo(MARGIN + width, this.y).lineWidth(0.8).stroke(COLOURS.faint);
   }
 
-  private rowHeight({ columns }: ReportTable, { cells, isStrong }: ReportTable['rows'][number]): number {
+  private rowHeight({ columns }: ReportTable, { cells, isStrong }: ReportTable['rows'][number], width: number): number {
     const font = isStrong ? 'semibold' : 'regular';
-    return 2 * CELL.padding + Math.max(...columns.map(({ share }, index) => this.writer.measure(cells[index] ?? '', { font, size: CELL.size, width: share * WIDTH - 2 * CELL.padding, lines: CELL.lines })));
+    return 2 * CELL.padding + Math.max(...columns.map(({ share }, index) => this.writer.measure(cells[index] ?? '', { font, size: CELL.size, width: share * width - 2 * CELL.padding, lines: CELL.lines })));
   }
 
-  private row({ columns }: ReportTable, { cells, isStrong }: ReportTable['rows'][number], height: number): void {
+  private row({ columns }: ReportTable, { cells, isStrong }: ReportTable['rows'][number], height: number, width: number): void {
     let x = MARGIN;
     for (const [index, { share }] of columns.entries()) {
-      this.writer.put(cells[index] ?? '', x + CELL.padding, this.y + CELL.padding, { font: isStrong ? 'semibold' : 'regular', size: CELL.size, width: share * WIDTH - 2 * CELL.padding, lines: CELL.lines });
-      x += share * WIDTH;
+      this.writer.put(cells[index] ?? '', x + CELL.padding, this.y + CELL.padding, { font: isStrong ? 'semibold' : 'regular', size: CELL.size, width: share * width - 2 * CELL.padding, lines: CELL.lines });
+      x += share * width;
     }
     this.y += height;
-    this.pdf.moveTo(MARGIN, this.y).lineTo(MARGIN + WIDTH, this.y).lineWidth(0.4).stroke(COLOURS.line);
+    this.pdf.moveTo(MARGIN, this.y).lineTo(MARGIN + width, this.y).lineWidth(0.4).stroke(COLOURS.line);
   }
 
   private picturesHeight(pictures: readonly ReportPicture[]): number {
@@ -213,26 +212,42 @@ class ReportPages {
     this.y += this.picturesHeight(pictures);
   }
 
-  private picture({ jpeg }: ReportPicture, x: number, side: number): void {
-    this.pdf.rect(x, this.y, side, side).fill(jpeg ? '#000000' : COLOURS.paper);
-    if (jpeg) this.pdf.image(Buffer.from(jpeg), x, this.y, { fit: [side, side], align: 'center', valign: 'center' });
+  private picture({ bytes }: ReportPicture, x: number, side: number): void {
+    this.pdf.rect(x, this.y, side, side).fill(bytes ? '#000000' : COLOURS.paper);
+    if (bytes) this.pdf.image(Buffer.from(bytes), x, this.y, { fit: [side, side], align: 'center', valign: 'center' });
     else this.writer.put(this.report.words.noPicture, x + 8, this.y + side / 2 - 6, { size: 8, colour: COLOURS.faint, width: side - 16, align: 'center' });
   }
 
   private comparisonHeight(): number {
     const { comparison } = this.report;
     if (!comparison) return 0;
-    return 22 + comparison.lines.reduce((sum, line) => sum + this.writer.measure(line, { size: 8, width: WIDTH, lines: 2 }), 0) + (comparison.table ? 34 + comparison.table.rows.length * 16 : 0);
+    return 21 + comparison.lines.reduce((sum, line) => sum + this.writer.measure(line, { size: 8, width: WIDTH, lines: 2 }) + 1, 0) + Math.max(this.comparedHeight(comparison), comparison.picture ? TREND.height + 18 : 0);
   }
 
-  private comparison(): void {
+  private comparedHeight({ table, picture }: ReportComparison): number {
+    if (!table) return 0;
+    const shown = table.rows.slice(0, COMPARED_ROWS);
+    return 34 + shown.reduce((sum, row) => sum + this.rowHeight(table, row, comparedWidth(picture)), 0) + (table.rows.length > shown.length ? 14 : 0);
+  }
+
+  /** The table, with how it developed beside it; gives the rows that it has no room for. */
+  private comparison(): ReportTable[] {
     const { comparison } = this.report;
-    if (!comparison) return;
-    this.writer.put(comparison.title, MARGIN, this.y, { font: 'semibold', size: 10 });
+    if (!comparison) return [];
+    const { title, lines, table, picture } = comparison;
+    const end = this.y + this.comparisonHeight();
+    this.writer.put(title, MARGIN, this.y, { font: 'semibold', size: 10, width: WIDTH, lines: 1 });
     this.y += 15;
-    for (const line of comparison.lines) this.paragraph(line, { size: 8, width: WIDTH, lines: 2 });
-    if (comparison.table) this.tableRows(comparison.table, FOOTER_TOP - this.notesHeight());
-    this.y += 6;
+    for (const line of lines) this.paragraph(line, { size: 8, width: WIDTH, lines: 2 });
+    const top = this.y;
+    if (picture?.bytes) {
+      const left = MARGIN + WIDTH - TREND.width;
+      this.pdf.image(Buffer.from(picture.bytes), left, top + 2, { fit: [TREND.width, TREND.height] });
+      this.writer.put(picture.caption, left, top + TREND.height + 5, { size: 7.5, colour: COLOURS.faint, width: TREND.width, lines: 1 });
+    }
+    const shown = table ? this.tableRows(table, end - 8, comparedWidth(picture)) : 0;
+    this.y = end;
+    return table && shown < table.rows.length ? [{ ...table, rows: table.rows.slice(shown) }] : [];
   }
 
   private notesHeight(): number {
