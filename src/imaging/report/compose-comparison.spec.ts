@@ -27,9 +27,9 @@ describe('the comparison of a report', () => {
     expect(title).toBe('Comparison with the study of 2026-06-01, 90 days before');
     expect(lines).toEqual(['1 new, 1 grown, 1 stable, 1 gone']);
     expect(table?.rows.map(({ cells }) => cells)).toEqual([
-      ['3', 'Nodule', 'new', '–'],
+      ['3', 'Nodule', 'new', '– → Diameter 7.0 mm'],
       ['2', 'Nodule', 'grown', 'Diameter 8.0 mm → 10.4 mm (+30 %); Volume 268 mm³ → 589 mm³ (+120 %); doubles in 79 days'],
-      ['–', 'Nodule', 'gone', '–'],
+      ['–', 'Nodule', 'gone', 'Diameter 5.0 mm → –'],
       ['1', 'Nodule', 'stable', 'Diameter 6.0 mm → 6.2 mm (+3 %); Volume 113 mm³ → 125 mm³ (+11 %)'],
     ]);
     expect(table?.columns.reduce((sum, { share }) => sum + share, 0)).toBeCloseTo(1);

@@ -4,7 +4,7 @@ import type { Change, Comparable, ComparedFinding, Comparison } from './comparis
 import { COMPARISON_TEXTS, type ComparisonTexts } from './comparison-report-texts.js';
 import type { ReportComparison, ReportPicture, ReportTable } from './document.js';
 import type { Finding } from './finding.js';
-import { propertyName, valueText } from './measurement-text.js';
+import { measurementText, propertyName, valueText } from './measurement-text.js';
 import { isNegativeLabel, displayNameOf } from './terms.js';
 
 /** What a comparison with an earlier study is told from. */
@@ -30,7 +30,7 @@ export function composeComparison(studies: ComparedStudies, picture: ReportPictu
   if (!comparison) return { title, lines: [texts.pending] };
   const hasPlaces = [...current.findings, ...prior.findings].some(({ location }) => location?.center !== undefined);
   const rows = [
-    ...findingRows(comparison, current, language),
+    ...findingRows(comparison, studies, language),
     // Of nodules each is a finding, and its segment would say the same again.
     ...(analysis === 'lung-nodule-detection' ? [] : segmentRows(comparison, language)),
     ...labelRows(comparison, studies, language),
@@ -47,12 +47,23 @@ function table(rows: ReportTable['rows'], { then, columns: [number, what, change
   return { title: then, columns: [{ label: number, share: 0.06 }, { label: what, share: 0.3 }, { label: change, share: 0.14 }, { label: values, share: 0.5 }], rows, empty: undefined };
 }
 
-function findingRows({ findings }: Comparison, current: Comparable, language: Language): ReportTable['rows'] {
+function findingRows({ findings }: Comparison, { current, prior }: ComparedStudies, language: Language): ReportTable['rows'] {
   return changedFirst(findings).map((one) => {
     // As the table of findings counts them.
     const number = current.findings.filter(({ kind }) => kind !== 'label').findIndex(({ id }) => id === one.current) + 1;
-    return { cells: [number === 0 ? '–' : String(number), displayNameOf(one.kind, language), TREND_WORDS[language][one.trend], measuredText(one, language)], isStrong: one.trend !== 'stable' };
+    return { cells: [number === 0 ? '–' : String(number), displayNameOf(one.kind, language), TREND_WORDS[language][one.trend], findingText(one, current, prior, language)], isStrong: one.trend !== 'stable' };
   });
+}
+
+/** Of what is new or gone there is one side only. */
+function findingText(compared: ComparedFinding, current: Comparable, prior: Comparable, language: Language): string {
+  const sizeOf = ({ findings }: Comparable, id: string | null): string => {
+    const { measurements = [] } = findings.find((one) => one.id === id) ?? {};
+    const [size] = TOLD.flatMap((wanted) => measurements.filter(({ name }) => name === wanted));
+    return size ? measurementText(size, language) : '–';
+  };
+  if (compared.trend === 'new') return `– → ${sizeOf(current, compared.current)}`;
+  return compared.trend === 'gone' ? `${sizeOf(prior, compared.prior)} → –` : measuredText(compared, language);
 }
 
 /** What a growth is told by. */

@@ -221,7 +221,7 @@ class ReportPages {
   private comparisonHeight(): number {
     const { comparison } = this.report;
     if (!comparison) return 0;
-    return 21 + comparison.lines.reduce((sum, line) => sum + this.writer.measure(line, { size: 8, width: WIDTH, lines: 2 }) + 1, 0) + Math.max(this.comparedHeight(comparison), comparison.picture ? TREND.height + 18 : 0);
+    return 25 + comparison.lines.reduce((sum, line) => sum + this.writer.measure(line, { size: 8, width: WIDTH, lines: 2 }) + 1, 0) + Math.max(this.comparedHeight(comparison), comparison.picture ? TREND.height + 18 : 0);
   }
 
   private comparedHeight({ table, picture }: ReportComparison): number {
@@ -239,6 +239,7 @@ class ReportPages {
     this.writer.put(title, MARGIN, this.y, { font: 'semibold', size: 10, width: WIDTH, lines: 1 });
     this.y += 15;
     for (const line of lines) this.paragraph(line, { size: 8, width: WIDTH, lines: 2 });
+    this.y += 4;
     const top = this.y;
     if (picture?.bytes) {
       const left = MARGIN + WIDTH - TREND.width;
