@@ -315,6 +315,7 @@ describe('a result that a person signed', () => {
     // What was signed can be checked with the installation's keys.
     const { body } = await house.get<Provenance>(`Provenance/${id}`);
     expect(body.agent.map(({ type }) => type?.coding?.[0]?.code)).toEqual(['author', 'assembler', 'verifier']);
+    expect(body.agent[2]).toMatchObject({ who: { display: 'Administrator' }, onBehalfOf: { display: 'Default institution' } });
     const { statement, publicKey } = await house.json<{ statement: object; publicKey: webcrypto.JsonWebKey }>(`/api/v1/results/${id}/provenance`);
     const { items } = await house.json<{ items: { signOff?: { signed: object } }[] }>(`/api/v1/results/${id}/versions`);
     const key = createPublicKey({ key: publicKey, format: 'jwk' });

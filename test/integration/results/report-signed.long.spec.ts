@@ -115,7 +115,7 @@ describe('the report of a patient who was there before', () => {
       const one = await reportOf(later, 'compared');
       return one.html.includes('1 new, 1 grown, 1 gone') && one;
     });
-    for (const form of [report.html, report.pdf]) for (const part of [title, 'Then and now', 'Diameter 14.0 mm', '(+30 %)']) expect(form).toContain(part);
+    for (const form of [report.html, report.pdf]) for (const part of [title, 'Then → now', 'Diameter 14.0 mm', '(+30 %)']) expect(form).toContain(part);
     expect(report.html).toContain('data:image/png;base64,');
     expect(report.html).toContain('Over the studies of the patient');
     expect(report.pages).toBe(1);
@@ -126,7 +126,7 @@ describe('the report of a patient who was there before', () => {
     expect(await change(prior.id, 'reviews', { decisions: [{ decision: 'reject', finding: finding?.id, reason: 'artefact' }] })).toBe(201);
     const again = await reportOf(later, 'reviewed-prior', 'zh-CN');
     expect(again.pdf).toContain('2 新发，1 消失');
-    expect((await reportOf(later, 'compared')).etag).not.toBe(report.etag);
+    expect((await reportOf(later, 'compared-again')).etag).not.toBe(report.etag);
 
     // Whoever reads it has read of the earlier study.
     const { items } = (await (await house.fetch('/api/v1/audit-events?limit=5')).json()) as { items: { action: string; studyInstanceUids: string[] }[] };
@@ -152,6 +152,6 @@ describe('the report of a patient who was there before', () => {
     expect(new Set(rows).size).toBe(80);
     expect(pages).toBeLessThan(6);
     // The first page has everything that it must have.
-    for (const part of ['Model and its limits', 'Not for primary diagnosis.', 'Then and now']) expect(pdf.split('\f')[0]).toContain(part);
+    for (const part of ['Model and its limits', 'Not for primary diagnosis.', 'Then → now']) expect(pdf.split('\f')[0]).toContain(part);
   });
 });
