@@ -48,11 +48,11 @@ function table(rows: ReportTable['rows'], { then, columns: [number, what, change
 }
 
 function findingRows({ findings }: Comparison, { current, prior }: ComparedStudies, language: Language): ReportTable['rows'] {
-  return changedFirst(findings).map((one) => {
-    // As the table of findings counts them.
-    const number = current.findings.filter(({ kind }) => kind !== 'label').findIndex(({ id }) => id === one.current) + 1;
-    return { cells: [number === 0 ? '–' : String(number), displayNameOf(one.kind, language), TREND_WORDS[language][one.trend], findingText(one, current, prior, language)], isStrong: one.trend !== 'stable' };
-  });
+  // As the table of findings counts them.
+  const numbers = new Map(current.findings.filter(({ kind }) => kind !== 'label').map(({ id }, index) => [id, String(index + 1)]));
+  return changedFirst(findings).map((one) => ({
+    cells: [numbers.get(one.current ?? '') ?? '–', displayNameOf(one.kind, language), TREND_WORDS[language][one.trend], findingText(one, current, prior, language)], isStrong: one.trend !== 'stable',
+  }));
 }
 
 /** Of what is new or gone there is one side only. */
