@@ -27,7 +27,7 @@ const { ImagingThreads } = await import(`${ROOT}/dist/src/platform/threads/imagi
 const { composeReport } = await import(`${ROOT}/dist/src/imaging/report/compose.js`);
 const threads = new ImagingThreads();
 const sections = wholeCt();
-const pictures = await Promise.all(['axial', 'coronal', 'sagittal'].map(async (plane) => ({ caption: plane, jpeg: await threads.sectionPreview({ ...sections, views: [{ plane, name: plane }], legend: null }) })));
+const pictures = await Promise.all(['axial', 'coronal', 'sagittal'].map(async (plane) => ({ caption: plane, bytes: await threads.sectionPreview({ ...sections, views: [{ plane, name: plane }], legend: null }) })));
 await timed('CT 512×512×300 in a thread', 'preview, three planes', LIMITS_MS.preview, () => threads.sectionPreview({ ...sections, views: ['axial', 'coronal', 'sagittal'].map((plane) => ({ plane, name: plane })) }));
 await timed('CT 512×512×300 in a thread', 'preview, one plane', LIMITS_MS.preview, () => threads.sectionPreview({ ...sections, views: [{ plane: 'axial', name: 'Axial' }] }));
 for (const count of [1, 200]) await timed('CT 512×512×300 in a thread', `PDF of ${count} finding(s), pictures drawn`, LIMITS_MS.pdf, () => threads.reportPdf(reportOf(count), new Date(0)));

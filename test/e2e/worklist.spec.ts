@@ -117,6 +117,16 @@ describe.skipIf(CHROMIUM === undefined)('The worklist and the viewer', () => {
     await lines(page).filter({ hasText: 'Chest X-ray: Done' }).getByRole('button').click();
     await eventually('the preview', () => page.locator('figure img').evaluate((image: { naturalWidth: number }) => image.naturalWidth > 20));
     expect(await page.getByRole('link', { name: 'Report (PDF)' }).getAttribute('href')).toMatch(/^\/api\/v1\/results\/[0-9a-f-]{36}\/report\.pdf$/);
+    for (const [name, mediaType] of [['Report (PDF)', 'application/pdf'], ['Report (page)', 'text/html; charset=utf-8']] as const) {
+      const answer = await context.request.get(`${product.url}${(await page.getByRole('link', { name }).getAttribute('href')) ?? ''}`);
+      expect([answer.status(), answer.headers()['content-type']], name).toEqual([200, mediaType]);
+    }
+    // Whoever signs it elsewhere: the line says so, without being asked.
+    const path = `/api/v1/results/${/results\/([0-9a-f-]{36})/.exec((await page.getByRole('link', { name: 'Report (PDF)' }).getAttribute('href')) ?? '')?.[1] ?? ''}`;
+    const etag = (await product.fetch(path)).headers.get('etag') ?? '';
+    const signed = await product.fetch(`${path}/sign-off`, { method: 'POST', headers: { 'content-type': 'application/json', 'if-match': etag }, body: JSON.stringify({ meaning: 'approved', password: ADMIN.password }) });
+    expect(signed.status).toBe(200);
+    await eventually('the line of the signed result', async () => (await lines(page).filter({ hasText: 'Signed off' }).count()) === 1, 20_000);
     await shot(page, 'details');
     expect(await seriousFaults(page)).toEqual([]);
     await context.close();

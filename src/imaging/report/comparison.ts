@@ -81,14 +81,16 @@ interface Pair {
 
 function matched(prior: readonly Finding[], current: readonly Finding[], toPrior: Affine): Pair[] {
   const candidates: Pair[] = [];
-  for (const now of current) {
-    if (!isPlaced(now)) continue;
+  // Each is measured once: of a thousand findings there are a million pairs.
+  const before = prior.filter(isPlaced).map((finding) => ({ finding, kind: finding.kind, center: finding.location.center, reachMm: Math.max(SAME_PLACE_MM, diameterOf(finding)) }));
+  for (const now of current.filter(isPlaced)) {
     const [x, y, z] = indexToLps(toPrior, now.location.center);
-    for (const before of prior) {
-      if (!isPlaced(before) || before.kind !== now.kind) continue;
-      const [a, b, c] = before.location.center;
-      const distanceMm = Math.hypot(x - a, y - b, z - c);
-      if (distanceMm <= Math.max(SAME_PLACE_MM, diameterOf(before), diameterOf(now))) candidates.push({ prior: before, current: now, distanceMm });
+    const ownReachMm = diameterOf(now);
+    for (const { finding, kind, center, reachMm } of before) {
+      const [dx, dy, dz] = [x - center[0], y - center[1], z - center[2]];
+      const limitMm = Math.max(reachMm, ownReachMm);
+      if (kind !== now.kind || dx * dx + dy * dy + dz * dz > limitMm * limitMm) continue;
+      candidates.push({ prior: finding, current: now, distanceMm: Math.hypot(dx, dy, dz) });
     }
   }
   const taken = new Set<Finding>();

@@ -42,6 +42,26 @@ describe('composeReport', () => {
     expect(signed.notes[1]).toEqual({ title: 'Signature', lines: ['Signed by Dr. Grace Hopper, 2026-11-22 08:30 UTC'] });
   });
 
+  it('says what a reader made of it, and leaves out what was rejected', () => {
+    const [tumour] = content.findings;
+    if (!tumour) throw new Error('there is a finding');
+    const by = { by: 'x', at: '', version: 2 };
+    const findings = [{ ...tumour, review: { state: 'edited' as const, ...by } }, { ...tumour, id: '0198c0de-0000-7000-8000-00000000000b', score: 1, review: { state: 'added' as const, ...by } }, tumour];
+    const segments = content.segments.map((segment) => ({ ...segment, review: { state: 'disagreed' as const, ...by } }));
+    const labels = [
+      { name: 'Pneumonia', probability: 0.93, threshold: 0.5, positive: false, review: { state: 'disagreed' as const, ...by } }, { name: 'Effusion', probability: 0.2, threshold: 0.5, positive: false, review: { state: 'agreed' as const, ...by } },
+    ];
+    const review = { findings: [...findings, { ...tumour, review: { state: 'rejected' as const, ...by } }], signedVersion: null };
+    const { status, tables, notes } = composeReport({ ...content, findings, segments, labels, review }, 'en');
+    expect(status).toEqual({ text: 'PRELIMINARY', explanation: 'Reviewed by a person; not signed yet', isFinal: false });
+    expect(tables[0]?.rows.map(({ cells }) => cells.slice(5))).toEqual([['97 %', 'edited'], ['–', 'added'], ['97 %', '–']]);
+    for (const { columns } of tables) expect(columns.reduce((sum, { share }) => sum + share, 0)).toBeCloseTo(1);
+    expect(tables[1]?.rows.map(({ cells }) => cells[3])).toEqual(['absent, says the reader', 'below threshold, agreed']);
+    expect(tables[2]?.rows[0]?.cells[1]).toBe('124.0 mL, the reader disagrees');
+    expect(notes[1]).toEqual({ title: 'Reader', lines: ['A reader rejected 1 finding, which is not listed.'] });
+    expect(composeReport({ ...content, review: { ...review, signedVersion: 2 } }, 'en').status.explanation).toBe('Opened again after it was signed; not signed yet');
+  });
+
   it('puts a dash for whatever the object does not say', () => {
     expect(composeReport(content, 'en').band.map(({ value }) => value)).toEqual(Array.from({ length: 8 }, () => '–'));
   });

@@ -27,23 +27,25 @@ export interface ReportContent {
   signature?: { name: string; at: Date } | undefined;
   /** What changed since an earlier study, where there is one. */
   comparison?: ReportComparison | undefined;
+  /** Absent until a person has looked at it. */
+  review?: { findings: readonly Finding[]; signedVersion: number | null } | undefined;
 }
 
 /** A result as a report, in the reader's language. */
 export function composeReport(content: ReportContent, language: Language): ReportDocument {
   const texts = REPORT_TEXTS[language];
-  const { resultId, analysis, status, createdAt, summary, provenance, signature } = content;
+  const { resultId, analysis, createdAt, summary, provenance } = content;
   return {
     language,
     title: texts.title[analysis] ?? texts.otherTitle,
     institution: content.institution,
-    status: { ...texts.status[status], isFinal: status === 'final' || status === 'amended' },
+    status: statusOf(content, texts),
     band: patientBand(content.attributes, texts),
     summary: { title: texts.summary, text: summary.text, critical: summary.critical ? texts.critical : undefined },
     tables: tablesOf(content, texts, language),
     pictures: content.pictures,
     comparison: content.comparison,
-    notes: [modelNote(provenance, texts), ...(signature ? [{ title: texts.signed, lines: [texts.signedBy(signature.name, timeText(signature.at))] }] : [])],
+    notes: [modelNote(provenance, texts), ...readerNote(content, texts)],
     disclaimer: DISCLAIMER[language],
     footer: [
       `${texts.result} ${resultId} · ${texts.madeAt} ${timeText(createdAt)} · HealthVision ${provenance.software}`,
@@ -53,30 +55,51 @@ export function composeReport(content: ReportContent, language: Language): Repor
   };
 }
 
-function tablesOf({ analysis, findings, labels, segments }: ReportContent, texts: ReportTexts, language: Language): ReportTable[] {
+function statusOf({ status, review }: ReportContent, texts: ReportTexts): ReportDocument['status'] {
+  const isFinal = status === 'final' || status === 'amended';
+  const { text, explanation } = texts.status[status];
+  if (status !== 'preliminary' || !review) return { text, explanation, isFinal };
+  return { text, explanation: review.signedVersion === null ? texts.reviewed : texts.reopened, isFinal };
+}
+
+/** Who stands for it, and that not all of the model's findings are there. */
+function readerNote({ findings, review, signature }: ReportContent, texts: ReportTexts): ReportDocument['notes'] {
+  const rejected = review ? review.findings.length - findings.length : 0;
+  const lines = [...(signature ? [texts.signedBy(signature.name, timeText(signature.at))] : []), ...(rejected > 0 ? [texts.rejected(rejected)] : [])];
+  return lines.length === 0 ? [] : [{ title: signature ? texts.signed : texts.review, lines }];
+}
+
+function tablesOf({ analysis, findings, labels, segments, review }: ReportContent, texts: ReportTexts, language: Language): ReportTable[] {
   const found = findings.filter(({ kind }) => kind !== 'label');
   const tables: ReportTable[] = [];
   // A finding of a classification is a label that is positive, which the labels tell.
-  if (labels.length === 0 || found.length > 0) tables.push(findingsTable(found, texts, language));
+  if (labels.length === 0 || found.length > 0) tables.push(findingsTable(found, review !== undefined, texts, language));
   if (labels.length > 0) tables.push(labelsTable(labels, texts, language));
   // Of nodules each is a finding, and its segment would say the same again.
   if (segments.length > 0 && analysis !== 'lung-nodule-detection') tables.push(segmentsTable(segments, texts, language));
   return tables;
 }
 
-function findingsTable(findings: readonly Finding[], texts: ReportTexts, language: Language): ReportTable {
+/** @param isReviewed  whether there is a column for what a reader made of them */
+function findingsTable(findings: readonly Finding[], isReviewed: boolean, texts: ReportTexts, language: Language): ReportTable {
   return {
     title: texts.findings,
     columns: [
       { label: texts.number, share: 0.06 }, { label: texts.finding, share: 0.12 }, { label: texts.place, share: 0.13 },
-      { label: texts.measurements, share: 0.38 }, { label: texts.properties, share: 0.22 }, { label: texts.score, share: 0.09 },
+      { label: texts.measurements, share: isReviewed ? 0.32 : 0.38 }, { label: texts.properties, share: isReviewed ? 0.18 : 0.22 }, { label: texts.score, share: 0.09 },
+      ...(isReviewed ? [{ label: texts.review, share: 0.1 }] : []),
     ],
     rows: findings.map((finding, index) => ({
-      cells: [String(index + 1), displayNameOf(finding.kind, language), placeText(finding, language), measurementsText(finding, language), propertiesText(finding, texts, language), percentText(finding.score)],
+      cells: [String(index + 1), displayNameOf(finding.kind, language), placeText(finding, language), measurementsText(finding, language), propertiesText(finding, texts, language), scoreText(finding), ...(isReviewed ? [texts.reviews[finding.review?.state ?? 'none']] : [])],
       isStrong: false,
     })),
     empty: findings.length === 0 ? texts.noFindings : undefined,
   };
+}
+
+/** What a person added has no score of the model. */
+function scoreText({ score, review }: Finding): string {
+  return review?.state === 'added' ? '–' : percentText(score);
 }
 
 const PLACE = ['side', 'zone'];
@@ -120,16 +143,22 @@ function labelsTable(labels: readonly Label[], texts: ReportTexts, language: Lan
   return {
     title: texts.labels,
     columns: [{ label: texts.label, share: 0.4 }, { label: texts.probability, share: 0.2 }, { label: texts.threshold, share: 0.2 }, { label: texts.verdict, share: 0.2 }],
-    rows: labels.map(({ name, probability, threshold, positive }) => ({ cells: [displayNameOf(name, language), percentText(probability), percentText(threshold), positive ? texts.above : texts.below], isStrong: positive })),
+    rows: labels.map((label) => ({ cells: [displayNameOf(label.name, language), percentText(label.probability), percentText(label.threshold), verdictText(label, texts)], isStrong: label.positive })),
     empty: undefined,
   };
+}
+
+/** As it stands: where a reader says otherwise, the threshold decides nothing. */
+function verdictText({ positive, review }: Label, texts: ReportTexts): string {
+  if (review?.state === 'disagreed') return positive ? texts.readerPresent : texts.readerAbsent;
+  return (positive ? texts.above : texts.below) + (review ? texts.separator + texts.agreed : '');
 }
 
 function segmentsTable(segments: readonly Segment[], texts: ReportTexts, language: Language): ReportTable {
   return {
     title: texts.segments,
     columns: [{ label: texts.segment, share: 0.7 }, { label: texts.volume, share: 0.3 }],
-    rows: segments.map(({ name, volumeMl }) => ({ cells: [displayNameOf(name, language), valueText({ value: volumeMl, unit: 'ml' })], isStrong: false })),
+    rows: segments.map(({ name, volumeMl, review }) => ({ cells: [displayNameOf(name, language), valueText({ value: volumeMl, unit: 'ml' }) + (review?.state === 'disagreed' ? texts.separator + texts.disagreed : '')], isStrong: false })),
     empty: undefined,
   };
 }

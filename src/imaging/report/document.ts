@@ -31,9 +31,14 @@ export interface ReportTable {
 }
 
 export interface ReportPicture {
-  /** JPEG; null when its image is gone. */
-  jpeg: Uint8Array | null;
+  /** JPEG or PNG; null when its image is gone. */
+  bytes: Uint8Array | null;
   caption: string;
+}
+
+/** What a picture is, by its first bytes. */
+export function mediaTypeOf([first]: Uint8Array): 'image/png' | 'image/jpeg' {
+  return first === 0x89 ? 'image/png' : 'image/jpeg';
 }
 
 /** What changed since an earlier study. */

@@ -46,6 +46,16 @@ export interface ReportTexts {
   madeAt: string;
   modelDigest: string;
   inputDigest: string;
+  /** Of a reader: by finding, by label, and how much a reader rejected. */
+  review: string;
+  reviews: Readonly<Record<'accepted' | 'rejected' | 'edited' | 'added' | 'none', string>>;
+  agreed: string;
+  readerPresent: string;
+  readerAbsent: string;
+  disagreed: string;
+  rejected: (count: number) => string;
+  reviewed: string;
+  reopened: string;
   more: string;
   page: string;
   noPicture: string;
@@ -63,7 +73,7 @@ export const REPORT_TEXTS: Readonly<Record<Language, ReportTexts>> = {
     status: {
       preliminary: { text: 'PRELIMINARY', explanation: 'Made by software; not signed by a person' },
       final: { text: 'FINAL', explanation: 'Reviewed and signed' },
-      amended: { text: 'AMENDED', explanation: 'Changed after it was signed' },
+      amended: { text: 'AMENDED', explanation: 'Changed after it was signed, and signed again' },
       withheld: { text: 'WITHHELD', explanation: 'Not released' },
     },
     name: 'Patient', patientId: 'Patient ID', birthDate: 'Birth date', sex: 'Sex', sexes: { M: 'Male', F: 'Female', O: 'Other' }, years: (age) => `${age} y`,
@@ -76,6 +86,10 @@ export const REPORT_TEXTS: Readonly<Record<Language, ReportTexts>> = {
     limits: 'Findings may be missed and may be wrong; a score says how sure the model is, not how likely a disease is. A qualified person must look at the images.',
     signed: 'Signature', signedBy: (name, at) => `Signed by ${name}, ${at}`,
     result: 'Result', madeAt: 'made', modelDigest: 'Model', inputDigest: 'Input',
+    review: 'Reader', reviews: { accepted: 'accepted', rejected: 'rejected', edited: 'edited', added: 'added', none: '–' },
+    agreed: 'agreed', readerPresent: 'present, says the reader', readerAbsent: 'absent, says the reader', disagreed: 'the reader disagrees',
+    rejected: (count) => (count === 1 ? 'A reader rejected 1 finding, which is not listed.' : `A reader rejected ${String(count)} findings, which are not listed.`),
+    reviewed: 'Reviewed by a person; not signed yet', reopened: 'Opened again after it was signed; not signed yet',
     more: '{count} more on the following pages', page: 'Page {page} of {pages}', noPicture: 'The image is not stored any more',
     unprintable: '[?] stands for characters that the fonts of this document lack; the web page of this report shows them.',
     planes: { axial: 'axial', coronal: 'coronal', sagittal: 'sagittal' }, heatMap: 'where the evidence lies', colon: ': ', separator: ', ',
@@ -86,7 +100,7 @@ export const REPORT_TEXTS: Readonly<Record<Language, ReportTexts>> = {
     status: {
       preliminary: { text: '初步', explanation: '由软件生成，尚未经人员签发' },
       final: { text: '最终', explanation: '已审阅并签发' },
-      amended: { text: '已修订', explanation: '签发后有更改' },
+      amended: { text: '已修订', explanation: '签发后有更改，并已重新签发' },
       withheld: { text: '暂扣', explanation: '未发布' },
     },
     name: '患者', patientId: '患者编号', birthDate: '出生日期', sex: '性别', sexes: { M: '男', F: '女', O: '其他' }, years: (age) => `${age}岁`,
@@ -99,6 +113,10 @@ export const REPORT_TEXTS: Readonly<Record<Language, ReportTexts>> = {
     limits: '可能遗漏或误报所见；评分表示模型的把握程度，并非患病概率。须由具备资质的人员阅览图像。',
     signed: '签发', signedBy: (name, at) => `签发人：${name}，${at}`,
     result: '结果', madeAt: '生成于', modelDigest: '模型', inputDigest: '输入',
+    review: '阅片', reviews: { accepted: '认可', rejected: '否定', edited: '已修改', added: '补充', none: '–' },
+    agreed: '认可', readerPresent: '阅片者判为有', readerAbsent: '阅片者判为无', disagreed: '阅片者不认可',
+    rejected: (count) => `阅片者否定了 ${String(count)} 项所见，未列出。`,
+    reviewed: '已有人员审阅，尚未签发', reopened: '签发后重新打开，尚未再次签发',
     more: '其余 {count} 项见后续页', page: '第 {page} 页，共 {pages} 页', noPicture: '图像已不再保存',
     unprintable: '[?] 表示本文件字体所缺的字符；本报告的网页可显示这些字符。',
     planes: { axial: '横断面', coronal: '冠状面', sagittal: '矢状面' }, heatMap: '依据所在位置', colon: '：', separator: '，',

@@ -52,6 +52,15 @@ describe('previewSubject', () => {
     expect(previewSubject(record({ labels: [mass, { ...edema, code }], findings: [finding] }), { finding: nodule.id }, 'en')).toMatchObject({ key: 'label:Edema', caption: 'Edema', heatMap: { label: 'Edema' } });
   });
 
+  it('lets a person speak where a person decided', () => {
+    const by = { by: 'x', at: '', version: 2 };
+    const labels = record().labels.map((label) => ({ ...label, positive: !label.positive, review: { state: 'disagreed' as const, ...by } }));
+    expect(previewSubject(record({ labels }), {}, 'en')).toMatchObject({ caption: 'Mass', value: '', detail: 'Present, says the reader · chest 1.0.0' });
+    expect(previewSubject(record({ labels }), { label: 'Edema' }, 'zh-CN')).toMatchObject({ value: '', detail: '阅片者判为无 · chest 1.0.0' });
+    const added: Finding = { ...nodule, score: 1, review: { state: 'added', ...by } };
+    expect(previewSubject(record({ findings: [added] }), { finding: nodule.id }, 'en')).toMatchObject({ value: '', detail: 'Diameter 8.4 mm · Added by the reader' });
+  });
+
   it('shows the summary of a result without labels and findings', () => {
     expect(previewSubject(record({ labels: [] }), {}, 'en')).toMatchObject({ caption: 'No finding above its threshold', value: '', place: null, heatMap: null });
   });

@@ -42,17 +42,26 @@ export function previewSubject(record: ResultRecord, wish: PreviewWish, language
   return { key: '', caption: resultSummary(record, language), value: '', detail: modelText(record), place: null, heatMap: null };
 }
 
-function labelSubject(record: ResultRecord, { name, probability, threshold, positive }: Label, language: Language): PreviewSubject {
-  const limit = percentText(threshold);
-  const [above, below] = language === 'zh-CN' ? [`高于阈值 ${limit}`, `低于阈值 ${limit}`] : [`Above its threshold of ${limit}`, `Below its threshold of ${limit}`];
+function labelSubject(record: ResultRecord, label: Label, language: Language): PreviewSubject {
+  const { name, probability, review } = label;
   return {
     key: `label:${name}`,
     caption: displayNameOf(name, language),
-    value: percentText(probability),
-    detail: `${positive ? above : below} · ${modelText(record)}`,
+    // How sure the model was says nothing of what a person says instead.
+    value: review?.state === 'disagreed' ? '' : percentText(probability),
+    detail: `${verdictText(label, language)} · ${modelText(record)}`,
     place: null,
     heatMap: heatMapOf(record, name),
   };
+}
+
+function verdictText({ threshold, positive, review }: Label, language: Language): string {
+  const limit = percentText(threshold);
+  const [above, below, present, absent] = language === 'zh-CN'
+    ? [`高于阈值 ${limit}`, `低于阈值 ${limit}`, '阅片者判为有', '阅片者判为无'] as const
+    : [`Above its threshold of ${limit}`, `Below its threshold of ${limit}`, 'Present, says the reader', 'Absent, says the reader'] as const;
+  if (review?.state === 'disagreed') return positive ? present : absent;
+  return positive ? above : below;
 }
 
 function findingSubject(record: ResultRecord, id: string, language: Language): PreviewSubject {
@@ -62,12 +71,13 @@ function findingSubject(record: ResultRecord, id: string, language: Language): P
   const label = finding.kind === 'label' ? record.labels.find(({ code, probability }) => code?.value === finding.code.value && probability === finding.score) : undefined;
   if (label) return labelSubject(record, label, language);
   const measured = ['diameter', 'volume'].flatMap((wanted) => finding.measurements.filter(({ name }) => name === wanted));
-  const { location } = finding;
+  const { location, review } = finding;
+  const isAdded = review?.state === 'added';
   return {
     key: `finding:${id}`,
     caption: displayNameOf(finding.kind === 'label' ? finding.code.meaning : finding.kind, language),
-    value: percentText(finding.score),
-    detail: [...measured.map((one) => measurementText(one, language)), modelText(record)].join(' · '),
+    value: isAdded ? '' : percentText(finding.score),
+    detail: [...measured.map((one) => measurementText(one, language)), isAdded ? (language === 'zh-CN' ? '阅片者补充' : 'Added by the reader') : modelText(record)].join(' · '),
     place: location ? { sopInstanceUid: location.sopInstanceUid, frame: location.frame } : null,
     heatMap: heatMapOf(record, id),
     finding,

@@ -21,6 +21,7 @@ import { ResultRetentionController } from './result-retention.controller.js';
 import { ResultsCoreModule } from './results-core.module.js';
 import { ResultExportController } from './export/result-export.controller.js';
 import { ResultExportStore } from './export/result-export.store.js';
+import { ReportComparisonService } from './report/report-comparison.service.js';
 import { ReportController } from './report/report.controller.js';
 import { ReportService } from './report/report.service.js';
 import { ReportStore } from './report/report.store.js';
@@ -39,7 +40,7 @@ import { ReviewsController } from './review/reviews.controller.js';
     ResultFhirController, ...fhirControllers, FhirController,
   ],
   providers: [
-    PreviewService, VolumeSectionsReader, ReportService, ReportStore, ResultExportStore, ReviewService, AlignmentStore, AlignmentService, ComparisonService, TrendService,
+    PreviewService, VolumeSectionsReader, ReportService, ReportComparisonService, ReportStore, ResultExportStore, ReviewService, AlignmentStore, AlignmentService, ComparisonService, TrendService,
     FhirService, FhirResultsStore, PatientResources, ImagingStudyResources, ResultResources, DeviceResources,
   ],
 })

@@ -52,3 +52,13 @@ export class PdfWriter {
     return shown;
   }
 }
+
+/** All bytes of a document, once it has ended. */
+export function collected(pdf: Pdf): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    pdf.on('data', (chunk: Buffer) => chunks.push(chunk));
+    pdf.on('end', () => { resolve(Buffer.concat(chunks)); });
+    pdf.on('error', reject);
+  });
+}

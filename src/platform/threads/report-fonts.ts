@@ -72,3 +72,8 @@ function marked(text: string, family: Family): { shown: string; lacking: number 
   }
   return { shown, lacking };
 }
+
+/** A name in several scripts on one line where one font has them all; else a line each. */
+export function nameLines(name: string): string[] {
+  return printable(name).lacked ? name.split(' · ') : [name];
+}

@@ -1,7 +1,8 @@
 import PDFDocument from 'pdfkit';
 import { filled, type ReportDocument, type ReportPicture, type ReportTable } from '../../imaging/report/document.js';
-import { PdfWriter, type Pdf, type TextStyle } from './pdf-writer.js';
-import { FONT_FILES, printable } from './report-fonts.js';
+import { collected, PdfWriter, type Pdf, type TextStyle } from './pdf-writer.js';
+import { fitReport, pictureSide, type ReportFit } from './report-fit.js';
+import { FONT_FILES, nameLines } from './report-fonts.js';
 
 /** A4, in points. */
 const PAGE = { width: 595.28, height: 841.89 };
@@ -13,7 +14,12 @@ const COLOURS = { faint: '#51666c', line: '#c9d4d6', paper: '#f3f6f6', prelimina
 const CELL = { size: 8, padding: 3, lines: 12 };
 const PICTURE_GAP = 8;
 const MOST_PICTURES = 3;
-const LONE_PICTURE = 220;
+/** Rows of a table that go before everything else. */
+const FIRST_ROWS = 4;
+/** Below pictures. */
+const CAPTION = 24;
+/** What developed over time, beside the table. */
+const TREND = { width: WIDTH * 0.36, height: WIDTH * 0.18, gap: 10 };
 /** Lines of a note on the first page; the web page has all of them. */
 const NOTE_LINES = 3;
 
@@ -35,29 +41,15 @@ export function drawReportPdf(report: ReportDocument, madeAt: Date): Promise<Buf
   return finished;
 }
 
-function collected(pdf: Pdf): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    pdf.on('data', (chunk: Buffer) => chunks.push(chunk));
-    pdf.on('end', () => { resolve(Buffer.concat(chunks)); });
-    pdf.on('error', reject);
-  });
-}
-
-/** A name in several scripts on one line where one font has them all; else a line each. */
-function nameLines(name: string): string[] {
-  return printable(name).lacked ? name.split(' · ') : [name];
-}
-
-/** Three stand side by side; one alone may be larger. */
-function pictureSide({ length }: readonly ReportPicture[]): number {
-  return length === 1 ? LONE_PICTURE : (WIDTH - (MOST_PICTURES - 1) * PICTURE_GAP) / MOST_PICTURES;
+function comparedWidth(hasTrend: boolean): number {
+  return hasTrend ? WIDTH - TREND.width - TREND.gap : WIDTH;
 }
 
 /** Draws from the top to the bottom of a page; `y` is how far it has come. */
 class ReportPages {
   private y = MARGIN;
   private readonly writer: PdfWriter;
+  private fit: ReportFit = { side: 0, rows: 1, hasTrend: false };
 
   constructor(
     private readonly pdf: Pdf,
@@ -72,10 +64,13 @@ class ReportPages {
     this.band();
     this.summary();
     const pictures = report.pictures.slice(0, MOST_PICTURES);
-    const below = this.picturesHeight(pictures) + this.comparisonHeight() + this.notesHeight() + 24;
-    const rest = this.tables(FOOTER_TOP - below);
+    const bottom = FOOTER_TOP - this.notesHeight() - 8;
+    this.fit = fitReport(bottom - this.y, pictureSide(pictures.length, { width: WIDTH, gap: PICTURE_GAP, most: MOST_PICTURES }), {
+      tables: report.tables.reduce((sum, table) => sum + this.tableHeight(table, FIRST_ROWS, WIDTH), 0), captions: pictures.length === 0 ? 0 : CAPTION, comparison: (choice) => this.comparisonHeight(choice),
+    });
+    const rest = this.tables(bottom - this.picturesHeight(pictures) - this.comparisonHeight(this.fit));
     this.pictures(pictures);
-    this.comparison();
+    rest.push(...this.comparison());
     this.notes();
     for (const table of rest) this.furtherPages(table);
     this.footers();
@@ -150,18 +145,18 @@ class ReportPages {
     return rest;
   }
 
-  private tableRows(table: ReportTable, bottom: number): number {
-    this.tableHead(table);
+  private tableRows(table: ReportTable, bottom: number, width = WIDTH): number {
+    this.tableHead(table, width);
     if (table.empty !== undefined) {
       this.writer.put(table.empty, MARGIN + CELL.padding, this.y + 2, { size: 9 });
       this.y += 18;
     }
     let shown = 0;
     for (const [index, row] of table.rows.entries()) {
-      const height = this.rowHeight(table, row);
+      const height = this.rowHeight(table, row, width);
       const isLast = index === table.rows.length - 1;
       if (this.y + height + (isLast ? 0 : 14) > bottom) break;
-      this.row(table, row, height);
+      this.row(table, row, height, width);
       shown++;
     }
     if (shown < table.rows.length) {
@@ -172,39 +167,47 @@ class ReportPages {
     return shown;
   }
 
-  private tableHead({ title, columns }: ReportTable): void {
-    this.writer.put(title, MARGIN, this.y, { font: 'semibold', size: 10 });
-    this.y += 15;
+  /** With its first rows. */
+  private tableHeight(table: ReportTable, rows: number, width: number): number {
+    const shown = table.rows.slice(0, rows);
+    return (table.title === '' ? 19 : 34) + (table.empty === undefined ? 0 : 18) + shown.reduce((sum, row) => sum + this.rowHeight(table, row, width), 0) + (table.rows.length > shown.length ? 14 : 0);
+  }
+
+  private tableHead({ title, columns }: ReportTable, width: number): void {
+    if (title !== '') {
+      this.writer.put(title, MARGIN, this.y, { font: 'semibold', size: 10, width: WIDTH, lines: 1 });
+      this.y += 15;
+    }
     let x = MARGIN;
     for (const { label, share } of columns) {
-      this.writer.put(label, x + CELL.padding, this.y, { size: 7, colour: COLOURS.faint, width: share * WIDTH - 2 * CELL.padding, lines: 1 });
-      x += share * WIDTH;
+      this.writer.put(label, x + CELL.padding, this.y, { size: 7, colour: COLOURS.faint, width: share * width - 2 * CELL.padding, lines: 1 });
+      x += share * width;
     }
     this.y += 11;
-    this.pdf.moveTo(MARGIN, this.y).lineTo(MARGIN + WIDTH, this.y).lineWidth(0.8).stroke(COLOURS.faint);
+    this.pdf.moveTo(MARGIN, this.y).lineTo(MARGIN + width, this.y).lineWidth(0.8).stroke(COLOURS.faint);
   }
 
-  private rowHeight({ columns }: ReportTable, { cells, isStrong }: ReportTable['rows'][number]): number {
+  private rowHeight({ columns }: ReportTable, { cells, isStrong }: ReportTable['rows'][number], width: number): number {
     const font = isStrong ? 'semibold' : 'regular';
-    return 2 * CELL.padding + Math.max(...columns.map(({ share }, index) => this.writer.measure(cells[index] ?? '', { font, size: CELL.size, width: share * WIDTH - 2 * CELL.padding, lines: CELL.lines })));
+    return 2 * CELL.padding + Math.max(...columns.map(({ share }, index) => this.writer.measure(cells[index] ?? '', { font, size: CELL.size, width: share * width - 2 * CELL.padding, lines: CELL.lines })));
   }
 
-  private row({ columns }: ReportTable, { cells, isStrong }: ReportTable['rows'][number], height: number): void {
+  private row({ columns }: ReportTable, { cells, isStrong }: ReportTable['rows'][number], height: number, width: number): void {
     let x = MARGIN;
     for (const [index, { share }] of columns.entries()) {
-      this.writer.put(cells[index] ?? '', x + CELL.padding, this.y + CELL.padding, { font: isStrong ? 'semibold' : 'regular', size: CELL.size, width: share * WIDTH - 2 * CELL.padding, lines: CELL.lines });
-      x += share * WIDTH;
+      this.writer.put(cells[index] ?? '', x + CELL.padding, this.y + CELL.padding, { font: isStrong ? 'semibold' : 'regular', size: CELL.size, width: share * width - 2 * CELL.padding, lines: CELL.lines });
+      x += share * width;
     }
     this.y += height;
-    this.pdf.moveTo(MARGIN, this.y).lineTo(MARGIN + WIDTH, this.y).lineWidth(0.4).stroke(COLOURS.line);
+    this.pdf.moveTo(MARGIN, this.y).lineTo(MARGIN + width, this.y).lineWidth(0.4).stroke(COLOURS.line);
   }
 
   private picturesHeight(pictures: readonly ReportPicture[]): number {
-    return pictures.length === 0 ? 0 : pictureSide(pictures) + 34;
+    return pictures.length === 0 ? 0 : this.fit.side + CAPTION;
   }
 
   private pictures(pictures: readonly ReportPicture[]): void {
-    const side = pictureSide(pictures);
+    const { side } = this.fit;
     for (const [index, picture] of pictures.entries()) {
       const x = MARGIN + index * (side + PICTURE_GAP);
       this.picture(picture, x, side);
@@ -213,26 +216,40 @@ class ReportPages {
     this.y += this.picturesHeight(pictures);
   }
 
-  private picture({ jpeg }: ReportPicture, x: number, side: number): void {
-    this.pdf.rect(x, this.y, side, side).fill(jpeg ? '#000000' : COLOURS.paper);
-    if (jpeg) this.pdf.image(Buffer.from(jpeg), x, this.y, { fit: [side, side], align: 'center', valign: 'center' });
+  private picture({ bytes }: ReportPicture, x: number, side: number): void {
+    this.pdf.rect(x, this.y, side, side).fill(bytes ? '#000000' : COLOURS.paper);
+    if (bytes) this.pdf.image(Buffer.from(bytes), x, this.y, { fit: [side, side], align: 'center', valign: 'center' });
     else this.writer.put(this.report.words.noPicture, x + 8, this.y + side / 2 - 6, { size: 8, colour: COLOURS.faint, width: side - 16, align: 'center' });
   }
 
-  private comparisonHeight(): number {
+  private comparisonHeight({ rows, hasTrend }: Pick<ReportFit, 'rows' | 'hasTrend'>): number {
     const { comparison } = this.report;
     if (!comparison) return 0;
-    return 22 + comparison.lines.reduce((sum, line) => sum + this.writer.measure(line, { size: 8, width: WIDTH, lines: 2 }), 0) + (comparison.table ? 34 + comparison.table.rows.length * 16 : 0);
+    const shows = hasTrend && comparison.picture?.bytes != null;
+    const table = comparison.table ? this.tableHeight({ ...comparison.table, title: '' }, rows, comparedWidth(shows)) : 0;
+    return 25 + comparison.lines.reduce((sum, line) => sum + this.writer.measure(line, { size: 8, width: WIDTH, lines: 2 }) + 1, 0) + Math.max(table, shows ? TREND.height + 18 : 0);
   }
 
-  private comparison(): void {
+  /** The table, with how it developed beside it; gives the rows that it has no room for. */
+  private comparison(): ReportTable[] {
     const { comparison } = this.report;
-    if (!comparison) return;
-    this.writer.put(comparison.title, MARGIN, this.y, { font: 'semibold', size: 10 });
+    if (!comparison) return [];
+    const { title, lines, table, picture } = comparison;
+    const end = this.y + this.comparisonHeight(this.fit);
+    this.writer.put(title, MARGIN, this.y, { font: 'semibold', size: 10, width: WIDTH, lines: 1 });
     this.y += 15;
-    for (const line of comparison.lines) this.paragraph(line, { size: 8, width: WIDTH, lines: 2 });
-    if (comparison.table) this.tableRows(comparison.table, FOOTER_TOP - this.notesHeight());
-    this.y += 6;
+    for (const line of lines) this.paragraph(line, { size: 8, width: WIDTH, lines: 2 });
+    this.y += 4;
+    const trend = this.fit.hasTrend ? picture?.bytes : undefined;
+    if (trend) {
+      const left = MARGIN + WIDTH - TREND.width;
+      this.pdf.image(Buffer.from(trend), left, this.y + 2, { fit: [TREND.width, TREND.height] });
+      this.writer.put(picture?.caption ?? '', left, this.y + TREND.height + 5, { size: 7.5, colour: COLOURS.faint, width: TREND.width, lines: 1 });
+    }
+    // Its title is that of the section, which further pages need again.
+    const shown = table ? this.tableRows({ ...table, title: '' }, end - 8, comparedWidth(trend != null)) : 0;
+    this.y = end;
+    return table && shown < table.rows.length ? [{ ...table, title, rows: table.rows.slice(shown) }] : [];
   }
 
   private notesHeight(): number {

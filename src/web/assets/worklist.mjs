@@ -8,7 +8,7 @@ const PAGE = 50;
 const REFRESH_MS = 60_000;
 /** Events that come together need one look. */
 const GATHER_MS = 400;
-const EVENTS = ['result.ready', 'result.critical', 'analysis.failed'];
+const EVENTS = ['result.ready', 'result.critical', 'result.withheld', 'result.reviewed', 'analysis.failed'];
 
 const form = element('filters');
 const rows = element('rows');

@@ -43,7 +43,15 @@ export async function openFhirHouse(): Promise<FhirHouse> {
     },
     outcome: (path, headers) => get(path, headers),
     // These two ask the house only for its modules and its institution.
-    conclude: async (studyInstanceUid, changes) => commitResult(house as unknown as House, conclusion(house as unknown as House, await house.study(studyInstanceUid), changes)),
+    conclude: async (studyInstanceUid, changes = {}) => {
+      const stored = await house.study(studyInstanceUid);
+      // Findings lie in the image that is there.
+      const findings = (changes.findings ?? []).map(({ location, ...finding }) => ({ ...finding, ...(location && { location: { ...location, sopInstanceUid: stored.instance.sopInstanceUid } }) }));
+      const id = await commitResult(house as unknown as House, conclusion(house as unknown as House, stored, { ...changes, findings }));
+      const { status, faults } = await house.system((client) => client.result.findUniqueOrThrow({ where: { id }, select: { status: true, faults: true } }));
+      if (status !== 'preliminary') throw new Error(JSON.stringify(faults));
+      return id;
+    },
     sendChinese: async (patientId, more = []) => {
       const study = newDicomUid();
       const bytes = dicomFile([

@@ -1,11 +1,13 @@
+import { createPublicKey, verify, type webcrypto } from 'node:crypto';
 import type { Bundle, CapabilityStatement, DiagnosticReport, ImagingStudy, Observation, Patient, Provenance, Resource } from '@medplum/fhirtypes';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { uuidv7 } from '../../../src/kernel/uid.js';
+import { canonicalJson } from '../../../src/platform/http/canonical-json.js';
 import { FHIR_TYPES } from '../../../src/modules/results/fhir/search-parameters.js';
 import type { NewResult } from '../../../src/modules/results/results.contract.js';
 import { faultsOf } from '../../support/fhir-validators.js';
 import { ENDED } from '../../support/flow.js';
-import { eventually } from '../../support/product.js';
+import { ADMIN, eventually } from '../../support/product.js';
 import { grayPng, uploadForm } from '../../support/xray.js';
 import { openFhirHouse, smartClient, type FhirHouse } from './fhir-house.js';
 
@@ -98,9 +100,11 @@ describe('the FHIR resources of one study of each kind', () => {
 
   it('tell of the study and its instances', async () => {
     const [found] = matched(await house.bundle(`ImagingStudy?identifier=urn:dicom:uid|urn:oid:${ct.study}`)) as ImagingStudy[];
-    expect(found).toMatchObject({ meta: { tag: [{ code: 'SUBSETTED' }] }, started: '2026-01-03T10:15:00+08:00', numberOfInstances: 1, subject: { reference: `Patient/${patientId}` }, series: [{ modality: { code: 'CT' } }] });
+    expect(found).toMatchObject({ meta: { tag: [{ code: 'SUBSETTED' }] }, started: '2026-01-03T10:15:00+08:00', numberOfInstances: 2, subject: { reference: `Patient/${patientId}` } });
+    // The SR of the result is an instance of the study as well.
+    expect(new Set(found?.series?.map(({ modality }) => modality.code))).toEqual(new Set(['CT', 'SR']));
     const { body } = await house.get<ImagingStudy>(`ImagingStudy/${found?.id ?? ''}`);
-    expect(body.series?.[0]?.instance).toHaveLength(1);
+    expect(body.series?.map(({ instance }) => instance?.length)).toEqual([1, 1]);
     expect(body.meta?.tag).toBeUndefined();
   });
 
@@ -263,8 +267,80 @@ describe('who may read', () => {
   });
 });
 
+describe('a result that a person signed', () => {
+  const signOff = async (id: string): Promise<number> => {
+    const path = `/api/v1/results/${id}`;
+    const post = async (what: string, body: object): Promise<Response> => {
+      const etag = (await house.fetch(path)).headers.get('etag') ?? '';
+      return house.fetch(`${path}/${what}`, { method: 'POST', headers: { 'content-type': 'application/json', 'if-match': etag }, body: JSON.stringify(body) });
+    };
+    const { findings } = await house.json<{ findings: { id: string; score: number }[] }>(path);
+    const isReviewed = (await post('reviews', { decisions: [
+      { decision: 'reject', finding: findings[0]?.id, reason: 'artefact' },
+      { decision: 'add', kind: 'nodule', code: { system: 'SNOMED-CT', value: '786838002', meaning: 'Ground glass nodule' }, measurements: [{ name: 'diameter', value: 12, unit: 'mm' }] },
+    ] })).status;
+    expect(isReviewed).toBe(201);
+    return (await post('sign-off', { meaning: 'approved', password: ADMIN.password })).status;
+  };
+
+  it('says what stands, who signed, and has both signatures', async () => {
+    const { studyInstanceUid } = await house.send({ patientId: 'FHIR-SIGNED' });
+    const [rejected, kept] = [nodule(), nodule()];
+    const id = await house.conclude(studyInstanceUid, lung([rejected, kept]));
+    const [before] = matched(await house.bundle(`DiagnosticReport?_id=${id}`)) as DiagnosticReport[];
+    expect(before).toMatchObject({ status: 'preliminary' });
+    expect(before).not.toHaveProperty('resultsInterpreter');
+    expect(await signOff(id)).toBe(200);
+
+    const bundle = (await (await house.fetch(`/api/v1/results/${id}/fhir`)).json()) as Bundle;
+    expect(faultsOf(bundle)).toEqual([]);
+    for (const { resource } of bundle.entry ?? []) expect(faultsOf(resource), JSON.stringify(resource)).toEqual([]);
+    const report = bundle.entry?.[0]?.resource as DiagnosticReport;
+    expect(report).toMatchObject({ status: 'final', resultsInterpreter: [{ display: 'Administrator' }], conclusion: '2 nodules, largest 12 mm' });
+    const observations = bundle.entry?.flatMap(({ resource }) => (resource?.resourceType === 'Observation' ? [resource] : [])) ?? [];
+    const added = observations.find(({ device }) => device === undefined);
+    expect(observations.map((one) => one.id)).toEqual([kept.id, added?.id]);
+    expect(observations.every(({ status }) => status === 'final')).toBe(true);
+
+    // By its own id, by its code and by the report that has it; the rejected one is not to be had.
+    expect((await house.get<Observation>(`Observation/${added?.id ?? ''}`)).body).toEqual(added);
+    expect(ids(await house.bundle('Observation?code=786838002'))).toEqual([`Observation/${added?.id ?? ''}`]);
+    expect(ids(await house.bundle(`DiagnosticReport?result=${added?.id ?? ''}`))).toEqual([`DiagnosticReport/${id}`]);
+    expect((await house.get(`Observation/${rejected.id}`)).status).toBe(404);
+    expect((await house.bundle(`DiagnosticReport?result=${rejected.id}`)).entry).toBeUndefined();
+    const patient = await house.patientOf('FHIR-SIGNED');
+    expect(ids(await house.bundle(`Observation?patient=${patient}&device=${'a'.repeat(64)}`))).toEqual([`Observation/${kept.id}`]);
+    expect(ids(await house.bundle(`DiagnosticReport?patient=${patient}&status=final`))).toEqual([`DiagnosticReport/${id}`]);
+
+    // What was signed can be checked with the installation's keys.
+    const { body } = await house.get<Provenance>(`Provenance/${id}`);
+    expect(body.agent.map(({ type }) => type?.coding?.[0]?.code)).toEqual(['author', 'assembler', 'verifier']);
+    expect(body.agent[2]).toMatchObject({ who: { display: 'Administrator' }, onBehalfOf: { display: 'Default institution' } });
+    const { statement, publicKey } = await house.json<{ statement: object; publicKey: webcrypto.JsonWebKey }>(`/api/v1/results/${id}/provenance`);
+    const { items } = await house.json<{ items: { signOff?: { signed: object } }[] }>(`/api/v1/results/${id}/versions`);
+    const key = createPublicKey({ key: publicKey, format: 'jwk' });
+    const statements = [statement, items[0]?.signOff?.signed ?? {}];
+    expect(body.signature?.map(({ data = '' }, at) => verify(null, Buffer.from(canonicalJson(statements[at])), key, Buffer.from(data, 'base64')))).toEqual([true, true]);
+  });
+
+  it('is amended when it was opened and signed again', async () => {
+    const { studyInstanceUid } = await house.send({ patientId: 'FHIR-AMENDED' });
+    const id = await house.conclude(studyInstanceUid, lung([nodule()]));
+    expect(await signOff(id)).toBe(200);
+    const etag = (await house.fetch(`/api/v1/results/${id}`)).headers.get('etag') ?? '';
+    expect((await house.fetch(`/api/v1/results/${id}/amendments`, { method: 'POST', headers: { 'content-type': 'application/json', 'if-match': etag }, body: JSON.stringify({ reason: 'A vessel after all' }) })).status).toBe(201);
+    // What nobody has signed yet is nobody's.
+    expect((await house.get<DiagnosticReport>(`DiagnosticReport/${id}`)).body).not.toHaveProperty('resultsInterpreter');
+    expect((await house.get<Provenance>(`Provenance/${id}`)).body.signature).toHaveLength(1);
+    expect(await signOff(id)).toBe(200);
+    const { body } = await house.get<DiagnosticReport>(`DiagnosticReport/${id}`);
+    expect(body).toMatchObject({ status: 'amended', resultsInterpreter: [{ display: 'Administrator' }] });
+    expect((await house.get<Provenance>(`Provenance/${id}`)).body).toMatchObject({ activity: { coding: [{ code: 'UPDATE' }] }, signature: [{}, {}] });
+  });
+});
+
 describe('a result that the gate withheld', () => {
-  it('is nowhere in FHIR', async () => {
+  it('is nowhere in FHIR, and its Bundle says why', async () => {
     const { studyInstanceUid } = await house.send({ patientId: 'FHIR-WITHHELD' });
     const finding = nodule();
     const id = await house.conclude(studyInstanceUid, lung([finding]));
@@ -273,7 +349,8 @@ describe('a result that the gate withheld', () => {
     await house.system((client) => client.result.update({ where: { id }, data: { status: 'withheld' } }));
     for (const path of [`DiagnosticReport/${id}`, `Observation/${finding.id}`, `DocumentReference/${id}.pdf`, `Provenance/${id}`]) expect((await house.get(path)).status, path).toBe(404);
     for (const type of ['DiagnosticReport', 'Observation', 'DocumentReference', 'Provenance']) expect((await house.bundle(`${type}?patient=${patient}`)).entry, type).toBeUndefined();
-    expect((await house.fetch(`/api/v1/results/${id}/fhir`)).status).toBe(404);
+    const answer = await house.fetch(`/api/v1/results/${id}/fhir`);
+    expect([answer.status, ((await answer.json()) as { code: string }).code]).toEqual([409, 'result-withheld']);
   });
 });
 

@@ -1,5 +1,5 @@
 import type { Coding, DocumentReference } from '@medplum/fhirtypes';
-import { IMAGING_STUDY_REPORT } from './codes.js';
+import { IMAGING_STUDY_REPORT, plain } from './codes.js';
 import { deviceReference } from './device.js';
 import { versioned, DOCUMENT_KINDS, type DocumentKind, type FhirReader, type FhirResultSource } from './result-source.js';
 import { subjectOf } from './subject.js';
@@ -50,6 +50,7 @@ function documentReference(result: FhirResultSource, kind: DocumentKind, { base,
     ...(study.patientId !== null && { subject: subjectOf(study.patientId) }),
     date: result.updatedAt.toISOString(),
     author: [deviceReference(result.provenance.model)],
+    ...(result.verifier && { authenticator: { display: plain(result.verifier.name) ?? 'a person' } }),
     description: title[language],
     content: [{
       attachment: { contentType, ...(kind === 'pdf' && { language }), url: documentUrl(result.id, kind, base), title: title[language], creation: result.updatedAt.toISOString() },

@@ -47,7 +47,7 @@ function result(changes: Partial<FhirResultSource> = {}): FhirResultSource {
       startedAt: '2026-11-21T09:59:58.412Z', finishedAt: '2026-11-21T10:00:00.000Z',
     },
     study: { id: '0198c0de-0000-7000-8000-000000000001', studyInstanceUid: '1.2.840.113619.2.55.1', patientId: '0198c0de-0000-7000-8000-00000000000a', studyDate: '20261121' },
-    documents: ['pdf', 'sr'], verifier: null, signature: null,
+    documents: ['pdf', 'sr'], verifier: null, signatures: [],
     ...changes,
   };
 }
@@ -58,7 +58,7 @@ const KINDS: [string, FhirResultSource][] = [
   ['a CT', result({ analysis: 'lung-nodule-detection', findings: [NODULE], labels: [], segments: [{ number: 1, name: 'Nodule 1', volumeMl: 0.31 }], documents: ['pdf', 'sr', 'seg'] })],
   ['an MR', result({ analysis: 'brain-tumour-segmentation', findings: [TUMOUR], labels: [], segments: [{ number: 1, name: 'Whole tumour', volumeMl: 41.2 }], documents: ['pdf', 'sr', 'seg'] })],
   ['an analysis that nobody knows', result({ analysis: 'hip-fracture', findings: [{ ...NODULE, code: { system: 'OURS', value: 'with space', meaning: '' }, measurements: [{ name: 'x', value: Number.NaN, unit: '' }], attributes: [{ name: '', value: '' }] }], labels: [] })],
-  ['a signed result', result({ status: 'final', verifier: { name: '王小东', organisation: '第一医院', at: AT }, signature: { at: AT, data: 'c2lnbmF0dXJl', format: 'application/jose' } })],
+  ['a signed result', result({ status: 'final', verifier: { name: '王小东', organisation: '第一医院', at: AT }, signatures: [{ of: 'source', at: AT, keyId: 'k', data: 'c2lnbmF0dXJl' }, { of: 'verification', at: AT, keyId: 'k', data: 'c2lnbmF0dXJl' }] })],
   ['an amended result of nobody', result({ status: 'amended', study: { ...result().study, patientId: null, studyDate: null } })],
   ['two hundred nodules', result({ analysis: 'lung-nodule-detection', labels: [], findings: Array.from({ length: 200 }, (_, n) => ({ ...NODULE, id: `${NODULE.id.slice(0, -3)}${String(n).padStart(3, '0')}` })) })],
 ];
@@ -96,9 +96,23 @@ describe('the FHIR resources of a result', () => {
   });
 
   it('name the person who stands for it, and what was signed', () => {
-    const signed = result({ status: 'final', verifier: { name: 'Dr. A', organisation: 'B', at: AT }, signature: { at: AT, data: 'eA==', format: 'application/jose' } });
+    const signed = result({ status: 'final', verifier: { name: 'Dr. A', organisation: 'B', at: AT }, signatures: [{ of: 'source', at: AT, keyId: 'k1', data: 'eA==' }, { of: 'verification', at: AT, keyId: 'k2', data: 'eQ==' }] });
     expect(fhirDiagnosticReport(signed, READER)).toMatchObject({ status: 'final', resultsInterpreter: [{ display: 'Dr. A' }] });
-    expect(fhirProvenance(signed)).toMatchObject({ agent: [{}, {}, { who: { display: 'Dr. A' }, onBehalfOf: { display: 'B' } }], signature: [{ data: 'eA==' }] });
+    expect(fhirProvenance(signed)).toMatchObject({ agent: [{}, {}, { who: { display: 'Dr. A' }, onBehalfOf: { display: 'B' } }], signature: [{ data: 'eA==', who: { identifier: { value: 'k1' } } }, { data: 'eQ==', type: [{ code: '1.2.840.10065.1.12.1.5' }], onBehalfOf: { display: 'Dr. A' } }] });
+    expect(fhirProvenance(signed).signature?.[0]).not.toHaveProperty('onBehalfOf');
+    expect(fhirDocumentReferences(signed, READER)).toMatchObject([{ docStatus: 'final', authenticator: { display: 'Dr. A' } }, { docStatus: 'final' }]);
+  });
+
+  it('do not let the model speak for a person: neither of what was added, nor of a label that a reader turned round', () => {
+    const by = { by: ID, at: AT.toISOString(), version: 2 };
+    const { labels } = result();
+    const reviewed = result({ findings: [{ ...NODULE, review: { state: 'added', ...by } }], labels: labels.map((label) => ({ ...label, positive: !label.positive, review: { state: 'disagreed' as const, ...by } })) });
+    const [added, turned] = fhirObservations(reviewed, READER);
+    expect(added).not.toHaveProperty('device');
+    expect(added).toMatchObject({ method: { text: 'Read by a person' } });
+    expect(turned).toMatchObject({ valueCodeableConcept: { text: 'Absent' }, device: {}, method: { text: 'Read by a person' } });
+    for (const one of [added, turned]) expect(JSON.stringify(one)).not.toContain('%');
+    for (const one of fhirObservations(reviewed, READER)) expect(faultsOf(one)).toEqual([]);
   });
 
   it('cannot be made into markup by what a label is called', () => {

@@ -45,14 +45,19 @@ export function observationIds(result: FhirResultSource): string[] {
 }
 
 /** What tells one Observation of a result from the others. */
-export type ObservationMark = Required<Pick<Observation, 'id' | 'code'>>;
+export type ObservationMark = Required<Pick<Observation, 'id' | 'code'>> & { isOfModel: boolean };
 
 /** What a result found and did not find, each on its own. @param wanted  which of them are made; all without it */
 export function fhirObservations(result: FhirResultSource, reader: FhirReader, wanted: (mark: ObservationMark) => boolean = () => true): Observation[] {
   return statementsOf(result).flatMap((statement) => {
     const code = codeOf(statement, reader);
-    return wanted({ id: statement.id, code }) ? [observationOf(result, statement, code, reader)] : [];
+    return wanted({ id: statement.id, code, isOfModel: isOfModel(statement) }) ? [observationOf(result, statement, code, reader)] : [];
   });
+}
+
+/** What a reader added is nothing that the model found. */
+function isOfModel({ finding }: Statement): boolean {
+  return finding?.review?.state !== 'added';
 }
 
 function codeOf({ finding, label }: Statement, { language }: FhirReader): CodeableConcept {
@@ -60,11 +65,21 @@ function codeOf({ finding, label }: Statement, { language }: FhirReader): Codeab
   return named((finding && codingOf(finding.code)) ?? (label?.code && codingOf(label.code)), displayNameOf(words, language));
 }
 
-function observationOf(result: FhirResultSource, { id, finding, label }: Statement, code: CodeableConcept, { language }: FhirReader): Observation {
+function observationOf(result: FhirResultSource, statement: Statement, code: CodeableConcept, { language }: FhirReader): Observation {
   const { study, analysis } = result;
+  const { id, finding, label } = statement;
+  // How sure the model was says nothing of what a person says instead.
+  const isOfPerson = !isOfModel(statement) || label?.review?.state === 'disagreed';
   const positive = label?.positive ?? true;
   const effective = fhirDate(study.studyDate);
   const certainty = label?.probability ?? finding?.score;
+  const component = [
+    ...(certainty === undefined || isOfPerson ? [] : [percentage(concept(CERTAINTY, language === 'zh-CN' ? '置信度' : 'Certainty'), certainty)]),
+    ...(label && !isOfPerson ? [percentage({ text: language === 'zh-CN' ? '阈值' : 'Threshold' }, label.threshold)] : []),
+    ...(finding?.measurements ?? []).map(({ name, value, unit }) => measurement(name, value, unit, language)),
+    ...(finding?.attributes ?? []).map((attribute) => attributeComponent(attribute, language)),
+    ...places(finding),
+  ];
   return {
     resourceType: 'Observation', id, meta: versioned(result), language,
     status: result.status,
@@ -76,18 +91,17 @@ function observationOf(result: FhirResultSource, { id, finding, label }: Stateme
     valueCodeableConcept: presence(positive, language),
     interpretation: [interpretation(positive && !(label !== undefined && isNegativeLabel(label.name)))],
     ...bodySiteOf(analysis, finding, language),
-    method: { text: language === 'zh-CN' ? '人工智能图像分析' : 'Image analysis by an AI model' },
-    device: deviceReference(result.provenance.model),
+    method: { text: METHODS[language][isOfPerson ? 'person' : 'model'] },
+    ...(isOfModel(statement) && { device: deviceReference(result.provenance.model) }),
     derivedFrom: [{ reference: `ImagingStudy/${study.id}` }],
-    component: [
-      ...(certainty === undefined ? [] : [percentage(concept(CERTAINTY, language === 'zh-CN' ? '置信度' : 'Certainty'), certainty)]),
-      ...(label ? [percentage({ text: language === 'zh-CN' ? '阈值' : 'Threshold' }, label.threshold)] : []),
-      ...(finding?.measurements ?? []).map(({ name, value, unit }) => measurement(name, value, unit, language)),
-      ...(finding?.attributes ?? []).map((attribute) => attributeComponent(attribute, language)),
-      ...places(finding),
-    ],
+    ...(component.length > 0 && { component }),
   };
 }
+
+const METHODS: Readonly<Record<FhirReader['language'], Readonly<Record<'model' | 'person', string>>>> = {
+  en: { model: 'Image analysis by an AI model', person: 'Read by a person' },
+  'zh-CN': { model: '人工智能图像分析', person: '人工阅片' },
+};
 
 /** `code` is required: without a code it is at least a word. */
 function named(coding: Coding | undefined, text: string): CodeableConcept {

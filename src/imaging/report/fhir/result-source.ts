@@ -20,8 +20,18 @@ export interface FhirResultSource {
   documents: readonly DocumentKind[];
   /** Who stands for it, once somebody does. */
   verifier: { name: string; organisation: string; at: Date } | null;
-  /** Over its provenance, as bytes in base64. */
-  signature: { at: Date; data: string; format: string } | null;
+  /** Of the installation. */
+  signatures: readonly FhirSignature[];
+}
+
+/** An Ed25519 signature (RFC 8032) over a statement in canonical JSON (RFC 8785). */
+export interface FhirSignature {
+  /** What is signed: where the result comes from, or that a person stands for it. */
+  of: 'source' | 'verification';
+  at: Date;
+  keyId: string;
+  /** Base64. */
+  data: string;
 }
 
 /** For whom, and from where. */

@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { text } from '../../../imaging/dicom/attributes.js';
 import { describeSeries, type SeriesDescription } from '../../../imaging/volume/describe.js';
 import { AppError } from '../../../kernel/errors.js';
@@ -43,6 +44,20 @@ export class AlignmentService {
     const running = this.running.get(key) ?? this.work(current, prior).finally(() => { this.running.delete(key); });
     this.running.set(key, running);
     return running;
+  }
+
+  /** What is known already, which may be nothing. */
+  known(current: ResultRecord, prior: ResultRecord): Promise<StoredAlignment | null> {
+    return this.store.find(current.institutionId, current.id, prior.id);
+  }
+
+  /** null when it takes longer, or fails: the work goes on, and whoever asks again finds it. */
+  async within(current: ResultRecord, prior: ResultRecord, patienceMs: number): Promise<StoredAlignment | null> {
+    const aligned = this.of(current, prior).catch((err: unknown) => {
+      this.logger.warn({ err, resultId: current.id, priorResultId: prior.id }, 'two results could not be aligned');
+      return null;
+    });
+    return Promise.race([aligned, sleep(patienceMs, null, { ref: false })]);
   }
 
   private async work(current: ResultRecord, prior: ResultRecord): Promise<StoredAlignment> {

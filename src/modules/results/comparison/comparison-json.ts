@@ -1,10 +1,8 @@
 import { z } from 'zod';
-import type { Comparison, Trend } from '../../../imaging/report/comparison.js';
+import { comparisonText, TRENDS } from '../../../imaging/report/comparison-text.js';
 import type { Language } from '../../../kernel/errors.js';
 import { resultExample } from '../findings-json.js';
 import type { ComparedResults, DatedResult } from './comparison.service.js';
-
-const TRENDS = ['new', 'grown', 'stable', 'shrunk', 'gone'] as const satisfies readonly Trend[];
 
 const changeFields = {
   prior: z.number(),
@@ -55,18 +53,6 @@ export function comparisonJson({ current, prior, days, alignment, comparison }: 
     ...comparison,
     history: history.map(dated),
   };
-}
-
-const WORDS: Readonly<Record<Language, Readonly<Record<Trend, string>> & { none: string }>> = {
-  en: { new: 'new', grown: 'grown', stable: 'stable', shrunk: 'smaller', gone: 'gone', none: 'No findings in either study' },
-  'zh-CN': { new: '新发', grown: '增大', stable: '稳定', shrunk: '缩小', gone: '消失', none: '两次检查均无所见' },
-};
-
-/** "1 grown, 2 stable, 1 gone". */
-export function comparisonText({ findings }: Pick<Comparison, 'findings'>, language: Language): string {
-  const words = WORDS[language];
-  const parts = TRENDS.flatMap((trend) => { const count = findings.filter((finding) => finding.trend === trend).length; return count === 0 ? [] : [`${String(count)} ${words[trend]}`]; });
-  return parts.length === 0 ? words.none : parts.join(language === 'zh-CN' ? '，' : ', ');
 }
 
 function dated({ record: { id, studyInstanceUid }, at }: DatedResult): z.infer<typeof datedSchema> {

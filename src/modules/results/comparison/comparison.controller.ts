@@ -9,6 +9,7 @@ import { Operation } from '../../../platform/http/openapi.js';
 import { languageOf } from '../../../platform/http/problem.js';
 import { etagOf, isNotModified, speaks } from '../../../platform/http/representation.js';
 import { ResultsStore, type ResultRecord } from '../results.store.js';
+import { assertReleased } from '../withheld.js';
 import { comparisonExample, comparisonJson, comparisonSchema, type ComparisonJson } from './comparison-json.js';
 import { ComparisonService } from './comparison.service.js';
 import { TrendService } from './trend.service.js';
@@ -31,7 +32,7 @@ export class ComparisonController {
     summary: 'What became of the findings since an earlier study',
     description: 'The images of the two studies are aligned, which takes some seconds the first time, and findings are matched where they lie: new, grown, stable, shrunk or gone, with every measurement then and now. Growth of nodules is more than 1.5 mm of diameter or 25 % of volume (Lung-RADS v2022, Fleischner 2017), of tumours 40 % of volume (RANO 2.0). Volumes of segments and probabilities of labels are set against each other by name.',
     answers: { 200: { description: 'The comparison', schema: comparisonSchema, example: comparisonExample, headers: { 'Content-Language': '`en` or `zh-CN`, after Accept-Language' } } },
-    problems: ['invalid-query', 'result-not-found', 'no-prior-result', 'results-not-comparable', 'overloaded'],
+    problems: ['invalid-query', 'result-not-found', 'result-withheld', 'no-prior-result', 'results-not-comparable', 'overloaded'],
   })
   async compare(
     @Param('id', { schema: z.uuid() }) id: string,
@@ -54,7 +55,7 @@ export class ComparisonController {
     summary: 'A picture of how the findings developed',
     description: 'Volumes of a tumour, diameters of the nodules of this result or probabilities of positive labels over the studies of the patient, as a small chart: PNG.',
     answers: { 200: { description: 'The picture', mediaType: 'image/png', headers: { ETag: 'Version of this representation', 'Content-Language': '`en` or `zh-CN`, after Accept-Language' } }, 304: { description: 'The caller has this version' } },
-    problems: ['result-not-found', 'no-prior-result', 'overloaded'],
+    problems: ['result-not-found', 'result-withheld', 'no-prior-result', 'overloaded'],
   })
   async trend(
     @Param('id', { schema: z.uuid() }) id: string,
@@ -76,6 +77,7 @@ export class ComparisonController {
     const record = await this.store.find(institutionId, id);
     if (!record) throw new AppError('result-not-found');
     noteForAudit(request, { studyInstanceUids: [record.studyInstanceUid] });
+    assertReleased(record);
     return record;
   }
 }

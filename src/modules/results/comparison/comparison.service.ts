@@ -51,11 +51,19 @@ export class ComparisonService {
     const current = history.at(-1) ?? { record, at: record.createdAt };
     const prior = withId === undefined ? history.at(-2) : await this.named(current, withId);
     if (!prior) throw new AppError('no-prior-result');
-    const alignment = await this.alignments.of(record, prior.record);
-    const days = Math.round((current.at.getTime() - prior.at.getTime()) / DAY_MS);
-    // Places that cannot be set against each other prove neither what is new nor what is gone.
-    const comparable = (one: ResultRecord): Comparable => (alignment.method === 'none' ? { ...one, findings: [] } : one);
-    return { current, prior, days, alignment, comparison: compareResults(comparable(prior.record), comparable(record), { toPrior: alignment.toPrior, days }) };
+    return compared(current, prior, await this.alignments.of(record, prior.record));
+  }
+
+  /** With the study before, as far as the images can be aligned in some time; null when they cannot. */
+  async within(current: DatedResult, prior: DatedResult, patienceMs: number): Promise<ComparedResults | null> {
+    const alignment = await this.alignments.within(current.record, prior.record, patienceMs);
+    return alignment && compared(current, prior, alignment);
+  }
+
+  /** As far as it was aligned before; null when it was not. */
+  async known(current: DatedResult, prior: DatedResult): Promise<ComparedResults | null> {
+    const alignment = await this.alignments.known(current.record, prior.record);
+    return alignment && compared(current, prior, alignment);
   }
 
   private async named({ record }: DatedResult, id: string): Promise<DatedResult> {
@@ -65,4 +73,15 @@ export class ComparisonService {
     if (!study || other.analysis !== record.analysis) throw new AppError('results-not-comparable', { detail: 'The other result is of another patient or another analysis.' });
     return { record: other, at: study.at };
   }
+}
+
+function compared(current: DatedResult, prior: DatedResult, alignment: StoredAlignment): ComparedResults {
+  const days = daysBetween(prior, current);
+  // Places that cannot be set against each other prove neither what is new nor what is gone.
+  const comparable = (one: ResultRecord): Comparable => (alignment.method === 'none' ? { ...one, findings: [] } : one);
+  return { current, prior, days, alignment, comparison: compareResults(comparable(prior.record), comparable(current.record), { toPrior: alignment.toPrior, days }) };
+}
+
+export function daysBetween(prior: Pick<DatedResult, 'at'>, current: Pick<DatedResult, 'at'>): number {
+  return Math.round((current.at.getTime() - prior.at.getTime()) / DAY_MS);
 }

@@ -1,11 +1,15 @@
 import { Injectable } from '@nestjs/common';
 import { Prisma } from '../../../generated/prisma/client.js';
 import type { Finding, Label, Provenance, Segment } from '../../../imaging/report/finding.js';
-import type { FhirResultSource } from '../../../imaging/report/fhir/result-source.js';
+import { DOCUMENT_KINDS, type DocumentKind, type FhirResultSource, type FhirSignature } from '../../../imaging/report/fhir/result-source.js';
+import { standing } from '../../../imaging/report/review.js';
 import type { Range } from '../../../kernel/range.js';
 import { Database } from '../../../platform/database/database.js';
 import { withinAny } from '../../../platform/database/ranges.js';
 import type { Alternatives } from '../../images/images.contract.js';
+import type { ObjectRef } from '../results.contract.js';
+import type { StoredReview } from '../results.store.js';
+import type { StoredSignature } from '../review/versions.store.js';
 
 /** Which results; every list has to hold, with one of its values. */
 export interface FhirResultFilter {
@@ -27,13 +31,17 @@ export interface FhirResultFilter {
 }
 
 type Model = Provenance['model'];
-type Row = Omit<FhirResultSource, 'study' | 'documents' | 'verifier' | 'signature' | 'findings' | 'labels' | 'segments' | 'provenance'> & {
-  findings: unknown; labels: unknown; segments: unknown; provenance: unknown; segmented: boolean;
+type Row = Omit<FhirResultSource, 'study' | 'documents' | 'verifier' | 'signatures' | 'findings' | 'labels' | 'segments' | 'provenance'> & {
+  findings: unknown; labels: unknown; segments: unknown; provenance: unknown; objects: unknown;
+  /** Of the newest version. */
+  review: unknown; signature: unknown; organisation: string | null;
   studyId: string; studyInstanceUid: string; patientId: string | null; studyDate: string | null;
 };
 
-/** Where it is indexed: see the migration fhir_indexes. */
-const FINDING_IDS = Prisma.raw(`jsonb_path_query_array(r.findings, '$[*].id')`);
+/** All findings that a result has: of the model, and of the persons who reviewed it. Those that were rejected are sorted out when they are read. */
+const FINDINGS = Prisma.raw(`coalesce(r.reviewed->'findings', r.findings)`);
+/** Of those that stand. Where it is indexed: see the migration fhir_reviewed_findings. */
+const FINDING_IDS = Prisma.raw(`jsonb_path_query_array(coalesce(r.reviewed->'findings', r.findings), '$[*] ? (!(@.review.state == "rejected")).id')`);
 const MODEL_DIGEST = Prisma.raw(`(r.provenance #>> '{model,digest}')`);
 
 /** Results that were released, with what FHIR says of their studies. A result that the gate withheld is not there. */
@@ -48,10 +56,12 @@ export class FhirResultsStore {
    */
   async list(institutionId: string, filter: FhirResultFilter, page: { limit: number; behind?: string | undefined; from?: string | undefined }): Promise<FhirResultSource[]> {
     const rows = await this.database.read<Row>({ institutionId }, Prisma.sql`
-      SELECT r.id, r.analysis, r.status, r.created_at AS "createdAt", r.updated_at AS "updatedAt", r.findings, r.labels, r.segments, r.provenance,
-        coalesce(jsonb_typeof(r.rendering->'segmentation') = 'object', false) AS segmented,
+      SELECT r.id, r.analysis, r.status, r.created_at AS "createdAt", r.updated_at AS "updatedAt", r.provenance, r.objects,
+        ${FINDINGS} AS findings, coalesce(r.reviewed->'labels', r.labels) AS labels, coalesce(r.reviewed->'segments', r.segments) AS segments,
+        r.reviewed->'signOff' AS review, v.signature, i.name AS organisation,
         s.id AS "studyId", s.study_instance_uid AS "studyInstanceUid", s.patient_id AS "patientId", s.study_date AS "studyDate"
-      FROM results r JOIN studies s ON s.id = r.study_id AND s.institution_id = r.institution_id
+      FROM results r JOIN studies s ON s.id = r.study_id AND s.institution_id = r.institution_id LEFT JOIN institutions i ON i.id = r.institution_id
+        LEFT JOIN result_versions v ON v.result_id = r.id AND v.version = r.version AND v.institution_id = r.institution_id
       WHERE ${Prisma.join(conditionsOf(institutionId, filter, page), ' AND ')} ORDER BY r.id DESC LIMIT ${page.limit}::int`);
     return rows.map(sourceOf);
   }
@@ -93,7 +103,7 @@ function conditionsOf(institutionId: string, filter: FhirResultFilter, { behind,
     ...updatedAt.map((ranges) => withinAny('r.updated_at', ranges)),
     ...modelDigests.map((some) => Prisma.sql`${MODEL_DIGEST} = ANY (${[...some]}::text[])`),
     ...codes.map(coded),
-    ...(withObservations === true ? [Prisma.sql`(r.findings <> '[]'::jsonb OR r.labels <> '[]'::jsonb)`] : []),
+    ...(withObservations === true ? [Prisma.sql`(${FINDINGS} <> '[]'::jsonb OR r.labels <> '[]'::jsonb)`] : []),
   ];
 }
 
@@ -107,17 +117,37 @@ function coded(some: readonly string[]): Prisma.Sql {
   if (some.length === 0) return Prisma.sql`false`;
   return Prisma.sql`(${Prisma.join(some.map((value) => {
     const one = JSON.stringify([{ code: { value } }]);
-    return Prisma.sql`r.findings @> ${one}::jsonb OR r.labels @> ${one}::jsonb`;
+    return Prisma.sql`${FINDINGS} @> ${one}::jsonb OR r.labels @> ${one}::jsonb`;
   }), ' OR ')})`;
 }
 
-function sourceOf({ findings, labels, segments, provenance, segmented, studyId, studyInstanceUid, patientId, studyDate, ...row }: Row): FhirResultSource {
+function sourceOf({ findings, labels, segments, provenance, objects, review, signature, organisation, studyId, studyInstanceUid, patientId, studyDate, ...row }: Row): FhirResultSource {
+  // `ResultsStore` and `ResultVersionsStore` are the only writers of these columns.
+  const from = provenance as Provenance;
+  const signOff = review as StoredReview['signOff'];
   return {
     ...row,
-    // `ResultsStore.insert` is the only writer of these columns.
-    findings: findings as Finding[], labels: labels as Label[], segments: segments as Segment[], provenance: provenance as Provenance,
+    findings: standing(findings as Finding[]), labels: labels as Label[], segments: segments as Segment[], provenance: from,
     study: { id: studyId, studyInstanceUid, patientId, studyDate },
-    documents: segmented ? ['pdf', 'sr', 'seg'] : ['pdf', 'sr'],
-    verifier: null, signature: null,
+    documents: documentsOf(objects as ObjectRef[]),
+    verifier: signOff && { name: signOff.name, organisation: organisation ?? '', at: new Date(signOff.at) },
+    signatures: signaturesOf(row.createdAt, from.signature, signature as StoredSignature | null),
   };
+}
+
+/** The report is composed when it is asked for; objects are there when they were stored. */
+function documentsOf(objects: readonly ObjectRef[]): DocumentKind[] {
+  return DOCUMENT_KINDS.filter((kind) => kind === 'pdf' || objects.some((one) => one.kind === kind));
+}
+
+/** Of the installation over what the model made, and over what a person signed. */
+function signaturesOf(madeAt: Date, made: Provenance['signature'], signed: StoredSignature | null): FhirSignature[] {
+  return [
+    ...(made ? [{ of: 'source' as const, at: madeAt, keyId: made.keyId, data: base64(made.value) }] : []),
+    ...(signed ? [{ of: 'verification' as const, at: new Date(signed.statement.at), keyId: signed.signature.keyId, data: base64(signed.signature.value) }] : []),
+  ];
+}
+
+function base64(base64Url: string): string {
+  return Buffer.from(base64Url, 'base64url').toString('base64');
 }

@@ -65,12 +65,11 @@ export class FhirService {
   /**
    * Everything of one result, as far as the caller may see it.
    *
-   * @throws AppError `result-not-found`, also for a result that was withheld
+   * @throws AppError `result-not-found`, `result-withheld`
    */
   async resultBundle(id: string, { principal, request, reply }: HttpExchange): Promise<string | undefined> {
     const call = this.begin({ principal, request, reply }, new URLSearchParams());
     const found = await this.results.whole(call, id);
-    if (!found) throw new AppError('result-not-found');
     const { study, updatedAt } = found.result;
     const around = await Promise.all([
       mayRead(principal, 'ImagingStudy', 'r') ? this.studies.read(call, study.id) : undefined,

@@ -16,9 +16,9 @@ export class ResultFhirController {
   @Get(':id/fhir')
   @Operation({
     id: 'getResultFhir', summary: 'A result as FHIR R4',
-    description: 'A Bundle of the DiagnosticReport with its Observations, DocumentReferences, Provenance and Device, and of the ImagingStudy and the Patient where the caller may see them. A result that was withheld is not there.',
+    description: 'A Bundle of the DiagnosticReport with its Observations, DocumentReferences, Provenance and Device, and of the ImagingStudy and the Patient where the caller may see them.',
     answers: { 200: { ...bundleAnswer('The Bundle', 'collection'), headers: { 'Content-Language': '`en` or `zh-CN`, after Accept-Language' } } },
-    problems: ['result-not-found', 'not-acceptable'],
+    problems: ['result-not-found', 'result-withheld', 'not-acceptable'],
   })
   async get(@Param('id', { schema: z.uuid() }) id: string, @CurrentPrincipal() principal: Principal, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<string | undefined> {
     return this.fhir.resultBundle(id, { principal, request, reply });

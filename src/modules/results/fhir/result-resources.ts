@@ -8,7 +8,10 @@ import { fhirDocumentReferences, resultOfDocument } from '../../../imaging/repor
 import { fhirObservations, OBSERVATION_CATEGORY, resultOfLabelObservation, type ObservationMark } from '../../../imaging/report/fhir/observation.js';
 import { fhirProvenance } from '../../../imaging/report/fhir/provenance.js';
 import type { FhirResultSource } from '../../../imaging/report/fhir/result-source.js';
+import { AppError } from '../../../kernel/errors.js';
 import { isUuid } from '../../../kernel/uid.js';
+import { ResultsStore } from '../results.store.js';
+import { assertReleased } from '../withheld.js';
 import type { FhirCall, FhirResources, Found } from './exchange.js';
 import { FhirResultsStore, type FhirResultFilter } from './fhir-results.store.js';
 import type { FhirSearch, Token } from './search.js';
@@ -35,7 +38,10 @@ const MAKERS: Readonly<Record<ResultType, (result: FhirResultSource, call: FhirC
 /** All that FHIR tells of results. */
 @Injectable()
 export class ResultResources {
-  constructor(private readonly store: FhirResultsStore) {}
+  constructor(
+    private readonly store: FhirResultsStore,
+    private readonly results: ResultsStore,
+  ) {}
 
   /** The resources of one type. */
   of(type: ResultType): FhirResources {
@@ -46,10 +52,15 @@ export class ResultResources {
     };
   }
 
-  /** Everything of one result; undefined when it is not there, or was withheld. */
-  async whole(call: FhirCall, id: string): Promise<{ result: FhirResultSource; resources: Resource[] } | undefined> {
-    const [result] = isUuid(id) ? await this.list(call, { ids: [[id]] }, { limit: 1 }) : [];
-    if (!result) return undefined;
+  /** Everything of one result. @throws AppError `result-not-found`, `result-withheld` */
+  async whole(call: FhirCall, id: string): Promise<{ result: FhirResultSource; resources: Resource[] }> {
+    const record = await this.results.find(call.institutionId, id);
+    if (!record) throw new AppError('result-not-found');
+    call.note({ studyInstanceUids: [record.studyInstanceUid] });
+    assertReleased(record);
+    const [result] = await this.store.list(call.institutionId, { ids: [[id]] }, { limit: 1 });
+    // Removed a moment ago.
+    if (!result) throw new AppError('result-not-found');
     const made = (['DiagnosticReport', 'Observation', 'DocumentReference', 'Provenance'] as const).flatMap((type) => MAKERS[type](result, call));
     return { result, resources: [...made, ...devicesOf([result.provenance.model])] };
   }
@@ -200,8 +211,10 @@ function analysesOf(some: readonly Token[]): { named: string[]; notAmong?: reado
 /** What only the resource itself can tell: which of the several of a result is meant. */
 function selectorOf(search: FhirSearch): Wanted {
   const [ids, codes, types] = ['_id', 'code', 'contenttype'].map((name) => search.tokens(name));
+  const isOfDevice = search.references('Device', 'device').length > 0;
   return (mark) => {
     if (ids?.every((some) => some.some(({ code }) => code === mark.id)) === false) return false;
+    if ('code' in mark && isOfDevice && !mark.isOfModel) return false;
     if ('code' in mark) return codes?.every((some) => some.some((token) => (mark.code.coding ?? []).some((coding) => isToken(token, coding)))) !== false;
     return types?.every((some) => some.some(({ code }) => mark.content.some(({ attachment }) => attachment.contentType === code))) !== false;
   };

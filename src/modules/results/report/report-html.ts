@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { ReportComparison, ReportDocument, ReportPicture, ReportTable } from '../../../imaging/report/document.js';
+import { mediaTypeOf, type ReportComparison, type ReportDocument, type ReportPicture, type ReportTable } from '../../../imaging/report/document.js';
 
 const STYLE = `
 :root { color-scheme: light dark; --ink: #16262b; --faint: #51666c; --paper: #fff; --band: #f3f6f6; --line: #c9d4d6; --preliminary: #8a5a00; --final: #0b6e4f; --critical: #a3201d;
@@ -68,8 +68,8 @@ function tableHtml({ title, columns, rows, empty }: ReportTable): string {
 
 function picturesHtml(pictures: readonly ReportPicture[], { words }: ReportDocument): string {
   if (pictures.length === 0) return '';
-  const figures = pictures.map(({ jpeg, caption }) => {
-    const shown = jpeg ? `<img src="data:image/jpeg;base64,${Buffer.from(jpeg).toString('base64')}" alt="${escaped(caption)}">` : `<div class="gone">${escaped(words.noPicture)}</div>`;
+  const figures = pictures.map(({ bytes, caption }) => {
+    const shown = bytes ? `<img src="data:${mediaTypeOf(bytes)};base64,${Buffer.from(bytes).toString('base64')}" alt="${escaped(caption)}">` : `<div class="gone">${escaped(words.noPicture)}</div>`;
     return `<figure>${shown}<figcaption>${escaped(caption)}</figcaption></figure>`;
   });
   return `<div class="pictures">${figures.join('')}</div>`;

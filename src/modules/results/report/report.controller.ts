@@ -19,7 +19,7 @@ const reportQuery = z.strictObject({
 const HEADERS = { ETag: 'Version of this representation', 'Content-Language': '`en` or `zh-CN`' };
 const PROBLEMS = ['invalid-query', 'result-not-found', 'result-withheld', 'study-not-found', 'overloaded'] as const;
 const CONTENT =
-  'Patient and study, whether a person signed, findings with their measurements, or labels with their probabilities, up to three pictures with what was found marked on them, the model and its limits. A picture whose image is not stored any more is left out, and the report says so. ';
+  'Patient and study, whether a person signed, findings with their measurements, or labels with their probabilities, what a reader made of them, up to three pictures with what was found marked on them, what changed since the study before, the model and its limits. Where the images of the two studies were not aligned yet, the report says so, and a later one has the comparison. A picture whose image is not stored any more is left out, and the report says so. ';
 
 /** What one result says, for people and for paper. */
 @ApiTags('results')
@@ -75,6 +75,7 @@ export class ReportController {
     noteForAudit(request, { studyInstanceUids: [record.studyInstanceUid] });
     const language = wanted ?? languageOf(request.headers['accept-language']);
     const report = await this.reports.of(record, language);
+    noteForAudit(request, { studyInstanceUids: report.earlierStudyInstanceUids });
     const made = matches(request.headers['if-none-match'], report.etag) ? undefined : await make(record, report);
     if (isNotModified(request, reply, report.etag, language)) return undefined;
     describe();

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { PLANES, type PlaneName } from '../../../imaging/render/plane-view.js';
 import { composeReport } from '../../../imaging/report/compose.js';
-import type { ReportDocument, ReportPicture } from '../../../imaging/report/document.js';
+import type { ReportComparison, ReportDocument, ReportPicture } from '../../../imaging/report/document.js';
 import type { DicomJson } from '../../../imaging/dicom/dicom-json.js';
 import { REPORT_TEXTS } from '../../../imaging/report/report-texts.js';
 import { percentText, positiveLabels, topLabel } from '../../../imaging/report/summary.js';
@@ -12,11 +12,13 @@ import { ImagingThreads } from '../../../platform/threads/imaging-threads.servic
 import { VERSION } from '../../../platform/version.js';
 import { StudyReader, type StoredStudy } from '../../images/images.contract.js';
 import { resultSummary } from '../findings-json.js';
+import { assertReleased } from '../withheld.js';
 import { PreviewService, type PreviewLook } from '../preview.service.js';
 import type { PreviewWish } from '../preview-subject.js';
 import type { ResultRecord } from '../results.store.js';
 import { volumeOf } from '../volume-sections.js';
 import { reportHtml } from './report-html.js';
+import { ReportComparisonService } from './report-comparison.service.js';
 import { ReportStore } from './report.store.js';
 
 const MOST_PICTURES = 3;
@@ -24,6 +26,8 @@ const MOST_PICTURES = 3;
 /** A report, not drawn yet. */
 export interface Report {
   etag: string;
+  /** Earlier studies that it tells of, too. */
+  earlierStudyInstanceUids: readonly string[];
   /** @throws AppError those of rendering; pictures whose images are gone are left out, and the report says so */
   document(): Promise<ReportDocument>;
 }
@@ -36,20 +40,30 @@ export class ReportService {
     private readonly previews: PreviewService,
     private readonly threads: ImagingThreads,
     private readonly store: ReportStore,
+    private readonly comparisons: ReportComparisonService,
   ) {}
 
   /** @throws AppError `result-withheld`, `study-not-found` when the study was deleted a moment ago */
   async of(record: ResultRecord, language: Language): Promise<Report> {
-    if (record.status === 'withheld') throw new AppError('result-withheld');
+    assertReleased(record);
     const [study, institution] = await Promise.all([this.studies.find(record.institutionId, record.studyInstanceUid), this.store.institutionName(record.institutionId)]);
     if (!study) throw new AppError('study-not-found');
     const attributes = attributesOf(record, study);
-    const compose = (pictures: readonly ReportPicture[]): ReportDocument => composeReport({
-      ...record, resultId: record.id, summary: { text: resultSummary(record, language), critical: record.summary.critical }, attributes, institution, pictures,
+    const compared = await this.comparisons.of(record, language);
+    const signOff = record.review?.signOff;
+    const compose = (pictures: readonly ReportPicture[], comparison?: ReportComparison): ReportDocument => composeReport({
+      ...record, resultId: record.id, summary: { text: resultSummary(record, language), critical: record.summary.critical }, attributes, institution, pictures, comparison,
+      ...(signOff && { signature: { name: signOff.name, at: new Date(signOff.at) } }),
     }, language);
-    // Patient and institution are shown as they are now; the pictures follow from the result.
-    const etag = etagOf(record.id, record.updatedAt.getTime(), language, VERSION, JSON.stringify(compose([]).band), institution);
-    return { etag, document: async () => compose(await this.pictures(record, language)) };
+    // Patient and institution are shown as they are now, and so is what was before; the pictures follow from the result.
+    const etag = etagOf(record.id, record.updatedAt.getTime(), language, VERSION, JSON.stringify(compose([]).band), institution, compared?.key ?? '');
+    return {
+      etag, earlierStudyInstanceUids: compared?.studyInstanceUids ?? [],
+      document: async () => {
+        const [pictures, trend] = await Promise.all([this.pictures(record, language), compared?.draw()]);
+        return compose(pictures, compared?.compose(trend));
+      },
+    };
   }
 
   async pdf(record: ResultRecord, report: Report): Promise<Buffer> {
@@ -61,7 +75,7 @@ export class ReportService {
   }
 
   private pictures(record: ResultRecord, language: Language): Promise<ReportPicture[]> {
-    return Promise.all(picked(record, language).map(async ({ wish, look, caption }) => ({ caption, jpeg: await this.picture(record, wish, look, language) })));
+    return Promise.all(picked(record, language).map(async ({ wish, look, caption }) => ({ caption, bytes: await this.picture(record, wish, look, language) })));
   }
 
   private async picture(record: ResultRecord, wish: PreviewWish, look: PreviewLook, language: Language): Promise<Uint8Array | null> {
@@ -98,7 +112,8 @@ function picked(record: ResultRecord, language: Language): Picked[] {
   const telling = positiveLabels(record.labels).slice(0, MOST_PICTURES);
   const top = topLabel(record.labels);
   const labels = telling.length > 0 ? telling : top ? [top] : [];
-  if (labels.length > 0) return labels.map(({ name, probability }) => ({ wish: { label: name }, look: {}, caption: `${displayNameOf(name, language)} ${percentText(probability)}${record.rendering.heatMaps.some(({ label }) => label === name) ? texts.separator + texts.heatMap : ''}` }));
+  // A person who says so says it for certain.
+  if (labels.length > 0) return labels.map(({ name, probability, review }) => ({ wish: { label: name }, look: {}, caption: `${displayNameOf(name, language)}${review?.state === 'disagreed' ? '' : ` ${percentText(probability)}`}${record.rendering.heatMaps.some(({ label }) => label === name) ? texts.separator + texts.heatMap : ''}` }));
   const [first] = record.findings;
   if (first) return [{ wish: { finding: first.id }, look: {}, caption: `1 · ${displayNameOf(first.kind, language)}` }];
   return record.rendering.keyImage ? [{ wish: {}, look: {}, caption: texts.title[record.analysis] ?? texts.otherTitle }] : [];
