@@ -29,8 +29,8 @@ const LEAST_SHARE = 0.5;
  * Segments of a result that have a mask, in the order of their numbers, each with the finding that it shows. For the SR, which refers to
  * segments by number. One pass over the label map unless `extents` are given.
  */
-export function dicomSegmentsOf(source: Pick<DerivedSource, 'segments' | 'findings' | 'segmentation'>, extents?: Extents): DicomSegment[] {
-  const { segmentation, segments, findings } = source;
+export function dicomSegmentsOf(source: Pick<DerivedSource, 'segments' | 'findings' | 'segmentation' | 'owners'>, extents?: Extents): DicomSegment[] {
+  const { segmentation, segments, findings, owners } = source;
   if (segmentation === null) return [];
   const known = extents ?? extentsOf(segmentation.labels, segmentation.grid.size);
   const described = [...segments].sort((a, b) => a.number - b.number).flatMap((segment) => {
@@ -39,6 +39,7 @@ export function dicomSegmentsOf(source: Pick<DerivedSource, 'segments' | 'findin
   });
   const taken = new Set<string>();
   return described.map(({ segment, values, extent }, index) => {
+    if (owners !== undefined) return { number: index + 1, segment, values, extent, finding: findings.find(({ id }) => id === owners.get(segment.number)), trackingKey: owners.get(segment.number) ?? `segment ${String(segment.number)}` };
     const finding = extent && findingOf(extent, findings.filter(({ id }) => !taken.has(id)), segmentation, segmentsOverlap(described));
     if (finding) taken.add(finding.id);
     return { number: index + 1, segment, values, extent, finding, trackingKey: finding?.id ?? `segment ${String(segment.number)}` };
