@@ -8,6 +8,7 @@ import { CurrentPrincipal, RequirePermission, type Principal } from '../../platf
 import { Operation } from '../../platform/http/openapi.js';
 import { etagOf, isNotModified, matches } from '../../platform/http/representation.js';
 import { DerivedInstances, StudyReader } from '../images/images.contract.js';
+import { newestOf } from './object-refs.js';
 import type { ObjectRef } from './results.contract.js';
 import { ResultsStore } from './results.store.js';
 import { assertReleased } from './withheld.js';
@@ -63,11 +64,6 @@ export class ResultObjectsController {
     void reply.header('Content-Type', 'application/dicom').header('Content-Disposition', `attachment; filename="${id}.${kind}.dcm"`);
     return bytes;
   }
-}
-
-/** Of the objects of a result, the one of its newest version. */
-export function newestOf(objects: readonly ObjectRef[], kind: ObjectRef['kind']): ObjectRef | undefined {
-  return [...objects].sort((a, b) => b.version - a.version).find((one) => one.kind === kind);
 }
 
 /** Bytes that the sweep has taken belong to a study that was deleted a moment ago. */
