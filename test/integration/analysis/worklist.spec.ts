@@ -10,13 +10,17 @@ import { ResultsCoreModule } from '../../../src/modules/results/results-core.mod
 import { KeyVault } from '../../../src/platform/crypto/key-vault.js';
 import { dicomFile, imagePixel, type Element } from '../../support/dicom-builder.js';
 import { relatedBody, STOW_TYPE } from '../../support/dicom-files.js';
+import { writeNothing } from '../results/derived-house.js';
 import { commitResult, conclusion, openHouse, type House } from '../results/house.js';
 
 @Module({ imports: [ImagesCoreModule, ResultsCoreModule], controllers: [WorklistController], providers: [WorklistStore] })
 class WorklistModule {}
 
 let house: House;
-beforeAll(async () => { house = await openHouse({ imports: [WorklistModule] }); });
+beforeAll(async () => {
+  house = await openHouse({ imports: [WorklistModule] });
+  writeNothing(house);
+});
 afterAll(async () => { await house.close(); });
 
 let studies = 0;

@@ -53,14 +53,15 @@ describe('the erasure of a patient', () => {
     await eventually('the notification', async () => (await house.json<{ items: { subject: { resultId?: string } }[] }>('/api/v1/notifications')).items.some(({ subject }) => subject.resultId === resultId));
     const blobKeys = (await house.system((client) => client.instance.findMany({ where: { study: { patientId: id } } }))).map(({ blobKey }) => blobKey);
     const keyIds = (await house.system((client) => client.study.findMany({ where: { patientId: id } }))).map(({ keyId }) => keyId);
-    expect(blobKeys).toHaveLength(3);
+    // Three that came, and the report of the result.
+    expect(blobKeys).toHaveLength(4);
 
     const response = await erase(id, { reason: 'Request under GDPR, Article 17' });
     expect([response.status, response.headers.get('cache-control')]).toEqual([200, 'no-store']);
     const { receipt, statement } = (await response.json()) as Erasure;
     expect(statement).toMatchObject({
       patient: id, institution: house.institutionId, reason: 'Request under GDPR, Article 17', erasedBy: { role: 'platform-admin' },
-      erased: { studies: 2, series: 3, instances: 3, earlierInstanceVersions: 0, analyses: 2, results: 1 },
+      erased: { studies: 2, series: 4, instances: 4, earlierInstanceVersions: 0, analyses: 2, results: 1 },
     });
     expect(statement.destroyedKeys).toEqual([...keyIds].sort());
     expect(statement.studyInstanceUidSha256).toEqual([first, third].map(({ studyInstanceUid }) => createHash('sha256').update(studyInstanceUid).digest('hex')).sort());

@@ -4,6 +4,7 @@ import { uuidv7 } from '../../../src/kernel/uid.js';
 import { StudyReader, type StoredStudy } from '../../../src/modules/images/images.contract.js';
 import type { NewResult } from '../../../src/modules/results/results.contract.js';
 import { seriesOf, type SourceVolume } from '../../support/dicom-volumes.js';
+import { writeNothing } from './derived-house.js';
 import { commitResult, conclusion, openHouse, uploadStudy, type House } from './house.js';
 
 type Point = readonly [number, number, number];
@@ -44,7 +45,10 @@ function nodule(center: Point, diameter: number): Finding {
 
 describe('a result and those before', () => {
   let house: House;
-  beforeAll(async () => { house = await openHouse(); });
+  beforeAll(async () => {
+    house = await openHouse();
+    writeNothing(house);
+  });
   afterAll(() => house.close());
 
   const get = async (path: string, headers: Record<string, string> = {}): Promise<{ status: number; body: ComparisonView & { code?: string } }> => {

@@ -16,9 +16,8 @@ import { seriesOf } from '../../support/dicom-volumes.js';
 import type { PatientHouse } from '../images/patient-house.js';
 import { relatedBody } from '../images/instances.js';
 
-
 /** Lets the house write objects with these writers, in this process: threads only know those of the product. */
-export function writeWith(house: PatientHouse, writers: readonly DerivedWriter[]): void {
+export function writeWith(house: Pick<PatientHouse, 'app'>, writers: readonly DerivedWriter[]): void {
   vi.spyOn(house.app.get(ImagingThreads), 'derive').mockImplementation(({ instances, segmentation, ...about }) => {
     const source: DerivedSource = {
       ...about,
@@ -27,6 +26,11 @@ export function writeWith(house: PatientHouse, writers: readonly DerivedWriter[]
     };
     return Promise.resolve(throughGate(source, writers));
   });
+}
+
+/** For results that a test makes up, whose findings stand for themselves: the gate would withhold them. */
+export function writeNothing(house: Pick<PatientHouse, 'app'>): void {
+  writeWith(house, []);
 }
 
 export async function stow(house: PatientHouse, objects: readonly { bytes: Uint8Array }[], authorization?: string): Promise<Response> {

@@ -2,10 +2,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseCsv } from '../../../src/cli/evaluation/csv.js';
 import type { Finding } from '../../../src/imaging/report/finding.js';
 import { uuidv7 } from '../../../src/kernel/uid.js';
+import { writeNothing } from './derived-house.js';
 import { commitResult, conclusion, openHouse, uploadStudy, type House } from './house.js';
 
 let house: House;
-beforeAll(async () => { house = await openHouse(); });
+beforeAll(async () => {
+  house = await openHouse();
+  writeNothing(house);
+});
 afterAll(async () => { await house.close(); });
 
 const nodule = (changes: Partial<Finding> = {}): Finding => ({

@@ -72,22 +72,23 @@ describe('the export of a patient', () => {
         modelVersion: '1.0.0', modelDigest: 'sha256:0', selection: '', status: 'succeeded', resultId,
       },
     }));
+    const { objects: [report] } = (await house.system((client) => client.result.findUniqueOrThrow({ where: { id: resultId } }))) as unknown as { objects: { seriesInstanceUid: string; sopInstanceUid: string }[] };
     const entries = await exported(id, { 'accept-language': 'zh-CN' });
 
     const paths = [first, second, third].map((one) => `dicom/${one.studyInstanceUid}/${one.seriesInstanceUid}/${one.sopInstanceUid}.dcm`);
     expect([...entries.keys()].sort()).toEqual([
-      'README.txt', 'patient.json', 'studies.json', 'analyses.json', 'results.json', 'manifest.json', ...paths, `dicom/${first.studyInstanceUid}/manifest.json`, `dicom/${third.studyInstanceUid}/manifest.json`].sort());
+      'README.txt', 'patient.json', 'studies.json', 'analyses.json', 'results.json', 'manifest.json', ...paths, `dicom/${first.studyInstanceUid}/${report?.seriesInstanceUid ?? ''}/${report?.sopInstanceUid ?? ''}.dcm`, `dicom/${first.studyInstanceUid}/manifest.json`, `dicom/${third.studyInstanceUid}/manifest.json`].sort());
     for (const [index, { bytes }] of [first, second, third].entries()) expect(sha256(entries.get(paths[index] ?? '') ?? Buffer.of())).toBe(sha256(bytes));
     expect(entries.get('README.txt')?.toString('utf8')).toMatch(/GDPR[\s\S]*您的数据/);
     expect(jsonIn(entries, 'patient.json')).toEqual(await house.json(`/api/v1/patients/${id}`));
     const studies = jsonIn(entries, 'studies.json') as { studyInstanceUid: string; series: unknown[] }[];
-    expect(studies.map(({ studyInstanceUid, series }) => [studyInstanceUid, series.length])).toEqual([[third.studyInstanceUid, 1], [first.studyInstanceUid, 2]]);
+    expect(studies.map(({ studyInstanceUid, series }) => [studyInstanceUid, series.length])).toEqual([[third.studyInstanceUid, 1], [first.studyInstanceUid, 3]]);
     expect(jsonIn(entries, 'analyses.json')).toEqual([await house.json(`/api/v1/analyses/${result.analysisId}`)]);
     expect(jsonIn(entries, 'results.json')).toEqual([await house.json(`/api/v1/results/${resultId}`, { headers: { 'accept-language': 'zh-CN' } })]);
     expect([...entries.values()].some((bytes) => bytes.includes('Private') || bytes.includes(foreign.sopInstanceUid))).toBe(false);
 
     const manifest = jsonIn(entries, 'manifest.json') as Manifest;
-    expect(manifest).toMatchObject({ patient: id, instances: { exported: 3, missing: 0 } });
+    expect(manifest).toMatchObject({ patient: id, instances: { exported: 4, missing: 0 } });
     expect([...entries.keys()].at(-1)).toBe('manifest.json');
     const listed = [...manifest.files, ...[first, third].flatMap(({ studyInstanceUid }) => (jsonIn(entries, `dicom/${studyInstanceUid}/manifest.json`) as StudyManifest).files)];
     expect(listed.map(({ path }) => path).sort()).toEqual([...entries.keys()].filter((path) => path !== 'manifest.json').sort());

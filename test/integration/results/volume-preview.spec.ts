@@ -7,6 +7,7 @@ import { uuidv7 } from '../../../src/kernel/uid.js';
 import { BlobStore } from '../../../src/platform/storage/blob-store.js';
 import { chestCt } from '../../support/chest-ct.js';
 import { seriesOf } from '../../support/dicom-volumes.js';
+import { writeNothing } from './derived-house.js';
 import { commitResult, openHouse, type House } from './house.js';
 import { labelsOf, noduleOf, uploadVolume, volumeConclusion, type Lesion, type StoredVolume } from './volumes.js';
 
@@ -16,6 +17,7 @@ let house: House;
 let volume: StoredVolume;
 beforeAll(async () => {
   house = await openHouse();
+  writeNothing(house);
   const ct = chestCt({ size: [128, 104, 40], spacing: [2.5, 2.5, 6], balls: [{ ...lesion, hu: 20 }] });
   volume = await uploadVolume(house, seriesOf(ct, { modality: 'CT', study: 'preview', shuffle: 3 }));
 });
