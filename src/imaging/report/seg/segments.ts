@@ -20,8 +20,10 @@ export interface DicomSegment {
   trackingKey: string;
 }
 
-/** The finding's own volume may be that much away from its segment's: both are rounded. */
+/** Where segments overlap, the finding's own volume may be that much away from its segment's: both are rounded. */
 const SAME_VOLUME = 0.02;
+/** A nodule is measured between the slices as well: one that a single slice shows may be thinner than that. */
+const MOST_OF_VOLUME = 8;
 /** Of nodules that touch, one keeps the voxels; those that share more than half are one. */
 const LEAST_SHARE = 0.5;
 
@@ -59,7 +61,7 @@ function findingOf(extent: Extent, findings: readonly Finding[], { grid }: Segme
   const candidates = findings.flatMap((finding) => {
     const volume = volumeMlOf(finding);
     const least = (volume ?? Infinity) * (overlapping ? 1 - SAME_VOLUME : LEAST_SHARE) - 0.01;
-    if (volume === undefined || ml < least || ml > volume * (1 + SAME_VOLUME) + 0.01) return [];
+    if (volume === undefined || ml < least || ml > volume * (overlapping ? 1 + SAME_VOLUME : MOST_OF_VOLUME) + 0.01) return [];
     if (finding.location?.box === undefined || !holds(finding.location.box, extent, grid)) return [];
     const [low, high] = finding.location.box;
     return [{ finding, away: Math.hypot(...[0, 1, 2].map((axis) => ((low[axis] ?? 0) + (high[axis] ?? 0)) / 2 - (centre[axis] ?? 0))) }];
