@@ -15,7 +15,7 @@ import type { ResultJson } from '../../../src/modules/results/findings-json.js';
 import type { NewResult, ObjectRef, ResultReviewed } from '../../../src/modules/results/results.contract.js';
 import { SignedObjectsJob } from '../../../src/modules/results/signed/signed-objects.job.js';
 import { SignedObjectsStore } from '../../../src/modules/results/signed/signed-objects.store.js';
-import { SignedSources } from '../../../src/modules/results/signed/signed-source.service.js';
+import { isDue, SignedSources } from '../../../src/modules/results/signed/signed-source.service.js';
 import { DerivedObjects } from '../../../src/modules/results/derived-objects.service.js';
 import { Metrics } from '../../../src/platform/ops/metrics.js';
 import { broken, missingCode, WRITERS } from '../../support/derived-writers.js';
@@ -179,7 +179,7 @@ describe('a job that makes the objects of a signed version', () => {
     if (!source) throw new Error('nothing to make');
     const gate = await house.app.get(DerivedObjects).make(source.source);
     if (gate.kind !== 'passed') throw new Error('withheld');
-    await house.system((client) => client.result.update({ where: { id }, data: { objects: objects as object[] } }));
+    await house.system((client) => client.result.update({ where: { id }, data: { objects } }));
     expect(await house.app.get(SignedObjectsStore).store(house.institutionId, source, gate.objects)).toEqual([]);
     expect(await objectsOf(id)).toEqual(objects);
     expect(await house.system((client) => client.instance.count({ where: { studyId: source.studyId, derived: true } }))).toBe(4);
@@ -202,6 +202,8 @@ describe('a job that makes the objects of a signed version', () => {
     const reviewed = await review(id, { decision: 'accept', finding: (await house.json<ResultJson>(`/api/v1/results/${id}`)).findings[0]?.id });
     for (const event of [{ ...signedEvent(reviewed, 2), kind: 'review' }, signedEvent(reviewed, 2), signedEvent(reviewed, 9), { ...signedEvent(reviewed, 2), resultId: uuidv7() }, { ...signedEvent(reviewed, 2), institutionId: uuidv7() }]) await job().handle(event, context);
     expect(make).not.toHaveBeenCalled();
+    const review_ = { kind: 'sign-off', by: '', at: '', findings: [], signOff: null, signedVersion: 4 } as const;
+    expect([2, 3, 4, 5].map((version) => isDue({ status: 'amended', review: { ...review_, findings: [] }, objects: [] }, version))).toEqual([false, false, true, false]);
     make.mockRestore();
   });
 

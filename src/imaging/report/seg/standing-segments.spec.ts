@@ -9,7 +9,6 @@ import { throughGate } from '../gate.js';
 import { NAMES } from '../sr/concepts.js';
 import { everyItem, isNamed, readTree } from '../sr/tree.js';
 import { writeSr } from '../sr.js';
-import { trackingUidOf } from '../tracking.js';
 import { dicomSegmentsOf } from './segments.js';
 import { asItStands } from './standing-segments.js';
 
