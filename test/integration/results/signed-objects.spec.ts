@@ -12,6 +12,7 @@ import { uuidv7 } from '../../../src/kernel/uid.js';
 import type { StoredStudy } from '../../../src/modules/images/images.contract.js';
 import type { DeliveryJson, DestinationJson } from '../../../src/modules/results/destinations/destinations-json.js';
 import type { ResultJson } from '../../../src/modules/results/findings-json.js';
+import { ResultRetentionJob } from '../../../src/modules/results/result-retention.job.js';
 import type { NewResult, ObjectRef, ResultReviewed } from '../../../src/modules/results/results.contract.js';
 import { SignedObjectsJob } from '../../../src/modules/results/signed/signed-objects.job.js';
 import { SignedObjectsStore } from '../../../src/modules/results/signed/signed-objects.store.js';
@@ -139,6 +140,24 @@ describe('a sign-off', () => {
     expect(text((await read(id, 'sr')).attributes, 'VerificationFlag')).toBe('VERIFIED');
   });
 
+  it('leaves nothing behind when retention takes the result', async () => {
+    const study = await newStudy();
+    // Nobody who is told of it holds it meanwhile.
+    const id = await commitResult(house as unknown as House, noduleResult(house, study), []);
+    await sign(id);
+    await made(id, 2);
+    await house.system(async (client) => {
+      await client.result.update({ where: { id }, data: { createdAt: new Date(Date.now() - 40 * 86_400_000) } });
+      await client.institution.update({ where: { id: house.institutionId }, data: { resultRetentionDays: 30 } });
+    });
+    await eventually('the retention', async () => {
+      await house.app.get(ResultRetentionJob).handle({}, context);
+      return (await house.system((client) => client.result.count({ where: { id } }))) === 0;
+    });
+    await house.system((client) => client.institution.update({ where: { id: house.institutionId }, data: { resultRetentionDays: null } }));
+    expect(await house.json(`/api/v1/studies/${study.studyInstanceUid}`)).toMatchObject({ instanceCount: 6, seriesCount: 1 });
+  });
+
   it('of an amendment makes a version that names the one before', async () => {
     const id = await commit(noduleResult(house, await newStudy()));
     await sign(id);
@@ -179,7 +198,7 @@ describe('a job that makes the objects of a signed version', () => {
     if (!source) throw new Error('nothing to make');
     const gate = await house.app.get(DerivedObjects).make(source.source);
     if (gate.kind !== 'passed') throw new Error('withheld');
-    await house.system((client) => client.result.update({ where: { id }, data: { objects } }));
+    await house.system((client) => client.result.update({ where: { id }, data: { objects: objects.map((one) => ({ ...one })) } }));
     expect(await house.app.get(SignedObjectsStore).store(house.institutionId, source, gate.objects)).toEqual([]);
     expect(await objectsOf(id)).toEqual(objects);
     expect(await house.system((client) => client.instance.count({ where: { studyId: source.studyId, derived: true } }))).toBe(4);
