@@ -8,7 +8,8 @@ export async function openOperation(page: Page, operationId: string): Promise<Lo
   await page.evaluate('window.scrollTo(0, 0)');
   await eventually(`the operation ${operationId}`, async () => {
     if ((await block.count()) > 0) return true;
-    await page.mouse.wheel(0, 400);
+    // Not with the wheel: it would turn what lies under the mouse.
+    await page.evaluate('window.scrollBy(0, 400)');
     return false;
   }, 60_000);
   await block.locator('.opblock-summary-control').click();
