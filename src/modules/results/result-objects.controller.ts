@@ -31,7 +31,7 @@ export class ResultObjectsController {
   @Operation({
     id: 'getResultReport',
     summary: 'A result as a DICOM structured report',
-    description: 'The newest version. DICOMweb has it too, as an instance of the study.',
+    description: 'As it was last signed, else as the model made it. DICOMweb has it too, as an instance of the study.',
     answers: ANSWERS, problems: ['result-not-found', 'result-withheld', 'derived-object-not-found'],
   })
   report(@Param('id', { schema: z.uuid() }) id: string, @CurrentPrincipal() principal: Principal, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<Uint8Array | undefined> {
@@ -42,7 +42,7 @@ export class ResultObjectsController {
   @Operation({
     id: 'getResultSegmentation',
     summary: 'What a result has segmented, as a DICOM segmentation',
-    description: 'The newest version. DICOMweb has it too, as an instance of the study. Results of analyses that segment nothing have none.',
+    description: 'As it was last signed, else as the model made it. DICOMweb has it too, as an instance of the study. Results of analyses that segment nothing have none, nor have those of which no segment stands.',
     answers: ANSWERS, problems: ['result-not-found', 'result-withheld', 'derived-object-not-found'],
   })
   segmentation(@Param('id', { schema: z.uuid() }) id: string, @CurrentPrincipal() principal: Principal, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<Uint8Array | undefined> {

@@ -31,6 +31,7 @@ export class SignedObjectsStore {
       if (!found || !isDue(found.record, version)) return [];
       const faults = faultsOf(await this.instances.commit(tx, { institutionId, studyId, unchanged: instanceIds }, prepared));
       if (faults.length > 0) return faults;
+      if (objects.length === 0) return [];
       await this.results.addObjects(tx, resultId, objects.map(({ bytes: _, ...names }) => ({ ...names, version })));
       await this.deliveries.plan(tx, { institutionId, resultId, version, studyInstanceUid, signed: true });
       return [];
