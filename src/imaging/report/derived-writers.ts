@@ -19,5 +19,5 @@ export interface DerivedWriter {
 /** In their order: a report names the segmentation. */
 export const DERIVED_WRITERS: readonly DerivedWriter[] = [
   { kind: 'seg', write: (source) => writeSeg(source), check: (bytes, source) => checkSeg(bytes, source) },
-  { kind: 'sr', write: (source, seg) => writeSr(source, seg), check: (bytes, source, seg) => checkSr(bytes, source, seg) },
+  { kind: 'sr', write: (source, seg) => writeSr(source, seg, source.predecessors), check: (bytes, source, seg) => checkSr(bytes, source, seg) },
 ];

@@ -28,6 +28,12 @@ export interface DerivedSource {
   /** Every instance that was read, in any order. */
   instances: readonly SourceInstance[];
   segmentation: Segmentation | null;
+  /** Findings as the model made them, once a person has reviewed them: what was segmented is theirs. */
+  original?: readonly Finding[];
+  /** Whose a segment is, by the number of the segment, where `original` tells; made by `asItStands`. */
+  owners?: ReadonlyMap<number, string>;
+  /** Reports of earlier versions that this one takes the place of. */
+  predecessors?: readonly Omit<DerivedObject, 'kind' | 'bytes'>[];
   /** Who stands for it, once somebody does; null while it is preliminary. */
   verifier: { name: string; organisation: string; at: Date } | null;
 }

@@ -4,6 +4,7 @@ import { parseInstanceBytes } from '../dicom/header.js';
 import { isResultClass } from '../dicom/result-classes.js';
 import type { DerivedFault, DerivedObject, DerivedSource } from './derived.js';
 import { DERIVED_WRITERS, type DerivedWriter } from './derived-writers.js';
+import { asItStands } from './seg/standing-segments.js';
 
 /** What came through the gate: all objects of a result, or none and why. */
 export type GateOutcome = { kind: 'passed'; objects: DerivedObject[] } | { kind: 'withheld'; faults: DerivedFault[] };
@@ -16,7 +17,8 @@ const LONGEST_DETAIL = 500;
  * Makes the objects of a result and reads each back before anybody else may. One fault of one object withholds them all: what a SEG shows
  * and what an SR says must not contradict each other. A writer or a check that throws is a fault as well.
  */
-export function throughGate(source: DerivedSource, writers: readonly DerivedWriter[] = DERIVED_WRITERS): GateOutcome {
+export function throughGate(made: DerivedSource, writers: readonly DerivedWriter[] = DERIVED_WRITERS): GateOutcome {
+  const source = asItStands(made);
   const objects: DerivedObject[] = [];
   const faults: DerivedFault[] = [];
   for (const writer of writers) {

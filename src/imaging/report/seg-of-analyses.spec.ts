@@ -23,14 +23,14 @@ function faultsOf(source: DerivedSource): unknown[] {
 }
 
 describe('the segmentation of what an analysis concludes', () => {
-  it('passes the check with nodules alone, near each other and touching, each with its finding', () => {
+  it.each([[96, 96, 64, 0.8, 0.8, 1.25], [110, 110, 32, 0.7, 0.7, 2.5], [110, 110, 16, 0.7, 0.7, 5]])('passes the check with nodules alone, near each other and touching, each with its finding (%d × %d × %d)', (columns, rows, slices, dx, dy, dz) => {
     const balls = [[[-20, -10, 5], 6], [[14, 8, -8], 5], [[14, 18.4, -8], 5.5], [[-20, 20, -20], 2.5], [[20, -25, 20], 4], [[20, -25, 29], 4.5]] as const;
-    const ct = chestCt({ size: [96, 96, 64], spacing: [0.8, 0.8, 1.25], onlyLung: {}, balls: balls.map(([centre, radiusMm]) => ({ centre, radiusMm, hu: 40 })) });
+    const ct = chestCt({ size: [columns, rows, slices], spacing: [dx, dy, dz], onlyLung: {}, balls: balls.map(([centre, radiusMm]) => ({ centre, radiusMm, hu: 40 })) });
     const objects = seriesOf(ct, { modality: 'CT' });
     const base = segSourceOf(objects, { label: () => 0, members: [], withFindings: false });
     const detections = balls.map(([centre, radiusMm], index) => {
       const at = lpsToIndex(ct, centre);
-      const half = [radiusMm / 0.8, radiusMm / 0.8, radiusMm / 1.25];
+      const half = [radiusMm / dx, radiusMm / dy, radiusMm / dz];
       const corner = (sign: number): Vector3 => [at[0] + sign * (half[0] ?? 0), at[1] + sign * (half[1] ?? 0), at[2] + sign * (half[2] ?? 0)];
       return { centre: at, box: [corner(-1), corner(1)] as [Vector3, Vector3], score: 0.9 - index / 100 };
     });

@@ -1,8 +1,7 @@
-import dcmjs from 'dcmjs';
 import { strings, text } from '../dicom/attributes.js';
 import type { DicomJson } from '../dicom/dicom-json.js';
-import { IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME } from '../dicom/implementation.js';
 import { EXPLICIT_LITTLE } from '../dicom/transfer-syntax.js';
+import { encodeDataSet, encodeFileHead } from '../dicom/write-data-set.js';
 import { groupBy } from '../../kernel/group-by.js';
 import { derivedDicomUid } from '../../kernel/uid.js';
 import type { DerivedObject, DerivedSource, SourceInstance } from './derived.js';
@@ -22,29 +21,8 @@ import { nameText } from './sr/text.js';
 export function writeSr(source: DerivedSource, seg: SegReference | null, predecessors: readonly SegReference[] = []): DerivedObject {
   const identity = srIdentity(source);
   const modules = documentModules(source, seg, predecessors);
-  const { DicomMetaDictionary, DicomDict } = dcmjs.data;
-  const file = new DicomDict(DicomMetaDictionary.denaturalizeDataset({
-    FileMetaInformationVersion: new Uint8Array([0, 1]).buffer,
-    MediaStorageSOPClassUID: identity.sopClassUid,
-    MediaStorageSOPInstanceUID: identity.sopInstanceUid,
-    TransferSyntaxUID: EXPLICIT_LITTLE,
-    ImplementationClassUID: IMPLEMENTATION_CLASS_UID,
-    ImplementationVersionName: IMPLEMENTATION_VERSION_NAME,
-    _vrMap: { FileMetaInformationVersion: 'OB' },
-  }));
-  file.dict = withLists({ ...modules, ...rootOf(source, seg, modules) });
-  // Names and descriptions are the source's, however long.
-  return { kind: 'sr', ...identity, bytes: new Uint8Array(file.write({ allowInvalidVRLength: true })) };
-}
-
-/** dcmjs wants a list in every element, and writes no binary from DICOM JSON. */
-function withLists(json: DicomJson): DicomJson {
-  const out: DicomJson = {};
-  for (const [tag, { vr, Value = [], InlineBinary, BulkDataURI }] of Object.entries(json)) {
-    if (InlineBinary !== undefined || BulkDataURI !== undefined) continue;
-    out[tag] = { vr, Value: vr === 'SQ' ? Value.map((item) => withLists(item as DicomJson)) : Value }; // the values of SQ are items
-  }
-  return out;
+  const dataSet = encodeDataSet<Uint8Array>({ ...modules, ...rootOf(source, seg, modules) });
+  return { kind: 'sr', ...identity, bytes: new Uint8Array(Buffer.concat([encodeFileHead({ ...identity, transferSyntaxUid: EXPLICIT_LITTLE }), ...dataSet])) };
 }
 
 /** @see PS3.16 TID 1500 */

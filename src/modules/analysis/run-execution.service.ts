@@ -3,10 +3,10 @@ import { CATALOG } from '../../imaging/analyses/catalog.js';
 import type { Conclusion, NotAnalysable, Selected } from '../../imaging/analyses/analysis.js';
 import type { RunReport } from '../../imaging/analyses/run.js';
 import type { AnalysisName } from '../../imaging/model/manifest.js';
-import { sha256Hex } from '../../kernel/digest.js';
 import { AppError } from '../../kernel/errors.js';
 import { uuidv7 } from '../../kernel/uid.js';
 import { isCritical } from '../../imaging/report/critical.js';
+import { inputDigestOf } from '../../imaging/report/input-digest.js';
 import { sourceFacts, type SourceFacts } from '../../imaging/report/source-facts.js';
 import { ComputePool } from '../../platform/compute/compute-pool.js';
 import type { ComputeRunResult } from '../../platform/compute/compute-protocol.js';
@@ -119,12 +119,6 @@ function selectionOf({ series, passedOver }: Selected): unknown {
 /** Of the first image that was read. */
 function sourceOf([first]: readonly { instance: StoredInstance }[], { series }: Selected): { source?: SourceFacts } {
   return first ? { source: sourceFacts(first.instance.attributes, series.reduce((sum, { frames }) => sum + frames.length, 0)) } : {};
-}
-
-/** sha256 over the digests of the instances that were read, sorted by SOP Instance UID. */
-function inputDigestOf(instances: readonly StoredInstance[]): string {
-  const sorted = [...instances].sort((a, b) => (a.sopInstanceUid < b.sopInstanceUid ? -1 : 1));
-  return `sha256:${sha256Hex(sorted.map(({ sha256 }) => sha256).join(''))}`;
 }
 
 function since(started: number): number {

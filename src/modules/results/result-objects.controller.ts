@@ -8,6 +8,7 @@ import { CurrentPrincipal, RequirePermission, type Principal } from '../../platf
 import { Operation } from '../../platform/http/openapi.js';
 import { etagOf, isNotModified, matches } from '../../platform/http/representation.js';
 import { DerivedInstances, StudyReader } from '../images/images.contract.js';
+import { newestOf } from './object-refs.js';
 import type { ObjectRef } from './results.contract.js';
 import { ResultsStore } from './results.store.js';
 import { assertReleased } from './withheld.js';
@@ -30,7 +31,7 @@ export class ResultObjectsController {
   @Operation({
     id: 'getResultReport',
     summary: 'A result as a DICOM structured report',
-    description: 'The newest version. DICOMweb has it too, as an instance of the study.',
+    description: 'As it was last signed, else as the model made it. DICOMweb has it too, as an instance of the study.',
     answers: ANSWERS, problems: ['result-not-found', 'result-withheld', 'derived-object-not-found'],
   })
   report(@Param('id', { schema: z.uuid() }) id: string, @CurrentPrincipal() principal: Principal, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<Uint8Array | undefined> {
@@ -41,7 +42,7 @@ export class ResultObjectsController {
   @Operation({
     id: 'getResultSegmentation',
     summary: 'What a result has segmented, as a DICOM segmentation',
-    description: 'The newest version. DICOMweb has it too, as an instance of the study. Results of analyses that segment nothing have none.',
+    description: 'As it was last signed, else as the model made it. DICOMweb has it too, as an instance of the study. Results of analyses that segment nothing have none, nor have those of which no segment stands.',
     answers: ANSWERS, problems: ['result-not-found', 'result-withheld', 'derived-object-not-found'],
   })
   segmentation(@Param('id', { schema: z.uuid() }) id: string, @CurrentPrincipal() principal: Principal, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<Uint8Array | undefined> {
@@ -63,11 +64,6 @@ export class ResultObjectsController {
     void reply.header('Content-Type', 'application/dicom').header('Content-Disposition', `attachment; filename="${id}.${kind}.dcm"`);
     return bytes;
   }
-}
-
-/** Of the objects of a result, the one of its newest version. */
-export function newestOf(objects: readonly ObjectRef[], kind: ObjectRef['kind']): ObjectRef | undefined {
-  return [...objects].sort((a, b) => b.version - a.version).find((one) => one.kind === kind);
 }
 
 /** Bytes that the sweep has taken belong to a study that was deleted a moment ago. */

@@ -1,13 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { randomUUID } from 'node:crypto';
 import type { DerivedFault } from '../../imaging/report/derived.js';
-import { AppError } from '../../kernel/errors.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { derivedUuidv7 } from '../../kernel/uid.js';
 import { KeyVault } from '../../platform/crypto/key-vault.js';
 import { BlobStore } from '../../platform/storage/blob-store.js';
-import { DerivedInstances, type DerivedOutcome } from '../images/images.contract.js';
+import { DerivedInstances } from '../images/images.contract.js';
 import { DerivedObjects, type ObjectsSource } from './derived-objects.service.js';
+import { faultsOf } from './derived-outcome.js';
 import { DeliveriesStore } from './destinations/deliveries.store.js';
 import { outputDigestOf, provenanceStatement } from './provenance/signed-statement.js';
 import { StatementSigner } from './provenance/statement-signer.js';
@@ -85,22 +85,6 @@ function sourceOf(resultId: string, { analysisId, analysis, studyInstanceUid, su
     keyImage: keyImage && { sopInstanceUid: keyImage.sopInstanceUid, frame: keyImage.frame },
     verifier: null,
   };
-}
-
-/** What became of the study since it was read. @throws AppError `study-deleted`, `blob-missing` */
-function faultsOf(outcome: DerivedOutcome): DerivedFault[] {
-  switch (outcome) {
-    case 'stored':
-      return [];
-    case 'input-changed':
-      return [{ check: 'reference', detail: 'Images that were read were replaced or removed before the result was stored' }];
-    case 'uid-taken':
-      return [{ check: 'reference', detail: 'An object of the result has a UID that another instance has' }];
-    case 'study-gone':
-      throw new AppError('study-deleted');
-    case 'blob-lost':
-      throw new AppError('blob-missing');
-  }
 }
 
 /** One behind the other: float32, little endian, row-major `[height, width]`. */

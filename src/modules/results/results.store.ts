@@ -178,6 +178,11 @@ export class ResultsStore {
     return recordOf(await prismaOf(tx).result.update({ where: { id }, data: { version, status, reviewed: json(reviewed) } }));
   }
 
+  /** Of a version that was signed. The result reads as before, so its ETag stays. The row must be locked. */
+  async addObjects(tx: Transaction, id: string, objects: readonly ObjectRef[]): Promise<void> {
+    await prismaOf(tx).$executeRaw`UPDATE results SET objects = objects || ${JSON.stringify(objects)}::jsonb WHERE id = ${id}::uuid`;
+  }
+
   /** The newest of each analysis of these studies, as far as their summaries need them. */
   async newestOf(institutionId: string, studyIds: readonly string[]): Promise<ResultOutline[]> {
     if (studyIds.length === 0) return [];

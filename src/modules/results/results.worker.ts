@@ -8,14 +8,20 @@ import { OverdueDeliveriesJob } from './destinations/overdue-deliveries.job.js';
 import { Sender } from './destinations/sender.service.js';
 import { PurgeJob } from './purge.job.js';
 import { ResultRetentionJob } from './result-retention.job.js';
+import { ReportStore } from './report/report.store.js';
 import { ResultsCoreModule } from './results-core.module.js';
+import { RESULT_REVIEWED } from './results.contract.js';
+import { SignedObjectsJob } from './signed/signed-objects.job.js';
+import { SignedObjectsStore } from './signed/signed-objects.store.js';
+import { SignedSources } from './signed/signed-source.service.js';
 
 export const resultsJobs: readonly JobDefinition[] = [
   { queue: 'purge-results', handler: PurgeJob, topics: [STUDY_DELETED], concurrency: 2 },
   { queue: 'deliver-results', handler: DeliverJob, topics: [DELIVERY_DUE], concurrency: 4 },
+  { queue: 'signed-objects', handler: SignedObjectsJob, topics: [RESULT_REVIEWED], concurrency: 2 },
   { queue: 'overdue-deliveries', handler: OverdueDeliveriesJob, everyMs: 60_000, concurrency: 1 },
   { queue: 'result-retention', handler: ResultRetentionJob, everyMs: 60_000, concurrency: 1 },
 ];
 
-@Module({ imports: [ResultsCoreModule, ImagesCoreModule], providers: [Sender, DeliverJob, OverdueDeliveriesJob, PurgeJob, ResultRetentionJob] })
+@Module({ imports: [ResultsCoreModule, ImagesCoreModule], providers: [ReportStore, Sender, SignedSources, SignedObjectsStore, SignedObjectsJob, DeliverJob, OverdueDeliveriesJob, PurgeJob, ResultRetentionJob] })
 export class ResultsWorkerModule {}

@@ -4,6 +4,7 @@ import type { DerivedSource, SourceInstance } from '../../../src/imaging/report/
 import type { DerivedWriter } from '../../../src/imaging/report/derived-writers.js';
 import { throughGate } from '../../../src/imaging/report/gate.js';
 import type { Finding } from '../../../src/imaging/report/finding.js';
+import { inputDigestOf } from '../../../src/imaging/report/input-digest.js';
 import { indexToLps } from '../../../src/imaging/volume/geometry.js';
 import { packLabels, unpackLabels } from '../../../src/imaging/volume/packed-labels.js';
 import { uuidv7 } from '../../../src/kernel/uid.js';
@@ -75,7 +76,7 @@ export function noduleResult(house: Pick<PatientHouse, 'institutionId'>, study: 
     institutionId: house.institutionId, analysisId: uuidv7(), studyId: study.id, studyInstanceUid: study.studyInstanceUid, analysis: 'lung-nodule-detection',
     summary: { text: '1 nodule', critical: false }, findings: [finding], labels: [], segments: [{ number: 1, name: 'Nodule 1', volumeMl: volumeMm3 / 1000 }], heatMaps: [],
     provenance: {
-      model: { name: 'nodules', version: '1.0.0', digest: `sha256:${'0'.repeat(64)}` }, software: '0.1.0', inputDigest: `sha256:${'1'.repeat(64)}`,
+      model: { name: 'nodules', version: '1.0.0', digest: `sha256:${'0'.repeat(64)}` }, software: '0.1.0', inputDigest: inputDigestOf(series.instances),
       executionProvider: 'cpu', startedAt: '2026-11-21T09:59:58.000Z', finishedAt: '2026-11-21T10:00:00.000Z',
     },
     keyImage: { sopInstanceUid: key.sopInstanceUid, blobKey: key.blobKey, frame: 1 },

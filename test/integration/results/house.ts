@@ -1,6 +1,7 @@
 import type { ModuleMetadata } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { rmSync } from 'node:fs';
+import { inputDigestOf } from '../../../src/imaging/report/input-digest.js';
 import type { PrismaClient } from '../../../src/generated/prisma/client.js';
 import { uuidv7 } from '../../../src/kernel/uid.js';
 import { RESULT_READY, type ResultReady } from '../../../src/modules/analysis/analysis.contract.js';
@@ -100,7 +101,7 @@ export function conclusion(house: House, { study, instance }: { study: StoredStu
     ],
     segments: [],
     provenance: {
-      model: { name: 'chest-xray-pneumonia', version: '1.0.0', digest: `sha256:${'0'.repeat(64)}` }, software: '0.1.0', inputDigest: `sha256:${'1'.repeat(64)}`,
+      model: { name: 'chest-xray-pneumonia', version: '1.0.0', digest: `sha256:${'0'.repeat(64)}` }, software: '0.1.0', inputDigest: inputDigestOf([instance]),
       executionProvider: 'cpu', startedAt: '2026-11-21T09:59:58.000Z', finishedAt: '2026-11-21T10:00:00.000Z',
     },
     keyImage: { sopInstanceUid: instance.sopInstanceUid, blobKey: instance.blobKey, frame: 1 },

@@ -20,8 +20,10 @@ export interface DicomSegment {
   trackingKey: string;
 }
 
-/** The finding's own volume may be that much away from its segment's: both are rounded. */
+/** Where segments overlap, the finding's own volume may be that much away from its segment's: both are rounded. */
 const SAME_VOLUME = 0.02;
+/** A nodule is measured between the slices as well: one that a single slice shows may be thinner than that. */
+const MOST_OF_VOLUME = 8;
 /** Of nodules that touch, one keeps the voxels; those that share more than half are one. */
 const LEAST_SHARE = 0.5;
 
@@ -29,8 +31,8 @@ const LEAST_SHARE = 0.5;
  * Segments of a result that have a mask, in the order of their numbers, each with the finding that it shows. For the SR, which refers to
  * segments by number. One pass over the label map unless `extents` are given.
  */
-export function dicomSegmentsOf(source: Pick<DerivedSource, 'segments' | 'findings' | 'segmentation'>, extents?: Extents): DicomSegment[] {
-  const { segmentation, segments, findings } = source;
+export function dicomSegmentsOf(source: Pick<DerivedSource, 'segments' | 'findings' | 'segmentation' | 'owners'>, extents?: Extents): DicomSegment[] {
+  const { segmentation, segments, findings, owners } = source;
   if (segmentation === null) return [];
   const known = extents ?? extentsOf(segmentation.labels, segmentation.grid.size);
   const described = [...segments].sort((a, b) => a.number - b.number).flatMap((segment) => {
@@ -39,6 +41,7 @@ export function dicomSegmentsOf(source: Pick<DerivedSource, 'segments' | 'findin
   });
   const taken = new Set<string>();
   return described.map(({ segment, values, extent }, index) => {
+    if (owners !== undefined) return { number: index + 1, segment, values, extent, finding: findings.find(({ id }) => id === owners.get(segment.number)), trackingKey: owners.get(segment.number) ?? `segment ${String(segment.number)}` };
     const finding = extent && findingOf(extent, findings.filter(({ id }) => !taken.has(id)), segmentation, segmentsOverlap(described));
     if (finding) taken.add(finding.id);
     return { number: index + 1, segment, values, extent, finding, trackingKey: finding?.id ?? `segment ${String(segment.number)}` };
@@ -58,7 +61,7 @@ function findingOf(extent: Extent, findings: readonly Finding[], { grid }: Segme
   const candidates = findings.flatMap((finding) => {
     const volume = volumeMlOf(finding);
     const least = (volume ?? Infinity) * (overlapping ? 1 - SAME_VOLUME : LEAST_SHARE) - 0.01;
-    if (volume === undefined || ml < least || ml > volume * (1 + SAME_VOLUME) + 0.01) return [];
+    if (volume === undefined || ml < least || ml > volume * (overlapping ? 1 + SAME_VOLUME : MOST_OF_VOLUME) + 0.01) return [];
     if (finding.location?.box === undefined || !holds(finding.location.box, extent, grid)) return [];
     const [low, high] = finding.location.box;
     return [{ finding, away: Math.hypot(...[0, 1, 2].map((axis) => ((low[axis] ?? 0) + (high[axis] ?? 0)) / 2 - (centre[axis] ?? 0))) }];

@@ -76,7 +76,8 @@ function checkEvidence(attributes: DicomJson, source: DerivedSource, seg: SegRef
   const foreign = [...listed.keys()].filter((uid) => !wanted.has(uid)).length;
   if (missing > 0) report('reference', `The evidence lacks ${String(missing)} of ${String(wanted.size)} objects, or has them in another series or of another class`);
   if (foreign > 0) report('reference', `The evidence lists ${String(foreign)} objects that were not read`);
-  for (const study of sequence(attributes, 'PredecessorDocumentsSequence')) {
-    if (!sequence(study, 'ReferencedSeriesSequence').some((series) => sequence(series, 'ReferencedSOPSequence').some((object) => isDicomUid(text(object, 'ReferencedSOPInstanceUID'))))) report('reference', 'A predecessor has no UID');
-  }
+  const before = sequence(attributes, 'PredecessorDocumentsSequence').flatMap((study) => sequence(study, 'ReferencedSeriesSequence')).flatMap((series) => sequence(series, 'ReferencedSOPSequence')).map((object) => text(object, 'ReferencedSOPInstanceUID') ?? '');
+  if (before.some((uid) => !isDicomUid(uid))) report('reference', 'A predecessor has no UID');
+  const { predecessors } = source;
+  if (predecessors && (before.length !== predecessors.length || predecessors.some(({ sopInstanceUid }) => !before.includes(sopInstanceUid)))) report('reference', 'The predecessors are others than those of the result');
 }

@@ -1,6 +1,7 @@
 import { number, numbers, sequence, text } from '../../dicom/attributes.js';
 import { lpsToIndex } from '../../volume/geometry.js';
 import type { Vector3 } from '../../volume/volume.js';
+import type { Segmentation } from '../../analyses/analysis.js';
 import type { DerivedSource } from '../derived.js';
 import type { Finding } from '../finding.js';
 import { trackingUidOf } from '../tracking.js';
@@ -26,7 +27,8 @@ export function checkGeometry(root: ContentItem, source: DerivedSource, report: 
     const [regions, centers] = [NAMES.region, NAMES.center].map((name) => own.flatMap((group) => childrenNamed(group, name))) as [ContentItem[], ContentItem[]]; // two names
     if (regions.length !== 1 || centers.length !== (where.frameOfReference === undefined ? 0 : 1)) report('geometry', `A finding has ${String(regions.length)} regions and ${String(centers.length)} centres`);
     for (const region of regions) checkRegion(region, finding, where, report);
-    for (const center of centers) checkCenter(center, where, source, report);
+    // What a person has added may lie in another series than the one that was segmented.
+    for (const center of centers) checkCenter(center, where, finding.review?.state === 'added' ? null : source.segmentation, report);
     if (Math.abs(heightOver(where.place, where.center)) > farthestMm(finding)) report('geometry', 'The slice of a finding does not pass through it');
   }
   for (const item of everyItem(root)) if (item.valueType === 'SCOORD' && item.relationship === 'INFERRED FROM') checkImageRegion(item, frameAt, report);
@@ -59,7 +61,7 @@ function checkRegion({ path, json, children }: ContentItem, finding: Finding, { 
 }
 
 /** The finding's centre, inside of the volume. */
-function checkCenter({ path, json }: ContentItem, { frame, center, frameOfReference }: Where, { segmentation }: DerivedSource, report: Report): void {
+function checkCenter({ path, json }: ContentItem, { frame, center, frameOfReference }: Where, segmentation: Segmentation | null, report: Report): void {
   const named = text(json, 'ReferencedFrameOfReferenceUID');
   const others = [frame.frameOfReferenceUid, segmentation?.grid.frameOfReferenceUid].filter((uid) => uid !== undefined);
   if (named === undefined || named !== frameOfReference || others.some((uid) => uid !== named)) report('reference', `Centre ${path} is in another frame of reference than the images`);

@@ -1,5 +1,6 @@
 import { number, numbers, sequence, text } from '../../dicom/attributes.js';
 import type { DerivedSource } from '../derived.js';
+import { dicomSegmentsOf } from '../seg/segments.js';
 import { trackingUidOf } from '../tracking.js';
 import { NAMES } from './concepts.js';
 import type { SegReference } from './groups.js';
@@ -10,7 +11,7 @@ import { childrenNamed, everyItem, isNamed, measurementGroups, type ContentItem,
 export function checkReferences(root: ContentItem, source: DerivedSource, seg: SegReference | null, report: Report): void {
   const frameAt = frameFinder(source);
   const classes = new Map(source.instances.map(({ sopInstanceUid, sopClassUid }) => [sopInstanceUid, sopClassUid]));
-  const numbersOfSegments = new Set(source.segments.map((segment) => segment.number));
+  const numbersOfSegments = new Set(dicomSegmentsOf(source).map((segment) => segment.number));
   for (const item of everyItem(root)) {
     if (item.valueType !== 'IMAGE') continue;
     for (const reference of sequence(item.json, 'ReferencedSOPSequence')) {

@@ -5,6 +5,7 @@ import type { Vector3 } from '../../volume/volume.js';
 import type { Segmentation } from '../../analyses/analysis.js';
 import type { DerivedSource, SourceInstance } from '../derived.js';
 import type { Finding } from '../finding.js';
+import { dicomSegmentsOf } from '../seg/segments.js';
 
 /** A frame of the source as a mark needs it. */
 export interface SourceFrame {
@@ -83,17 +84,19 @@ export function reachMm({ measurements, location }: Finding): number {
 }
 
 /**
- * The segment that is a finding's own: the one around its centre, the largest where several are. Segments that other findings lie in as
- * well, as two tumours do in one region, are nobody's own.
+ * The segment that is a finding's own: the one that shows it alone, else the one around its centre, the largest where several are. Segments that other
+ * findings lie in as well, as two tumours do in one region, are nobody's own.
  *
- * @returns segment numbers by the id of the finding
+ * @returns numbers that the segments have in the Segmentation object, by the id of the finding
  */
-export function ownSegments({ findings, segmentation, segments }: Pick<DerivedSource, 'findings' | 'segmentation' | 'segments'>): Map<string, number> {
+export function ownSegments(source: Pick<DerivedSource, 'findings' | 'segmentation' | 'segments' | 'owners'>): Map<string, number> {
+  const { findings, segmentation } = source;
   if (segmentation === null) return new Map();
-  const existing = new Set(segments.map(({ number: of }) => of));
+  const segments = dicomSegmentsOf(source);
   const byFinding = findings.flatMap(({ id, location }) => {
-    const segment = location && segmentAround(segmentation, location);
-    return segment !== undefined && existing.has(segment) ? [[id, segment] as const] : [];
+    const around = location && segmentAround(segmentation, location);
+    const own = segments.find(({ finding }) => finding?.id === id) ?? segments.find(({ segment, finding }) => finding === undefined && segment.number === around);
+    return own ? [[id, own.number] as const] : [];
   });
   const counts = new Map<number, number>();
   for (const [, segment] of byFinding) counts.set(segment, (counts.get(segment) ?? 0) + 1);

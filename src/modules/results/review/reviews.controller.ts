@@ -74,7 +74,7 @@ export class ReviewsController {
   @RequirePermission('results:review')
   @Operation({
     id: 'signOffResult', summary: 'Sign a result',
-    description: 'An electronic signature: whoever signs is a person, proves with password or second factor that it is them, and says what the signature means. What nobody has decided about stands from then on. The result is `final`, or `amended` when an earlier version was signed, and changes only by an amendment. A wrong password counts as a failed sign-in.',
+    description: 'An electronic signature: whoever signs is a person, proves with password or second factor that it is them, and says what the signature means. What nobody has decided about stands from then on. The result is `final`, or `amended` when an earlier version was signed, and changes only by an amendment. SEG and SR of what was signed follow within moments, and go to the destinations that want signed results. A wrong password counts as a failed sign-in.',
     answers: { 200: { description: 'The signed result', schema: resultSchema, example: signed, headers: HEADERS } },
     problems: ['invalid-body', 'forbidden', 'result-not-found', 'user-not-found', 'result-signed', 'result-withheld', 'too-many-versions', 'precondition-required', 'precondition-failed', 'conflict', 'password-incorrect', 'second-factor-invalid', 'too-many-requests'],
   })
