@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { WITHOUT_COMPILER } from './array-views.js';
 
 /** Where the viewer is served; OHIF's build takes the root for granted. */
 export const VIEWER_PATH = '/viewer/';
@@ -47,12 +48,12 @@ function policyOf(scripts: readonly string[]): string {
 
 const PUBLIC_PATH = '__webpack_require__.p = "/";';
 const PATHS: Readonly<Record<string, readonly (readonly [from: string, to: string])[]>> = {
-  // Webpack's public path, in the application and in each of its workers.
-  '.js': [[PUBLIC_PATH, PUBLIC_PATH.replace('"/"', `"${VIEWER_PATH}"`)]],
+  // Webpack's public path, in the application and in each of its workers; and what would compile text.
+  '.js': [[PUBLIC_PATH, PUBLIC_PATH.replace('"/"', `"${VIEWER_PATH}"`)], WITHOUT_COMPILER],
   '.css': [['url(/', `url(${VIEWER_PATH}`]],
 };
 
-/** A file of OHIF's build, led from the root to `VIEWER_PATH`. Bytes that need no change are given back as they are. */
+/** A file of OHIF's build, led from the root to `VIEWER_PATH` and to what our policy allows. Bytes that need no change are given back as they are. */
 export function ledToViewer(bytes: Buffer, extension: string): Buffer {
   return (PATHS[extension] ?? []).reduce((led, [from, to]) => replaced(led, from, to), bytes);
 }

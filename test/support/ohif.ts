@@ -1,0 +1,124 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { chromium, type Browser, type Locator, type Page } from 'playwright-core';
+import sharp from 'sharp';
+import { ADMIN, eventually, ROOT } from './product.js';
+
+type Vector3 = readonly [number, number, number];
+/** In pixels of the canvas, from its upper left corner. */
+export type Spot = readonly [x: number, y: number];
+
+export const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) => existsSync(path));
+/** Where an installation has left npm `@ohif/app` out, nothing opens it. */
+export const OHIF_IS_INSTALLED = existsSync(join(ROOT, 'node_modules', '@ohif', 'app', 'dist', 'index.html'));
+
+/** A browser that draws without a graphics card, and asks nobody for anything. */
+export function launchChromium(): Promise<Browser> {
+  return chromium.launch({
+    executablePath: CHROMIUM ?? '',
+    args: ['--no-sandbox', '--use-gl=angle', '--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--ignore-gpu-blocklist', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+  });
+}
+
+/** A window of the viewer, signed in. */
+export class ViewerWindow {
+  private constructor(readonly page: Page) {}
+
+  static async open(browser: Browser, url: string): Promise<ViewerWindow> {
+    const page = await browser.newPage({ baseURL: url, viewport: { width: 1400, height: 900 } });
+    await page.request.post('/session', { data: { email: ADMIN.email, password: ADMIN.password }, headers: { origin: url } });
+    page.on('console', (line) => { if (['error', 'warning'].includes(line.type())) console.log(line.type(), line.text().slice(0, 600)); });
+    page.on('pageerror', (error) => { console.log('pageerror', error.message, error.stack?.slice(0, 600)); });
+    page.on('response', (response) => { if (response.status() >= 400) console.log(response.status(), response.url()); });
+    return new ViewerWindow(page);
+  }
+
+  get canvas(): Locator {
+    return this.page.locator('canvas.cornerstone-canvas').first();
+  }
+
+  async openStudy(studyInstanceUid: string): Promise<void> {
+    await this.page.goto(`/viewer/viewer?StudyInstanceUIDs=${studyInstanceUid}`);
+    await this.canvas.waitFor({ timeout: 90_000 });
+    await this.drawn();
+  }
+
+  /** Shows the slice that is nearest to a place in LPS millimetres. @returns where the place is on the canvas */
+  async showPlace(place: Vector3): Promise<Spot> {
+    await this.page.evaluate(`(async () => {
+      const viewport = ${VIEWPORT};
+      const normal = viewport.getCamera().viewPlaneNormal;
+      const depth = (point) => normal.reduce((sum, part, axis) => sum + part * point[axis], 0);
+      const instances = window.services.displaySetService.activeDisplaySets.flatMap((set) => set.instances ?? []);
+      const away = viewport.getImageIds().map((id) => {
+        const image = instances.find(({ SOPInstanceUID }) => id.includes(SOPInstanceUID + '/'));
+        return Math.abs(depth(image.ImagePositionPatient) - depth(${JSON.stringify(place)}));
+      });
+      await viewport.setImageIdIndex(away.indexOf(Math.min(...away)));
+      viewport.render();
+    })()`);
+    await this.drawn();
+    return this.spotOf(place);
+  }
+
+  /** Where a place in LPS millimetres is on the canvas, as the viewer's camera has it. */
+  spotOf(place: Vector3): Promise<Spot> {
+    return this.page.evaluate<Spot>(`(() => { const [x, y] = ${VIEWPORT}.worldToCanvas(${JSON.stringify(place)}); return [x, y]; })()`);
+  }
+
+  /** Opens the first segmentation of the study over the images. */
+  async openSegmentation(): Promise<void> {
+    await this.page.locator('[data-cy^="study-browser-thumbnail"]').filter({ hasText: 'SEG' }).first().dblclick();
+    await this.page.waitForTimeout(20_000);
+    await this.shot('/work/xc/test-results/viewer-overlays', 'prompt');
+    console.log(await this.page.locator('[data-cy^="study-browser-thumbnail"]').allTextContents());
+    const yes = this.page.locator('[data-cy="yes-hydrate-btn"], button:has-text("Yes")').first();
+    if (await yes.isVisible()) await yes.click();
+    await this.page.waitForTimeout(3_000);
+  }
+
+  async shot(folder: string, name: string): Promise<void> {
+    await this.page.screenshot({ path: join(folder, `${name}.png`) });
+  }
+
+  /** Until nothing on the canvas changes any more and something is on it. */
+  async drawn(): Promise<void> {
+    let before = '';
+    await eventually('a picture that stays', async () => {
+      const now = await this.page.evaluate<string>(`${CANVAS}.toDataURL()`);
+      const stays = now === before;
+      before = now;
+      if (!stays) await new Promise((resolve) => setTimeout(resolve, 700));
+      return stays && ((await sharp(dataOf(now)).greyscale().stats()).channels[0]?.stdev ?? 0) > 2;
+    }, 180_000);
+  }
+
+  /** What is on the canvas, without the texts and marks that lie over it. */
+  async picture(): Promise<{ width: number; height: number; rgb: Buffer }> {
+    const { data, info } = await sharp(dataOf(await this.page.evaluate<string>(`${CANVAS}.toDataURL()`))).removeAlpha().raw().toBuffer({ resolveWithObject: true });
+    return { width: info.width, height: info.height, rgb: data };
+  }
+
+  /** Middle of the pixels that `belongs` takes. @returns undefined where it takes none */
+  async middle(belongs: (red: number, green: number, blue: number) => boolean): Promise<{ at: Spot; pixels: number } | undefined> {
+    const { width, rgb } = await this.picture();
+    let [x, y, pixels] = [0, 0, 0];
+    for (let at = 0; at < rgb.length; at += 3) {
+      if (!belongs(rgb[at] ?? 0, rgb[at + 1] ?? 0, rgb[at + 2] ?? 0)) continue;
+      x += (at / 3) % width + 0.5;
+      y += Math.floor(at / 3 / width) + 0.5;
+      pixels++;
+    }
+    return pixels === 0 ? undefined : { at: [x / pixels, y / pixels], pixels };
+  }
+}
+
+const VIEWPORT = 'window.services.cornerstoneViewportService.getRenderingEngine().getViewports()[0]';
+const CANVAS = "document.querySelector('canvas.cornerstone-canvas')";
+
+function dataOf(url: string): Buffer {
+  return Buffer.from(url.slice(url.indexOf(',') + 1), 'base64');
+}
+
+export const isColoured = (red: number, green: number, blue: number): boolean => Math.max(red, green, blue) - Math.min(red, green, blue) > 25;
+export const isBright = (red: number, green: number, blue: number): boolean => !isColoured(red, green, blue) && green > 128;
