@@ -65,10 +65,14 @@ describe.skipIf(CHROMIUM === undefined || !OHIF_IS_INSTALLED)('What the product 
     const seen = await viewer.middle(isBright);
     console.log(name, truth, seen);
     await viewer.shot(SHOTS, `${name}-image`);
-    await viewer.openSegmentation();
+    await viewer.openObject('SEG');
     const again = await viewer.showPlace(middle);
     console.log(name, again, await viewer.middle(isColoured));
     await viewer.shot(SHOTS, `${name}-seg`);
+    await viewer.openStudy(studyInstanceUid);
+    await viewer.openObject('SR');
+    console.log(name, await viewer.showPlace(middle), await viewer.circles());
+    await viewer.shot(SHOTS, `${name}-sr`);
   });
 
   /** A study with a bright ball in it, and the result that has found it. */

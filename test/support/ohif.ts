@@ -39,13 +39,13 @@ export class ViewerWindow {
 
   async openStudy(studyInstanceUid: string): Promise<void> {
     await this.page.goto(`/viewer/viewer?StudyInstanceUIDs=${studyInstanceUid}`);
-    await this.canvas.waitFor({ timeout: 90_000 });
+    await this.canvas.waitFor({ timeout: 40_000 }).catch(async (error: unknown) => { await this.shot('test-results/viewer-overlays', 'failed'); throw error; });
     await this.drawn();
   }
 
   /** Shows the slice that is nearest to a place in LPS millimetres. @returns where the place is on the canvas */
   async showPlace(place: Vector3): Promise<Spot> {
-    await this.page.evaluate(`(async () => {
+    const step = `(async () => {
       const viewport = ${VIEWPORT};
       const normal = viewport.getCamera().viewPlaneNormal;
       const depth = (point) => normal.reduce((sum, part, axis) => sum + part * point[axis], 0);
@@ -54,10 +54,18 @@ export class ViewerWindow {
         const image = instances.find(({ SOPInstanceUID }) => id.includes(SOPInstanceUID + '/'));
         return Math.abs(depth(image.ImagePositionPatient) - depth(${JSON.stringify(place)}));
       });
-      await viewport.setImageIdIndex(away.indexOf(Math.min(...away)));
+      const nearest = away.indexOf(Math.min(...away));
+      const isThere = viewport.getCurrentImageIdIndex() === nearest;
+      await viewport.setImageIdIndex(nearest);
       viewport.render();
-    })()`);
-    await this.drawn();
+      return isThere;
+    })()`;
+    // The viewer may put the slices in another order once it knows them all.
+    await eventually('the slice', async () => {
+      await this.page.evaluate(step);
+      await this.drawn();
+      return this.page.evaluate<boolean>(step);
+    });
     return this.spotOf(place);
   }
 
@@ -66,15 +74,17 @@ export class ViewerWindow {
     return this.page.evaluate<Spot>(`(() => { const [x, y] = ${VIEWPORT}.worldToCanvas(${JSON.stringify(place)}); return [x, y]; })()`);
   }
 
-  /** Opens the first segmentation of the study over the images. */
-  async openSegmentation(): Promise<void> {
-    await this.page.locator('[data-cy^="study-browser-thumbnail"]').filter({ hasText: 'SEG' }).first().dblclick();
-    await this.page.waitForTimeout(20_000);
-    await this.shot('/work/xc/test-results/viewer-overlays', 'prompt');
-    console.log(await this.page.locator('[data-cy^="study-browser-thumbnail"]').allTextContents());
-    const yes = this.page.locator('[data-cy="yes-hydrate-btn"], button:has-text("Yes")').first();
-    if (await yes.isVisible()) await yes.click();
-    await this.page.waitForTimeout(3_000);
+  /** Opens the first object of a kind over the images, as a reader does. */
+  async openObject(modality: 'SEG' | 'SR'): Promise<void> {
+    await this.page.locator('[data-cy^="study-browser-thumbnail"]').filter({ hasText: new RegExp(`^${modality}`) }).first().dblclick();
+    const isOpen = modality === 'SEG' ? 'window.services.segmentationService.getSegmentations().length > 0' : `window.services.displaySetService.activeDisplaySets.some(({ Modality, measurements = [] }) => Modality === 'SR' && measurements.some(({ loaded }) => loaded))`;
+    await eventually(`the ${modality}`, () => this.page.evaluate<boolean>(`${isOpen} && ${VIEWPORT} !== undefined`), 120_000);
+    await this.drawn();
+  }
+
+  /** Where circles of a report are drawn, and how large. */
+  circles(): Promise<{ at: Spot; radii: [number, number] }[]> {
+    return this.page.evaluate(`[...document.querySelectorAll('svg.svg-layer ellipse')].map((circle) => ({ at: [circle.cx.baseVal.value, circle.cy.baseVal.value], radii: [circle.rx.baseVal.value, circle.ry.baseVal.value] }))`);
   }
 
   async shot(folder: string, name: string): Promise<void> {

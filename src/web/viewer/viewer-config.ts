@@ -10,6 +10,8 @@ const SETTINGS = {
   showErrorDetails: 'dev',
   // Every result says it by itself: "Not for primary diagnosis".
   investigationalUseDialog: { option: 'never' },
+  // A SEG or SR that is opened is meant to be seen.
+  disableConfirmationPrompts: true,
   maxNumRequests: { interaction: 100, thumbnail: 25, prefetch: 10 },
   defaultDataSourceName: 'dicomweb',
   customizationService: [
