@@ -22,15 +22,20 @@ export function launchChromium(): Promise<Browser> {
 
 /** A window of the viewer, signed in. */
 export class ViewerWindow {
-  private constructor(readonly page: Page) {}
+  private constructor(
+    readonly page: Page,
+    /** Errors of the page, and what was refused to it. */
+    readonly complaints: readonly string[],
+  ) {}
 
   static async open(browser: Browser, url: string): Promise<ViewerWindow> {
     const page = await browser.newPage({ baseURL: url, viewport: { width: 1400, height: 900 } });
     await page.request.post('/session', { data: { email: ADMIN.email, password: ADMIN.password }, headers: { origin: url } });
-    page.on('console', (line) => { if (['error', 'warning'].includes(line.type())) console.log(line.type(), line.text().slice(0, 600)); });
-    page.on('pageerror', (error) => { console.log('pageerror', error.message, error.stack?.slice(0, 600)); });
-    page.on('response', (response) => { if (response.status() >= 400) console.log(response.status(), response.url()); });
-    return new ViewerWindow(page);
+    const complaints: string[] = [];
+    page.on('console', (line) => { if (line.type() === 'error') complaints.push(line.text()); });
+    page.on('pageerror', (error) => { complaints.push(error.message); });
+    page.on('response', (response) => { if (response.status() >= 400) complaints.push(`${String(response.status())} ${new URL(response.url()).pathname}`); });
+    return new ViewerWindow(page, complaints);
   }
 
   get canvas(): Locator {
@@ -39,7 +44,7 @@ export class ViewerWindow {
 
   async openStudy(studyInstanceUid: string): Promise<void> {
     await this.page.goto(`/viewer/viewer?StudyInstanceUIDs=${studyInstanceUid}`);
-    await this.canvas.waitFor({ timeout: 40_000 }).catch(async (error: unknown) => { await this.shot('test-results/viewer-overlays', 'failed'); throw error; });
+    await this.canvas.waitFor({ timeout: 90_000 });
     await this.drawn();
   }
 
@@ -83,8 +88,13 @@ export class ViewerWindow {
   }
 
   /** Where circles of a report are drawn, and how large. */
-  circles(): Promise<{ at: Spot; radii: [number, number] }[]> {
-    return this.page.evaluate(`[...document.querySelectorAll('svg.svg-layer ellipse')].map((circle) => ({ at: [circle.cx.baseVal.value, circle.cy.baseVal.value], radii: [circle.rx.baseVal.value, circle.ry.baseVal.value] }))`);
+  circles(): Promise<{ at: Spot; radii: Spot }[]> {
+    return this.page.evaluate(`[...document.querySelectorAll('svg.svg-layer ellipse')].map(({ cx, cy, rx, ry }) => ({ at: [cx.baseVal.value, cy.baseVal.value], radii: [rx.baseVal.value, ry.baseVal.value] }))`);
+  }
+
+  /** Lines beside the marks of a report, and where each begins. */
+  lines(): Promise<{ text: string; top: number; left: number }[]> {
+    return this.page.evaluate(`[...document.querySelectorAll('svg.svg-layer tspan')].map((line) => ({ text: line.textContent, ...(({ top, left }) => ({ top, left }))(line.getBoundingClientRect()) }))`);
   }
 
   async shot(folder: string, name: string): Promise<void> {
@@ -132,3 +142,8 @@ function dataOf(url: string): Buffer {
 
 export const isColoured = (red: number, green: number, blue: number): boolean => Math.max(red, green, blue) - Math.min(red, green, blue) > 25;
 export const isBright = (red: number, green: number, blue: number): boolean => !isColoured(red, green, blue) && green > 128;
+
+/** In pixels; Infinity where one of them is missing. */
+export function apart(one: Spot | undefined, other: Spot | undefined): number {
+  return one && other ? Math.hypot(one[0] - other[0], one[1] - other[1]) : Infinity;
+}

@@ -1,4 +1,5 @@
 import type { Language } from '../../kernel/errors.js';
+import { reportMarks } from './report-marks.js';
 
 /** How OHIF is set up: our DICOMweb beside it, the browser's cookie, nothing stored from within it. @see https://docs.ohif.org/configuration/configurationFiles */
 const SETTINGS = {
@@ -38,8 +39,10 @@ export function viewerConfig(language: Language): string {
 if (localStorage.getItem('i18nextLng') === null) localStorage.setItem('i18nextLng', ${JSON.stringify(LANGUAGES[language])});
 // The guided tour lies over the images until it was seen.
 if (localStorage.getItem('shownTours') === null) localStorage.setItem('shownTours', '["basicViewerTour"]');
+const settings = ${JSON.stringify(SETTINGS)};
 window.config = {
-  ...${JSON.stringify(SETTINGS)},
+  ...settings,
+  customizationService: [...settings.customizationService, { onBeforeSRAddMeasurement: { $set: (${reportMarks.toString()})() } }],
   dataSources: [{
     namespace: '@ohif/extension-default.dataSourcesModule.dicomweb', sourceName: 'dicomweb',
     configuration: { ...${JSON.stringify(SOURCE)}, qidoRoot: dicomWeb, wadoRoot: dicomWeb, wadoUriRoot: dicomWeb },
