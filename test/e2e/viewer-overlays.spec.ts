@@ -106,6 +106,8 @@ describe.skipIf(CHROMIUM === undefined || !OHIF_IS_INSTALLED)('What was found, i
     const lines = await viewer.lines();
     expect(lines.map(({ text }) => text)).toEqual(['Atelectasis: 93 %, Cardiomegaly: 83 %', 'Effusion: 73 %, Infiltration: 63 %', 'Mass: 53 %, Nodule: 43 %', 'Pneumonia: 33 %']);
     expect(new Set(lines.map(({ top }) => top)).size).toBe(lines.length);
+    const frame = await viewer.canvas.boundingBox();
+    for (const { left, right } of lines) expect(left >= (frame?.x ?? Infinity) && right <= (frame ? frame.x + frame.width : 0)).toBe(true);
   });
 
   it('nothing failed on the way', () => { expect(viewer.complaints).toEqual([]); });

@@ -92,9 +92,9 @@ export class ViewerWindow {
     return this.page.evaluate(`[...document.querySelectorAll('svg.svg-layer ellipse')].map(({ cx, cy, rx, ry }) => ({ at: [cx.baseVal.value, cy.baseVal.value], radii: [rx.baseVal.value, ry.baseVal.value] }))`);
   }
 
-  /** Lines beside the marks of a report, and where each begins. */
-  lines(): Promise<{ text: string; top: number; left: number }[]> {
-    return this.page.evaluate(`[...document.querySelectorAll('svg.svg-layer tspan')].map((line) => ({ text: line.textContent, ...(({ top, left }) => ({ top, left }))(line.getBoundingClientRect()) }))`);
+  /** Lines beside the marks of a report, and where they are in the window. */
+  lines(): Promise<{ text: string; top: number; left: number; right: number }[]> {
+    return this.page.evaluate(`[...document.querySelectorAll('svg.svg-layer tspan')].map((line) => ({ text: line.textContent, ...(({ top, left, right }) => ({ top, left, right }))(line.getBoundingClientRect()) }))`);
   }
 
   async shot(folder: string, name: string): Promise<void> {

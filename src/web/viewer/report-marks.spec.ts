@@ -29,6 +29,7 @@ describe('Lines beside marks of a report', () => {
     expect(marks.slice(1).map(textOf)).toEqual(marks.slice(1).map(() => []));
     const [first] = marks;
     expect(first && textOf(first)).toEqual(['Label 1: 93 %, Label 3: 40 %', 'Label 0: 12 %, Label 2: 7.25 %', 'Label 6: 3 %, Label 5: 2 %', 'Label 4: 1 %']);
+    expect(first?.coords).toEqual([{ GraphicType: 'POLYLINE', GraphicData: [0, 9 * 0.15, 9 * 0.02, 9 * 0.15] }]);
     const other = whole('Alone', 5);
     add({ measurement: other, SeriesInstanceUID: '1.2.9' });
     expect(textOf(other)).toEqual(['Alone: 5 %']);

@@ -10,7 +10,7 @@ export interface ReportMark {
 
 /**
  * What OHIF asks before it draws a mark of a report (`onBeforeSRAddMeasurement`): lines beside it that can be read. The certainty goes by
- * the name of what was found, and what is said of a whole image is said at one place; OHIF would write all of it on top of each other.
+ * the name of what was found, and what is said of a whole image is said at one place, in it; OHIF would write all of it on top of each other, beside it.
  * OHIF draws five lines at most. Runs in the browser: the text of this function is put into the configuration, so it may use nothing from
  * outside itself.
  */
@@ -39,6 +39,9 @@ export function reportMarks(): (added: { measurement: ReportMark; SeriesInstance
       const [head, ...rest] = sorted.slice(at, at + perLine);
       if (head) shown.push({ label: head.label, value: [head.value, ...rest.map(({ label, value }) => `${label}: ${value}`)].join(', ') });
     }
+    // A short line at the left stands for the frame around the image: OHIF writes to the right of what it draws.
+    const [, , width = 0, , , height = 0] = first.GraphicData;
+    measurement.coords = [{ ...first, GraphicData: [0, height * 0.15, width * 0.02, height * 0.15] }];
     // The first one has the text of all; it is the same list, so that it grows with what comes.
     measurement.labels = said.keys().next().value === uid ? shown : [];
     return measurement;

@@ -52,7 +52,7 @@ const SPACINGS = 'let { columnPixelSpacing, rowPixelSpacing } = imagePlaneModule
 /** Where a packed library looks for its own script when the browser does not say; Node.js has such a name, browsers have none, and the viewer stays empty. */
 const OWN_SCRIPT = '(e=e||__filename)';
 /** By extension, what is put in the place of what. */
-const CHANGES: Readonly<Record<string, readonly (readonly [from: string, to: string])[]>> = {
+export const CHANGES: Readonly<Record<string, readonly (readonly [from: string, to: string])[]>> = {
   // Webpack's public path is in the application and in each of its workers.
   '.js': [[PUBLIC_PATH, PUBLIC_PATH.replace('"/"', `"${VIEWER_PATH}"`)], WITHOUT_COMPILER, [SPACINGS, 'let { columnPixelSpacing: rowPixelSpacing, rowPixelSpacing: columnPixelSpacing } = imagePlaneModule;'], [OWN_SCRIPT, '(e=e||"")']],
   '.css': [['url(/', `url(${VIEWER_PATH}`]],
