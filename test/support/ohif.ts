@@ -48,8 +48,8 @@ export class ViewerWindow {
     await this.drawn();
   }
 
-  /** Shows the slice that is nearest to a place in LPS millimetres. @returns where the place is on the canvas */
-  async showPlace(place: Vector3): Promise<Spot> {
+  /** Shows the slice that is nearest to a place in LPS millimetres, or that of an image. @returns where the place is on the canvas */
+  async showPlace(place: Vector3, sopInstanceUid = ''): Promise<Spot> {
     const step = `(async () => {
       const viewport = ${VIEWPORT};
       const normal = viewport.getCamera().viewPlaneNormal;
@@ -59,7 +59,8 @@ export class ViewerWindow {
         const image = instances.find(({ SOPInstanceUID }) => id.includes(SOPInstanceUID + '/'));
         return Math.abs(depth(image.ImagePositionPatient) - depth(${JSON.stringify(place)}));
       });
-      const nearest = away.indexOf(Math.min(...away));
+      const named = viewport.getImageIds().findIndex((id) => id.includes('/${sopInstanceUid}/'));
+      const nearest = named >= 0 ? named : away.indexOf(Math.min(...away));
       const isThere = viewport.getCurrentImageIdIndex() === nearest;
       await viewport.setImageIdIndex(nearest);
       viewport.render();

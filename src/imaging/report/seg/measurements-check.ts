@@ -17,7 +17,9 @@ export function volumesAgree(ml: number, given: number): boolean {
 type Box = NonNullable<NonNullable<Finding['location']>['box']>;
 
 /**
- * The volume of a finding is what is marked in its box: no less where another finding reaches into the box, and exactly that where none does.
+ * The volume of a finding is what is marked in its box: no less where another finding reaches into the box, and that where none does. Volumes are
+ * measured between slices too, and the mask only has the slices: they agree to half of what changes from slice to slice, which is as much as can lie
+ * between them.
  * Findings without a mark in their box were added by a person, and amended ones may have been measured by one: they are left alone.
  */
 export function checkFindingVolumes({ findings, version, segments }: DerivedSource, segmentation: Segmentation, faults: Faults): void {
@@ -28,30 +30,38 @@ export function checkFindingVolumes({ findings, version, segments }: DerivedSour
     const given = volumeMlOf(finding);
     const box = finding.location?.box;
     if (given === undefined || box === undefined) continue;
-    const ml = markedVoxels(box, segmentation, inside) * voxelVolumeMl(segmentation.grid.affine);
+    const marked = markedVoxels(box, segmentation, inside);
+    const [ml, betweenMl] = [marked.voxels, marked.changes / 2].map((voxels) => voxels * voxelVolumeMl(segmentation.grid.affine)) as [number, number]; // of two
     if (ml === 0) continue;
     const isAlone = findings.every((other) => other === finding || other.location?.box === undefined || !intersect(box, other.location.box));
-    const tooMuch = given > ml * (1 + TOLERANCE) + 0.006;
-    const tooLittle = isAlone && given < ml * (1 - TOLERANCE) - 0.006;
+    const tooMuch = given > ml * (1 + TOLERANCE) + betweenMl + 0.006;
+    const tooLittle = isAlone && given < ml * (1 - TOLERANCE) - betweenMl - 0.006;
     if (tooMuch || tooLittle) faults.add('measurement', `The volume of finding ${String(index + 1)} is ${String(given)} ml, that of its mask ${ml.toFixed(3)} ml`);
   }
 }
 
-function markedVoxels([a, b]: Box, { grid, labels }: Segmentation, inside: Uint8Array): number {
+/** Voxels that are marked in a box, and how many of their neighbours in the slices above and below are not. */
+function markedVoxels([a, b]: Box, { grid, labels }: Segmentation, inside: Uint8Array): { voxels: number; changes: number } {
   const corners = [a[0], b[0]].flatMap((x) => [a[1], b[1]].flatMap((y) => [a[2], b[2]].map((z) => lpsToIndex(grid, [x, y, z]))));
   const range = (axis: 0 | 1 | 2): [number, number] => [
     Math.max(0, Math.floor(Math.min(...corners.map((corner) => corner[axis])))), Math.min(grid.size[axis] - 1, Math.ceil(Math.max(...corners.map((corner) => corner[axis])))),
   ];
   const [[i0, i1], [j0, j1], [k0, k1]] = [range(0), range(1), range(2)];
   const holds = (point: Vector3): boolean => ([0, 1, 2] as const).every((axis) => point[axis] >= Math.min(a[axis], b[axis]) - 0.01 && point[axis] <= Math.max(a[axis], b[axis]) + 0.01);
-  let voxels = 0;
+  const area = grid.size[0] * grid.size[1];
+  const isMarked = (at: number): boolean => inside[labels[at] ?? 0] === 1;
+  let [voxels, changes] = [0, 0];
   for (let k = k0; k <= k1; k++) {
     for (let j = j0; j <= j1; j++) {
-      const row = grid.size[0] * (j + grid.size[1] * k);
-      for (let i = i0; i <= i1; i++) if (inside[labels[row + i] ?? 0] === 1 && holds(indexToLps(grid.affine, [i, j, k]))) voxels++;
+      for (let i = i0; i <= i1; i++) {
+        const at = i + grid.size[0] * j + area * k;
+        if (!isMarked(at) || !holds(indexToLps(grid.affine, [i, j, k]))) continue;
+        voxels++;
+        changes += (isMarked(at - area) ? 0 : 1) + (isMarked(at + area) ? 0 : 1);
+      }
     }
   }
-  return voxels;
+  return { voxels, changes };
 }
 
 function intersect([a, b]: Box, [c, d]: Box): boolean {
