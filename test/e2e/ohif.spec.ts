@@ -3,9 +3,11 @@ import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readSeg } from '../../src/imaging/report/seg-reader.js';
+import { pixelToLps } from '../../src/imaging/report/seg/planes.js';
 import { relatedBody, STOW_TYPE } from '../support/dicom-files.js';
 import { ended, requestAnalysis } from '../support/flow.js';
-import { apart, CHROMIUM, isColoured, launchChromium, OHIF_IS_INSTALLED, ViewerWindow, type Spot } from '../support/ohif.js';
+import { apart, CHROMIUM, isColoured, launchChromium, OHIF_IS_INSTALLED, ViewerWindow } from '../support/ohif.js';
 import { eventually, ROOT, startProduct, temporaryDirectory, type Product } from '../support/product.js';
 import { DATA, MODELS, sharedFile } from '../support/shared-data.js';
 
@@ -17,6 +19,11 @@ const WEIGHTS = sharedFile(MODELS, 'lung-dlwpt');
 const NODULE = [56.20840547, 86.34341278, -115.8675792] as const;
 const STUDY = '1.3.6.1.4.1.14519.5.2.1.6279.6001.298806137288633453246975630178';
 const SLICES = 133;
+/** On the screen. */
+const MOST_PIXELS = 3;
+
+interface ResultView { status: string; faults?: object[]; findings: { location: { center: [number, number, number]; sopInstanceUid: string } }[] }
+
 const SHOTS = join(ROOT, 'test-results', 'ohif');
 
 describe.skipIf(CHROMIUM === undefined || !OHIF_IS_INSTALLED || CT === undefined)('OHIF in Chromium', () => {
@@ -71,22 +78,42 @@ describe.skipIf(CHROMIUM === undefined || !OHIF_IS_INSTALLED || CT === undefined
     await eventually('the model', async () => (await product.json<{ items: { state: string }[] }>('/api/v1/models')).items.every(({ state }) => state === 'active'), 120_000);
     const run = await ended(product, (await requestAnalysis(product, STUDY, { analysis: 'lung-nodule-detection' })).id, 280_000);
     expect(run.status).toBe('succeeded');
+    const result = await product.json<ResultView>(`/api/v1/results/${run.resultId ?? ''}`);
+    expect(result.status, JSON.stringify(result.faults)).toBe('preliminary');
+    const found = result.findings.map(({ location }) => location).find(({ center: [x, y, z] }) => Math.hypot(x - NODULE[0], y - NODULE[1], z - NODULE[2]) < 1.5);
+    if (!found) throw new Error('the nodule was not found');
     await viewer.openStudy(STUDY);
     await viewer.openObject('SR');
-    const truth = await viewer.showPlace(NODULE);
+    const truth = await viewer.showPlace(found.center, found.sopInstanceUid);
     const circles = await viewer.circles();
     await viewer.shot(SHOTS, '4-report');
-    console.log(truth, circles, await viewer.lines(), await viewer.spotOf([NODULE[0] + 1, NODULE[1], NODULE[2]]));
+    expect(Math.min(...circles.map(({ at }) => apart(at, truth)))).toBeLessThan(MOST_PIXELS);
+    const marked = markedOn(new Uint8Array(await (await product.fetch(`/api/v1/results/${run.resultId ?? ''}/seg.dcm`)).arrayBuffer()), found.sopInstanceUid);
     await viewer.openStudy(STUDY);
     await viewer.openObject('SEG');
-    const there = await viewer.showPlace(NODULE);
+    await viewer.showPlace(found.center, found.sopInstanceUid);
     const seen = await viewer.middle(isColoured);
     await viewer.shot(SHOTS, '5-segment');
-    console.log(there, seen);
+    expect(apart(seen?.at, await viewer.spotOf(marked))).toBeLessThan(MOST_PIXELS);
   }, 600_000);
 
   it('got an answer to everything that it asked, and did not break', () => { expect(viewer.complaints).toEqual([]); });
 });
+
+/** Middle of everything that a segmentation marks on an image, in LPS millimetres. */
+function markedOn(bytes: Uint8Array, sopInstanceUid: string): [number, number, number] {
+  const { frames, pixels, columns, rows } = readSeg(bytes);
+  const marked = new Map<number, readonly [number, number, number]>();
+  for (const [frame, { place, source }] of frames.entries()) {
+    if (!place || source?.sopInstanceUid !== sopInstanceUid) continue;
+    for (let at = 0; at < columns * rows; at++) {
+      const bit = frame * columns * rows + at;
+      if (((pixels[bit >> 3] ?? 0) >> (bit & 7)) & 1) marked.set(at, pixelToLps(place, at % columns, Math.floor(at / columns)));
+    }
+  }
+  const mean = (axis: 0 | 1 | 2): number => [...marked.values()].reduce((sum, place) => sum + place[axis], 0) / marked.size;
+  return [mean(0), mean(1), mean(2)];
+}
 
 /** Standard deviation of the greys of a picture, 0–255. */
 async function spread(png: Buffer): Promise<number> {
