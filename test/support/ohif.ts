@@ -49,7 +49,7 @@ export class ViewerWindow {
   }
 
   /** Shows the slice that is nearest to a place in LPS millimetres, or that of an image. @returns where the place is on the canvas */
-  async showPlace(place: Vector3, sopInstanceUid = ''): Promise<Spot> {
+  async showPlace(place: Vector3, sopInstanceUid = 'none'): Promise<Spot> {
     const step = `(async () => {
       const viewport = ${VIEWPORT};
       const normal = viewport.getCamera().viewPlaneNormal;
