@@ -1,20 +1,19 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { chestCt } from '../support/chest-ct.js';
 import { ctFile, dcmtkIsInstalled, relatedBody, STOW_TYPE } from '../support/dicom-files.js';
 import { seriesOf, uidOf } from '../support/dicom-volumes.js';
 import { ended, requestAnalysis, uploadXray } from '../support/flow.js';
+import { CHROMIUM, launchChromium, OHIF_IS_INSTALLED } from '../support/ohif.js';
 import { ADMIN, eventually, ROOT, startProduct, temporaryFile, type Product } from '../support/product.js';
 
-const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) => existsSync(path));
 if (CHROMIUM === undefined) console.warn('SKIPPED: Chromium is not installed; the worklist and the viewer are not opened');
-const OHIF = [process.env.OHIF_DIST, join(ROOT, 'node_modules', '@ohif', 'app', 'dist')].find((path): path is string => path !== undefined && existsSync(join(path, 'index.html')));
-if (OHIF === undefined) console.warn('SKIPPED: OHIF is not here; set OHIF_DIST to the folder dist of npm @ohif/app');
+if (!OHIF_IS_INSTALLED) console.warn('SKIPPED: npm @ohif/app is not installed; the viewer is not opened');
 const dcmtk = dcmtkIsInstalled();
 const SHOTS = join(ROOT, 'test-results', 'worklist');
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -38,11 +37,8 @@ describe.skipIf(CHROMIUM === undefined)('The worklist and the viewer', () => {
 
   beforeAll(async () => {
     mkdirSync(SHOTS, { recursive: true });
-    product = await startProduct({ env: { SETTLE_SECONDS: '1', ...(OHIF !== undefined && { OHIF_DIST: OHIF }) } });
-    browser = await chromium.launch({
-      executablePath: CHROMIUM ?? '',
-      args: ['--no-sandbox', '--use-gl=angle', '--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--ignore-gpu-blocklist', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-    });
+    product = await startProduct({ env: { SETTLE_SECONDS: '1' } });
+    browser = await launchChromium();
   });
 
   afterAll(async () => {
@@ -216,7 +212,7 @@ describe.skipIf(CHROMIUM === undefined)('The worklist and the viewer', () => {
     await context.close();
   });
 
-  it.skipIf(OHIF !== undefined)('says that the viewer is not installed where it is not', async () => {
+  it.skipIf(OHIF_IS_INSTALLED)('says that the viewer is not installed where it is not', async () => {
     const { context, page } = await open();
     await page.goto('/login?next=/viewer');
     await signIn(page);
@@ -224,7 +220,7 @@ describe.skipIf(CHROMIUM === undefined)('The worklist and the viewer', () => {
     await context.close();
   });
 
-  it.skipIf(OHIF === undefined)('opens a study from the worklist, after the sign-in when that is missing', async () => {
+  it.skipIf(!OHIF_IS_INSTALLED)('opens a study from the worklist, after the sign-in when that is missing', async () => {
     const { context, page } = await open();
     const answers: string[] = [];
     page.on('response', (response) => { if (response.status() >= 400) answers.push(`${String(response.status())} ${response.url()}`); });
@@ -248,7 +244,7 @@ describe.skipIf(CHROMIUM === undefined)('The worklist and the viewer', () => {
     await context.close();
   });
 
-  it.skipIf(OHIF === undefined || !dcmtk)('shows compressed images, whose decoders need more than the page allows', async () => {
+  it.skipIf(!OHIF_IS_INSTALLED || !dcmtk)('shows compressed images, whose decoders need more than the page allows', async () => {
     const files = seriesOf(chestCt({ size: [96, 80, 3], spacing: [3.5, 3.5, 20] }), { modality: 'CT', studyInstanceUid: COMPRESSED_STUDY, patientId: 'CT-2', seriesDescription: 'JPEG-LS' });
     await store(files.map(({ bytes }) => jpegLs(bytes)));
     const { context, page } = await open();

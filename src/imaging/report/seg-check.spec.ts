@@ -165,6 +165,9 @@ describe('checkSeg finds', () => {
     expect(checksOf(checkSeg(BYTES, off(0.5)))).toEqual(['measurement']);
     const finding = { ...SOURCE, findings: SOURCE.findings.map((one) => ({ ...one, measurements: [{ name: 'volume', value: 999, unit: 'mm3' }] })) };
     expect(checksOf(checkSeg(BYTES, finding))).toEqual(['measurement']);
+    // What lies between slices is measured as well.
+    const between = { ...SOURCE, findings: SOURCE.findings.map((one) => ({ ...one, measurements: one.measurements.map((measurement) => ({ ...measurement, value: measurement.name === 'volume' ? measurement.value * 1.01 : measurement.value })) })) };
+    expect(checkSeg(BYTES, between)).toEqual([]);
     // A person measured it anew.
     expect(checkSeg(writeSeg({ ...finding, version: 2 })?.bytes ?? new Uint8Array(), { ...finding, version: 2 })).toEqual([]);
     const maskless = { ...SOURCE, segments: [...SOURCE.segments, { number: 3, name: 'Nodule 3', volumeMl: 1 }] };

@@ -1,4 +1,5 @@
 import type { Language } from '../../kernel/errors.js';
+import { reportMarks } from './report-marks.js';
 
 /** How OHIF is set up: our DICOMweb beside it, the browser's cookie, nothing stored from within it. @see https://docs.ohif.org/configuration/configurationFiles */
 const SETTINGS = {
@@ -10,6 +11,8 @@ const SETTINGS = {
   showErrorDetails: 'dev',
   // Every result says it by itself: "Not for primary diagnosis".
   investigationalUseDialog: { option: 'never' },
+  // A SEG or SR that is opened is meant to be seen.
+  disableConfirmationPrompts: true,
   maxNumRequests: { interaction: 100, thumbnail: 25, prefetch: 10 },
   defaultDataSourceName: 'dicomweb',
   customizationService: [
@@ -36,8 +39,10 @@ export function viewerConfig(language: Language): string {
 if (localStorage.getItem('i18nextLng') === null) localStorage.setItem('i18nextLng', ${JSON.stringify(LANGUAGES[language])});
 // The guided tour lies over the images until it was seen.
 if (localStorage.getItem('shownTours') === null) localStorage.setItem('shownTours', '["basicViewerTour"]');
+const settings = ${JSON.stringify(SETTINGS)};
 window.config = {
-  ...${JSON.stringify(SETTINGS)},
+  ...settings,
+  customizationService: [...settings.customizationService, { onBeforeSRAddMeasurement: { $set: (${reportMarks.toString()})() } }],
   dataSources: [{
     namespace: '@ohif/extension-default.dataSourcesModule.dicomweb', sourceName: 'dicomweb',
     configuration: { ...${JSON.stringify(SOURCE)}, qidoRoot: dicomWeb, wadoRoot: dicomWeb, wadoUriRoot: dicomWeb },

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { ledToViewer, viewerPage } from './viewer-page.js';
+import { packagedFiles, viewerFolder } from './viewer-package.js';
+import { CHANGES, ledToViewer, viewerPage } from './viewer-page.js';
 
 const INDEX = `<!doctype html><html><head><meta name="apple-mobile-web-app-title" content="@ohif/app"/><script>console.time('x');
       window.PUBLIC_URL = '/';</script><link rel="manifest" href="/manifest.json"/><link rel="icon" type="image/png" href="/assets/favicon-16x16.png"/><script rel="preload" as="script" src="/app-config.js"></script><script rel="preload" as="script" type="module" src="/init-service-worker.js"></script><title>OHIF Viewer</title><script>function f(m) { return import(m); }
@@ -33,5 +35,17 @@ describe('Files of OHIF', () => {
     const bytes = Buffer.from('var p = "/";');
     expect(ledToViewer(bytes, '.js')).toBe(bytes);
     expect(ledToViewer(bytes, '.wasm')).toBe(bytes);
+  });
+
+  const folder = viewerFolder(undefined);
+  it.skipIf(folder === undefined)('hold everything that is put right, in the version that is installed', () => {
+    const scripts = [...packagedFiles(folder ?? '').values()].filter(({ name }) => name.endsWith('.js')).map(({ path }) => readFileSync(path));
+    for (const [from, to] of CHANGES['.js'] ?? []) {
+      expect(scripts.filter((bytes) => bytes.includes(from)).length, from).toBeGreaterThan(0);
+      expect(to).not.toBe(from);
+    }
+    // All of these functions of Cornerstone, and nothing else.
+    const text = scripts.map((bytes) => bytes.toString()).join('');
+    expect(text.split('let { columnPixelSpacing, rowPixelSpacing } = imagePlaneModule;').length).toBe(text.split(/function (?:imageToWorldCoords|worldToImageCoords)\(imageId, \w+\) \{/).length);
   });
 });

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { WITHOUT_COMPILER } from './array-views.js';
 
 /** Where the viewer is served; OHIF's build takes the root for granted. */
 export const VIEWER_PATH = '/viewer/';
@@ -46,15 +47,20 @@ function policyOf(scripts: readonly string[]): string {
 }
 
 const PUBLIC_PATH = '__webpack_require__.p = "/";';
-const PATHS: Readonly<Record<string, readonly (readonly [from: string, to: string])[]>> = {
-  // Webpack's public path, in the application and in each of its workers.
-  '.js': [[PUBLIC_PATH, PUBLIC_PATH.replace('"/"', `"${VIEWER_PATH}"`)]],
+/** Cornerstone takes the distance between rows for that between columns and the other way round: marks on pixels that are no squares would lie elsewhere. */
+const SPACINGS = 'let { columnPixelSpacing, rowPixelSpacing } = imagePlaneModule;';
+/** Where a packed library looks for its own script when the browser does not say; Node.js has such a name, browsers have none, and the viewer stays empty. */
+const OWN_SCRIPT = '(e=e||__filename)';
+/** By extension, what is put in the place of what. */
+export const CHANGES: Readonly<Record<string, readonly (readonly [from: string, to: string])[]>> = {
+  // Webpack's public path is in the application and in each of its workers.
+  '.js': [[PUBLIC_PATH, PUBLIC_PATH.replace('"/"', `"${VIEWER_PATH}"`)], WITHOUT_COMPILER, [SPACINGS, 'let { columnPixelSpacing: rowPixelSpacing, rowPixelSpacing: columnPixelSpacing } = imagePlaneModule;'], [OWN_SCRIPT, '(e=e||"")']],
   '.css': [['url(/', `url(${VIEWER_PATH}`]],
 };
 
-/** A file of OHIF's build, led from the root to `VIEWER_PATH`. Bytes that need no change are given back as they are. */
+/** A file of OHIF's build, led from the root to `VIEWER_PATH` and put right where it would fail. Bytes that need no change are given back as they are. */
 export function ledToViewer(bytes: Buffer, extension: string): Buffer {
-  return (PATHS[extension] ?? []).reduce((led, [from, to]) => replaced(led, from, to), bytes);
+  return (CHANGES[extension] ?? []).reduce((led, [from, to]) => replaced(led, from, to), bytes);
 }
 
 function replaced(bytes: Buffer, from: string, to: string): Buffer {

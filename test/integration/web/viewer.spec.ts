@@ -67,12 +67,13 @@ describe('/viewer', () => {
     expect(text).toContain('"zh"');
     expect(text).not.toContain('theirs');
     // It is a script, and says what it should in a browser.
-    const window = { location: { origin: 'https://here.example' }, config: undefined as unknown };
+    const window = { location: { origin: 'https://here.example' }, config: {} as { customizationService?: unknown } };
     const kept = new Map<string, string>();
     const localStorage = { getItem: (key: string) => kept.get(key) ?? null, setItem: (key: string, value: string) => { kept.set(key, value); } };
     runInNewContext(text, { window, localStorage });
     expect(window.config).toMatchObject({ routerBasename: '/viewer', dataSources: [{ configuration: { qidoRoot: 'https://here.example/dicom-web', supportsStow: false } }] });
     expect(kept.get('i18nextLng')).toBe('zh');
+    expect(window.config.customizationService).toContainEqual({ onBeforeSRAddMeasurement: { $set: expect.any(Function) as unknown } });
   });
 
   it('has nothing beside its files', async () => {
