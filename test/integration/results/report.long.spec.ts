@@ -20,6 +20,7 @@ import { seriesOf, studyInputOf, type DicomObject } from '../../support/dicom-vo
 import { readNifti } from '../../support/nifti.js';
 import { DATA, MODELS, sharedFile } from '../../support/shared-data.js';
 import { PACKS } from '../analysis/model-packs.js';
+import { writeNothing } from './derived-house.js';
 import { commitResult, openHouse, type House } from './house.js';
 import { uploadVolume, volumeConclusion, type StoredVolume } from './volumes.js';
 
@@ -30,7 +31,10 @@ const folder = process.env.HEALTHVISION_PICTURES ?? mkdtempSync(join(tmpdir(), '
 mkdirSync(folder, { recursive: true });
 
 let house: House;
-beforeAll(async () => { house = await openHouse(); });
+beforeAll(async () => {
+  house = await openHouse();
+  writeNothing(house);
+});
 afterAll(async () => { await house.close(); });
 
 function manifestOf(pack: string): ReturnType<typeof parseManifest> {
