@@ -73,7 +73,8 @@ describe.skipIf(CHROMIUM === undefined || !OHIF_IS_INSTALLED || CT === undefined
     await viewer.shot(SHOTS, '3-scrolled');
   });
 
-  it.skipIf(WEIGHTS === undefined)('has the mark and the segment of the nodule that was found on the nodule that readers marked', async () => {
+  // The analysis takes most of a minute; viewer-overlays.spec proves the same on made-up scans: before a release.
+  it.skipIf(WEIGHTS === undefined || process.env.HEALTHVISION_CHECKS !== 'full')('has the mark and the segment of the nodule that was found on the nodule that readers marked', async () => {
     await product.json(`/api/v1/studies/${STUDY}/complete`, { method: 'POST' });
     await eventually('the model', async () => (await product.json<{ items: { state: string }[] }>('/api/v1/models')).items.every(({ state }) => state === 'active'), 120_000);
     const run = await ended(product, (await requestAnalysis(product, STUDY, { analysis: 'lung-nodule-detection' })).id, 280_000);
