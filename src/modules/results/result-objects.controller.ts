@@ -3,11 +3,11 @@ import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { AppError } from '../../kernel/errors.js';
-import { noteForAudit } from '../../platform/audit/audit-note.js';
 import { CurrentPrincipal, RequirePermission, type Principal } from '../../platform/http/access.js';
 import { Operation } from '../../platform/http/openapi.js';
 import { etagOf, isNotModified, matches } from '../../platform/http/representation.js';
 import { DerivedInstances, StudyReader } from '../images/images.contract.js';
+import { askedResult } from './asked-result.js';
 import { newestOf } from './object-refs.js';
 import type { ObjectRef } from './results.contract.js';
 import { ResultsStore } from './results.store.js';
@@ -50,9 +50,7 @@ export class ResultObjectsController {
   }
 
   private async send(kind: ObjectRef['kind'], id: string, { institutionId }: Principal, request: FastifyRequest, reply: FastifyReply): Promise<Uint8Array | undefined> {
-    const record = await this.store.find(institutionId, id);
-    if (!record) throw new AppError('result-not-found');
-    noteForAudit(request, { studyInstanceUids: [record.studyInstanceUid] });
+    const record = askedResult(request, await this.store.find(institutionId, id));
     assertReleased(record);
     const newest = newestOf(record.objects, kind);
     const object = newest && (await this.instances.find(institutionId, newest.sopInstanceUid));

@@ -3,13 +3,13 @@ import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { PLANES } from '../../imaging/render/plane-view.js';
-import { AppError } from '../../kernel/errors.js';
 import { noteForAudit } from '../../platform/audit/audit-note.js';
 import { CurrentPrincipal, RequirePermission, type Principal } from '../../platform/http/access.js';
 import { Operation } from '../../platform/http/openapi.js';
 import { pageOf, pageQuery, type Page } from '../../platform/http/page.js';
 import { languageOf } from '../../platform/http/problem.js';
 import { isNotModified, matches, speaks } from '../../platform/http/representation.js';
+import { askedResult } from './asked-result.js';
 import { etagsOf, findingsJson, resultExample, resultPageSchema, resultSchema, type ResultJson } from './findings-json.js';
 import { PreviewService } from './preview.service.js';
 import { ResultsStore, type ResultRecord } from './results.store.js';
@@ -117,9 +117,6 @@ export class ResultsController {
   }
 
   private async require(request: FastifyRequest, institutionId: string, id: string): Promise<ResultRecord> {
-    const record = await this.store.find(institutionId, id);
-    if (!record) throw new AppError('result-not-found');
-    noteForAudit(request, { studyInstanceUids: [record.studyInstanceUid] });
-    return record;
+    return askedResult(request, await this.store.find(institutionId, id));
   }
 }

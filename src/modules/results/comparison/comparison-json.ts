@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { comparisonText, TRENDS } from '../../../imaging/report/comparison-text.js';
 import type { Language } from '../../../kernel/errors.js';
 import { resultExample } from '../findings-json.js';
-import type { ComparedResults, DatedResult } from './comparison.service.js';
+import type { ComparedInHistory, DatedResult } from './comparison.service.js';
 
 const changeFields = {
   prior: z.number(),
@@ -43,7 +43,7 @@ export const comparisonSchema = z
 
 export type ComparisonJson = z.infer<typeof comparisonSchema>;
 
-export function comparisonJson({ current, prior, days, alignment, comparison }: ComparedResults, history: readonly DatedResult[], language: Language): ComparisonJson {
+export function comparisonJson({ current, prior, days, alignment, comparison, history }: ComparedInHistory, language: Language): ComparisonJson {
   const { method, overlap, reason } = alignment;
   return {
     current: dated(current), prior: dated(prior), days,

@@ -2,12 +2,12 @@ import { Controller, Get, Param, Query, Req, Res } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { AppError } from '../../../kernel/errors.js';
 import { noteForAudit } from '../../../platform/audit/audit-note.js';
 import { CurrentPrincipal, RequirePermission, type Principal } from '../../../platform/http/access.js';
 import { Operation } from '../../../platform/http/openapi.js';
 import { languageOf } from '../../../platform/http/problem.js';
 import { etagOf, isNotModified, speaks } from '../../../platform/http/representation.js';
+import { askedResult } from '../asked-result.js';
 import { ResultsStore, type ResultRecord } from '../results.store.js';
 import { assertReleased } from '../withheld.js';
 import { comparisonExample, comparisonJson, comparisonSchema, type ComparisonJson } from './comparison-json.js';
@@ -46,7 +46,7 @@ export class ComparisonController {
     const compared = await this.comparisons.compare(record, wish.with);
     noteForAudit(request, { studyInstanceUids: [record.studyInstanceUid, compared.prior.record.studyInstanceUid] });
     speaks(reply, language);
-    return comparisonJson(compared, await this.comparisons.history(record), language);
+    return comparisonJson(compared, language);
   }
 
   @Get(':id/trend.png')
@@ -74,9 +74,7 @@ export class ComparisonController {
   }
 
   private async require(request: FastifyRequest, institutionId: string, id: string): Promise<ResultRecord> {
-    const record = await this.store.find(institutionId, id);
-    if (!record) throw new AppError('result-not-found');
-    noteForAudit(request, { studyInstanceUids: [record.studyInstanceUid] });
+    const record = askedResult(request, await this.store.find(institutionId, id));
     assertReleased(record);
     return record;
   }

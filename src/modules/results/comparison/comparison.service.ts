@@ -20,6 +20,9 @@ export interface ComparedResults {
   comparison: Comparison;
 }
 
+/** With all that could have been compared, oldest first, and the result itself. */
+export type ComparedInHistory = ComparedResults & { history: DatedResult[] };
+
 const DAY_MS = 86_400_000;
 
 /** What became of a patient's findings between two studies. */
@@ -46,12 +49,17 @@ export class ComparisonService {
    * @param withId  the earlier result; without it that of the study before
    * @throws AppError `no-prior-result`, `results-not-comparable`; those of `AlignmentService`
    */
-  async compare(record: ResultRecord, withId: string | undefined): Promise<ComparedResults> {
+  async compare(record: ResultRecord, withId: string | undefined): Promise<ComparedInHistory> {
     const history = await this.history(record);
     const current = history.at(-1) ?? { record, at: record.createdAt };
     const prior = withId === undefined ? history.at(-2) : await this.named(current, withId);
     if (!prior) throw new AppError('no-prior-result');
-    return compared(current, prior, await this.alignments.of(record, prior.record));
+    return { ...(await this.between(current, prior)), history };
+  }
+
+  /** Two of one history. @throws those of `AlignmentService` */
+  async between(current: DatedResult, prior: DatedResult): Promise<ComparedResults> {
+    return compared(current, prior, await this.alignments.of(current.record, prior.record));
   }
 
   /** With the study before, as far as the images can be aligned in some time; null when they cannot. */

@@ -26,7 +26,7 @@ export class TrendService {
   async of(record: ResultRecord, language: Language): Promise<{ studies: DatedResult[]; draw: () => Promise<Uint8Array> }> {
     const studies = await this.comparisons.history(record);
     if (studies.length < 2) throw new AppError('no-prior-result');
-    const compare: Compare = (current, prior) => this.comparisons.compare(current.record, prior.record.id);
+    const compare: Compare = (current, prior) => this.comparisons.between(current, prior);
     return { studies, draw: async () => this.threads.trend(await this.chart(studies, language, compare)) };
   }
 

@@ -3,9 +3,9 @@ import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { AppError } from '../../../kernel/errors.js';
-import { noteForAudit } from '../../../platform/audit/audit-note.js';
 import { CurrentPrincipal, RequirePermission, type Principal } from '../../../platform/http/access.js';
 import { Operation } from '../../../platform/http/openapi.js';
+import { askedResult } from '../asked-result.js';
 import { resultExample } from '../findings-json.js';
 import { ResultsStore } from '../results.store.js';
 import { outputDigestOf, PROVENANCE_STATEMENT, provenanceStatement, signedProvenanceSchema, type SignedProvenance } from './signed-statement.js';
@@ -40,9 +40,7 @@ export class ProvenanceController {
     problems: ['result-not-found', 'result-unsigned-provenance'],
   })
   async get(@Param('id', { schema: z.uuid() }) id: string, @CurrentPrincipal() { institutionId }: Principal, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<SignedProvenance> {
-    const record = await this.store.original(institutionId, id);
-    if (!record) throw new AppError('result-not-found');
-    noteForAudit(request, { studyInstanceUids: [record.studyInstanceUid] });
+    const record = askedResult(request, await this.store.original(institutionId, id));
     const { provenance: { signature, ...provenance }, findings, labels, segments } = record;
     const publicKey = signature && (await this.signer.publicKey(signature.keyId));
     if (!signature || !publicKey) throw new AppError('result-unsigned-provenance');

@@ -2,12 +2,13 @@ import { Controller, Get, Param, Query, Req, Res } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { AppError, type Language } from '../../../kernel/errors.js';
+import type { Language } from '../../../kernel/errors.js';
 import { noteForAudit } from '../../../platform/audit/audit-note.js';
 import { CurrentPrincipal, RequirePermission, type Principal } from '../../../platform/http/access.js';
 import { Operation } from '../../../platform/http/openapi.js';
 import { languageOf } from '../../../platform/http/problem.js';
 import { isNotModified, matches } from '../../../platform/http/representation.js';
+import { askedResult } from '../asked-result.js';
 import { ResultsStore, type ResultRecord } from '../results.store.js';
 import { REPORT_POLICY } from './report-html.js';
 import { ReportService, type Report } from './report.service.js';
@@ -70,9 +71,7 @@ export class ReportController {
     request: FastifyRequest, reply: FastifyReply, { id, institutionId, language: wanted }: { id: string; institutionId: string; language: Language | undefined },
     make: (record: ResultRecord, report: Report) => Promise<T>, describe: () => void,
   ): Promise<T | undefined> {
-    const record = await this.store.find(institutionId, id);
-    if (!record) throw new AppError('result-not-found');
-    noteForAudit(request, { studyInstanceUids: [record.studyInstanceUid] });
+    const record = askedResult(request, await this.store.find(institutionId, id));
     const language = wanted ?? languageOf(request.headers['accept-language']);
     const report = await this.reports.of(record, language);
     noteForAudit(request, { studyInstanceUids: report.earlierStudyInstanceUids });

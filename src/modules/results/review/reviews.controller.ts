@@ -12,6 +12,7 @@ import { pageQuery, type Page, type PageQuery } from '../../../platform/http/pag
 import { languageOf } from '../../../platform/http/problem.js';
 import { speaks } from '../../../platform/http/representation.js';
 import { PersonProofs } from '../../users/users.contract.js';
+import { askedResult } from '../asked-result.js';
 import { etagsOf, findingsJson, resultExample, resultSchema, type ResultJson } from '../findings-json.js';
 import { ResultsStore, type ResultRecord } from '../results.store.js';
 import { firstVersionJson, fullVersionExample, fullVersionJson, fullVersionSchema, newAmendmentSchema, newReviewSchema, newSignOffSchema, reviewExample, versionExample, versionJson, versionPageSchema, type FullVersionJson, type NewAmendment, type NewReview, type NewSignOff, type VersionJson } from './review-json.js';
@@ -154,9 +155,8 @@ export class ReviewsController {
   }
 
   private async require(request: FastifyRequest, institutionId: string, resultId: string): Promise<ResultRecord> {
-    const record = await this.results.find(institutionId, resultId);
-    if (!record) throw new AppError('result-not-found');
-    noteForAudit(request, { studyInstanceUids: [record.studyInstanceUid], object: resultId });
+    const record = askedResult(request, await this.results.find(institutionId, resultId));
+    noteForAudit(request, { object: resultId });
     return record;
   }
 }
