@@ -12,9 +12,13 @@ import { runRole, type RunningRole } from './roles/run.js';
  */
 const GARBAGE_PERCENT = 70;
 
+/** Threads that compile WebAssembly (Prisma's query compiler). Each keeps some 40 MB afterwards for good, for a tenth of a second saved at the start. */
+const WASM_COMPILERS = 1;
+
 /** `npm start`: runs the role of the environment until SIGTERM or SIGINT. Resolves when it listens. */
 export async function main(): Promise<void> {
   setFlagsFromString(`--heap-growing-percent=${String(GARBAGE_PERCENT)}`);
+  setFlagsFromString(`--wasm-num-compilation-tasks=${String(WASM_COMPILERS)}`);
   const config = configOrExit();
   const logger = createLogger(config.LOG_LEVEL, { role: config.APP_ROLE });
   process.on('unhandledRejection', (err) => { logger.error({ err }, 'unhandled rejection'); });

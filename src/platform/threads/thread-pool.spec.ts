@@ -52,6 +52,20 @@ describe('ThreadPool', () => {
     expect(await next).not.toBe(before);
   });
 
+  it('ends a thread that had nothing to do for a while, and starts another for the next task', async () => {
+    const pool = poolOf({ idleMs: 100 });
+    const before = await pool.run({ kind: 'thread' });
+    expect(await pool.run({ kind: 'thread' })).toBe(before);
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    expect(await pool.run({ kind: 'thread' })).not.toBe(before);
+  });
+
+  it('never ends a thread for want of work while it works', async () => {
+    const pool = poolOf({ idleMs: 20 });
+    await pool.run({ kind: 'thread' });
+    for (let round = 0; round < 5; round++) expect(await pool.run({ kind: 'sleep', value: 60 })).toBe('slept');
+  });
+
   it('kills a thread whose task takes too long, however busy it is', async () => {
     const pool = poolOf();
     await pool.run({ kind: 'double', value: 1 });

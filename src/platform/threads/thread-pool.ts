@@ -10,6 +10,8 @@ export interface ThreadPoolOptions {
   /** Milliseconds that a task may run, waiting not counted. */
   timeoutMs?: number;
   resourceLimits?: ResourceLimits;
+  /** Milliseconds after which a thread without a task ends; without it a thread stays until the pool closes. */
+  idleMs?: number;
   /** Structured-cloneable; the thread finds it as `workerData`. */
   workerData?: unknown;
   /**
@@ -44,10 +46,13 @@ interface Thread {
   worker: Worker;
   job: Job | undefined;
   timer: NodeJS.Timeout | undefined;
+  /** Ends it for want of work. */
+  idleTimer: NodeJS.Timeout | undefined;
 }
 
 /**
- * A fixed number of worker threads over one queue. Threads start with the first task that needs them; one task at a time each.
+ * A fixed number of worker threads over one queue. Threads start with the first task that needs them; one task at a time each. With `idleMs` they end
+ * again when no task needs them, and their memory is given back.
  * A thread that dies, or is killed because its task took too long, takes down that task alone and is replaced; one whose task ran out of memory
  * is replaced too.
  */
@@ -144,7 +149,7 @@ export class ThreadPool {
     });
     // An idle pool does not keep the process alive.
     worker.unref();
-    const thread: Thread = { worker, job: undefined, timer: undefined };
+    const thread: Thread = { worker, job: undefined, timer: undefined, idleTimer: undefined };
     this.threads.add(thread);
     worker.on('message', (reply: ReplyMessage) => { this.finish(thread, reply); });
     worker.on('error', (error) => { this.lose(thread, lossOf(error)); });
@@ -154,6 +159,7 @@ export class ThreadPool {
 
   private start(thread: Thread, job: Job): void {
     thread.job = job;
+    clearTimeout(thread.idleTimer);
     thread.worker.ref();
     thread.timer = setTimeout(() => { void this.kill(thread, new AppError('processing-timeout')); }, job.timeoutMs);
     try {
@@ -182,6 +188,12 @@ export class ThreadPool {
   private next(thread: Thread): void {
     const job = this.queue.shift();
     if (job !== undefined) this.start(thread, job);
+    else this.endWhenIdle(thread);
+  }
+
+  private endWhenIdle(thread: Thread): void {
+    if (this.options.idleMs === undefined || this.closed || !this.threads.has(thread)) return;
+    thread.idleTimer = setTimeout(() => { void this.kill(thread, new AppError('thread-lost')); }, this.options.idleMs).unref();
   }
 
   private release(thread: Thread): Job | undefined {
@@ -219,6 +231,7 @@ export class ThreadPool {
   /** Takes a thread out, rejects its task and lets a fresh one take the next. Does nothing the second time. */
   private lose(thread: Thread, reason: Error): void {
     if (!this.threads.delete(thread)) return;
+    clearTimeout(thread.idleTimer);
     this.release(thread)?.settle.reject(reason);
     this.refill();
   }

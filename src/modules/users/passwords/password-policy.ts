@@ -35,8 +35,8 @@ export interface PasswordOwner {
  */
 @Injectable()
 export class PasswordPolicy implements OnApplicationShutdown {
-  /** The list and the estimate take tens of milliseconds and some memory: a thread of their own, started when somebody chooses a password. */
-  private readonly threads = new ThreadPool(threadEntry(import.meta.url, './strength.thread'), { threads: 1, timeoutMs: 10_000 });
+  /** The list and the estimate take tens of milliseconds and some memory: a thread of their own, started when somebody chooses a password, and gone after it. */
+  private readonly threads = new ThreadPool(threadEntry(import.meta.url, './strength.thread'), { threads: 1, timeoutMs: 10_000, idleMs: 5_000 });
 
   /** @throws AppError `overloaded`, `processing-timeout` */
   async faultsOf(password: string, owner: PasswordOwner): Promise<PasswordFault[]> {
