@@ -24,42 +24,24 @@ export interface Components {
 export function components(mask: ArrayLike<number>, size: Vector3, connectivity: Connectivity = 6): Components {
   const [columns, rows, slices] = size;
   const labels = new Uint32Array(columns * rows * slices);
-  const offsets = offsetsOf(connectivity);
-  const steps = Int32Array.from(offsets, ([i, j, k]) => i + columns * (j + rows * k));
+  const steps = stepsOf(connectivity, size);
   const found: Component[] = [];
-  let stack = new Uint32Array(1 << 12);
   for (let start = 0; start < labels.length; start++) {
     if (!mask[start] || labels[start] !== 0) continue;
     const label = found.length + 1;
-    let [top, voxels] = [1, 0];
-    let [minI, minJ, minK, maxI, maxJ, maxK] = [columns, rows, slices, -1, -1, -1];
-    labels[start] = label;
-    stack[0] = start;
-    while (top > 0) {
-      const offset = stack[--top] ?? 0;
-      const i = offset % columns;
-      const j = Math.floor(offset / columns) % rows;
-      const k = Math.floor(offset / (columns * rows));
-      voxels++;
-      if (i < minI) minI = i;
-      if (i > maxI) maxI = i;
-      if (j < minJ) minJ = j;
-      if (j > maxJ) maxJ = j;
-      if (k < minK) minK = k;
-      if (k > maxK) maxK = k;
-      if (top + offsets.length > stack.length) stack = grown(stack);
-      const within = i > 0 && j > 0 && k > 0 && i < columns - 1 && j < rows - 1 && k < slices - 1;
-      for (let n = 0; n < steps.length; n++) {
-        if (!within && !inGrid(i, j, k, offsets[n], size)) continue;
-        const next = offset + (steps[n] ?? 0);
-        if (!mask[next] || labels[next] !== 0) continue;
-        labels[next] = label;
-        stack[top++] = next;
-      }
-    }
-    found.push({ label, voxels, box: [[minI, minJ, minK], [maxI, maxJ, maxK]] });
+    found.push({ label, ...flood(mask, size, start, steps, labels, label) });
   }
   return { labels, components: found };
+}
+
+/**
+ * The connected part of a mask that holds a voxel; empty when the voxel is outside of the mask.
+ *
+ * @param start  offset of the voxel
+ */
+export function componentAt(mask: ArrayLike<number>, size: Vector3, connectivity: Connectivity, start: number): { mask: Uint8Array<ArrayBuffer>; box: [Vector3, Vector3] } {
+  const out = new Uint8Array(mask.length);
+  return { mask: out, box: mask[start] ? flood(mask, size, start, stepsOf(connectivity, size), out, 1).box : [[0, 0, 0], [-1, -1, -1]] };
 }
 
 /** The mask of the components that `keep` takes. */
@@ -69,6 +51,53 @@ export function keepComponents({ labels, components: all }: Components, keep: (c
   const out = new Uint8Array(labels.length);
   for (let offset = 0; offset < labels.length; offset++) out[offset] = kept[labels[offset] ?? 0] ?? 0;
   return out;
+}
+
+interface Steps {
+  offsets: readonly Vector3[];
+  /** The same in the array. */
+  lengths: Int32Array;
+  /** What is to be looked at yet; grows. */
+  stack: Uint32Array<ArrayBuffer>;
+}
+
+function stepsOf(connectivity: Connectivity, [columns, rows]: Vector3): Steps {
+  const offsets = offsetsOf(connectivity);
+  return { offsets, lengths: Int32Array.from(offsets, ([i, j, k]) => i + columns * (j + rows * k)), stack: new Uint32Array(1 << 12) };
+}
+
+/** Writes `label` to every voxel of the mask that is connected with `start` and has 0 in `labels`. */
+function flood(mask: ArrayLike<number>, size: Vector3, start: number, steps: Steps, labels: Uint8Array | Uint32Array, label: number): Omit<Component, 'label'> {
+  const [columns, rows, slices] = size;
+  const { offsets, lengths } = steps;
+  let { stack } = steps;
+  let [top, voxels] = [1, 0];
+  let [minI, minJ, minK, maxI, maxJ, maxK] = [columns, rows, slices, -1, -1, -1];
+  labels[start] = label;
+  stack[0] = start;
+  while (top > 0) {
+    const offset = stack[--top] ?? 0;
+    const i = offset % columns;
+    const j = Math.floor(offset / columns) % rows;
+    const k = Math.floor(offset / (columns * rows));
+    voxels++;
+    if (i < minI) minI = i;
+    if (i > maxI) maxI = i;
+    if (j < minJ) minJ = j;
+    if (j > maxJ) maxJ = j;
+    if (k < minK) minK = k;
+    if (k > maxK) maxK = k;
+    if (top + offsets.length > stack.length) steps.stack = stack = grown(stack);
+    const within = i > 0 && j > 0 && k > 0 && i < columns - 1 && j < rows - 1 && k < slices - 1;
+    for (let n = 0; n < lengths.length; n++) {
+      if (!within && !inGrid(i, j, k, offsets[n], size)) continue;
+      const next = offset + (lengths[n] ?? 0);
+      if (!mask[next] || labels[next] !== 0) continue;
+      labels[next] = label;
+      stack[top++] = next;
+    }
+  }
+  return { voxels, box: [[minI, minJ, minK], [maxI, maxJ, maxK]] };
 }
 
 function inGrid(i: number, j: number, k: number, [di, dj, dk]: Vector3 = [0, 0, 0], [columns, rows, slices]: Vector3): boolean {

@@ -10,11 +10,10 @@ import type { Vector3 } from './volume.js';
  */
 export function squaredDistanceTo(mask: ArrayLike<number>, size: Vector3, spacing: Vector3): Float32Array<ArrayBuffer> {
   const out = new Float32Array(mask.length);
-  for (let offset = 0; offset < mask.length; offset++) out[offset] = mask[offset] === 0 ? Infinity : 0;
   const [columns, rows, slices] = size;
   const longest = Math.max(...size);
   const scratch = { values: new Float64Array(longest), vertex: new Int32Array(longest), border: new Float64Array(longest + 1) };
-  for (let k = 0; k < slices; k++) for (let j = 0; j < rows; j++) lowerEnvelope(out, columns * (j + rows * k), 1, columns, spacing[0], scratch);
+  for (let k = 0; k < slices; k++) for (let j = 0; j < rows; j++) alongRow(mask, out, columns * (j + rows * k), columns, spacing[0]);
   for (let k = 0; k < slices; k++) for (let i = 0; i < columns; i++) lowerEnvelope(out, i + columns * rows * k, columns, rows, spacing[1], scratch);
   for (let j = 0; j < rows; j++) for (let i = 0; i < columns; i++) lowerEnvelope(out, i + columns * j, columns * rows, slices, spacing[2], scratch);
   return out;
@@ -51,6 +50,20 @@ interface Scratch {
   values: Float64Array;
   vertex: Int32Array;
   border: Float64Array;
+}
+
+/** The first axis, where everything is 0 or infinitely far: to the last one before, or the next one if that is nearer. */
+function alongRow(mask: ArrayLike<number>, out: Float32Array, start: number, count: number, spacing: number): void {
+  const squared = spacing * spacing;
+  for (let q = 0, away = Infinity; q < count; q++) {
+    away = mask[start + q] === 0 ? away + 1 : 0;
+    out[start + q] = squared * away * away;
+  }
+  for (let q = count - 1, away = Infinity; q >= 0; q--) {
+    away = mask[start + q] === 0 ? away + 1 : 0;
+    const other = squared * away * away;
+    if (other < (out[start + q] ?? 0)) out[start + q] = other;
+  }
 }
 
 /** One line: the squared distances along it become those to the parabolas that stand on it. */

@@ -229,8 +229,8 @@ function midlineOf(air: Uint8Array, hu: Float32Array, { size, affine }: Grid, th
 
 /** 1 right, 2 left: by two separate parts where there are two, erosion helping, else by the midline. */
 function sidesOf(air: Uint8Array, grid: Grid, midline: number): { side: Uint8Array; distance: Record<Side, Float32Array> } {
-  const { size, affine } = grid;
-  const spacing = spacingOf(affine);
+  const { size } = grid;
+  const spacing = spacingOf(grid.affine);
   for (let step = 0; step <= 2; step++) {
     const found = components(erode(air, size, 6, step), size, 6);
     const [first, second] = [...found.components].sort((a, b) => b.voxels - a.voxels);
@@ -241,28 +241,31 @@ function sidesOf(air: Uint8Array, grid: Grid, midline: number): { side: Uint8Arr
     const [right, left] = (xa < xb ? [a, b] : [b, a]).map((mask) => distanceTo(mask, size, spacing)) as [Float32Array, Float32Array]; // one of each
     return { side: air.map((value, offset) => (value === 0 ? 0 : (right[offset] ?? 0) <= (left[offset] ?? 0) ? 1 : 2)), distance: { right, left } };
   }
-  const side = air.map((value, offset) => (value === 0 ? 0 : xOf(offset, grid) < midline ? 1 : 2));
+  const side = new Uint8Array(air.length);
+  eachAlong(air, grid, 0, (x, offset) => { side[offset] = x < midline ? 1 : 2; });
   return { side, distance: { right: distanceTo(only(side, 1), size, spacing), left: distanceTo(only(side, 2), size, spacing) } };
 }
 
 function meanX(mask: Uint8Array, grid: Grid): number {
   let [total, count] = [0, 0];
-  for (let offset = 0; offset < mask.length; offset++) if (mask[offset] === 1) [total, count] = [total + xOf(offset, grid), count + 1];
+  eachAlong(mask, grid, 0, (x) => { total += x; count++; });
   return total / Math.max(count, 1);
 }
 
-function xOf(offset: number, { size: [columns, rows], affine }: Grid): number {
-  return indexToLps(affine, [offset % columns, Math.floor(offset / columns) % rows, Math.floor(offset / (columns * rows))])[0];
+function heights(mask: Uint8Array, grid: Grid): [number, number] | undefined {
+  let [low, high] = [Infinity, -Infinity];
+  eachAlong(mask, grid, 2, (z) => { low = Math.min(low, z); high = Math.max(high, z); });
+  return low > high ? undefined : [low, high];
 }
 
-function heights(mask: Uint8Array, { size: [columns, rows], affine }: Grid): [number, number] | undefined {
-  let [low, high] = [Infinity, -Infinity];
-  for (let offset = 0; offset < mask.length; offset++) {
-    if (mask[offset] === 0) continue;
-    const z = indexToLps(affine, [offset % columns, Math.floor(offset / columns) % rows, Math.floor(offset / (columns * rows))])[2];
-    [low, high] = [Math.min(low, z), Math.max(high, z)];
+/** One LPS coordinate of every voxel of the mask. */
+function eachAlong(mask: Uint8Array, { size: [columns, rows, slices], affine }: Grid, axis: 0 | 2, visit: (millimetres: number, offset: number) => void): void {
+  const [perColumn, perRow, perSlice, start] = affine[axis];
+  for (let k = 0, offset = 0; k < slices; k++) {
+    for (let j = 0; j < rows; j++) {
+      for (let i = 0; i < columns; i++, offset++) if (mask[offset] === 1) visit(perColumn * i + perRow * j + perSlice * k + start, offset);
+    }
   }
-  return low > high ? undefined : [low, high];
 }
 
 function only(labels: Uint8Array | Uint32Array, label: number): Uint8Array {

@@ -47,7 +47,7 @@ export function conclude(ct: FramedVolume, { detections, details }: Detections, 
   const reported = nodules.slice(0, MAX_NODULES);
   const found = reported.map((nodule) => findingOf(nodule, ct, label));
   const segmentation = segmentationOf(reported, ct, seriesInstanceUid);
-  const segments = segmentsOf(segmentation);
+  const segments = segmentsOf(segmentation, reported);
   progress(1);
   return {
     kind: 'concluded',
@@ -212,11 +212,15 @@ function segmentationOf(nodules: readonly Nodule[], ct: FramedVolume, seriesInst
 }
 
 /** A segment's volume is that of its mask: of a nodule that touches a more certain one, without the voxels that it shares. */
-function segmentsOf(segmentation: Segmentation | null): Segment[] {
+function segmentsOf(segmentation: Segmentation | null, nodules: readonly Nodule[]): Segment[] {
   if (segmentation === null) return [];
-  const counts = new Uint32Array(MAX_NODULES + 1);
-  for (const label of segmentation.labels) counts[label] = (counts[label] ?? 0) + 1;
-  return segmentation.members.map(({ segment }) => ({ number: segment, name: `Nodule ${segment}`, volumeMl: rounded((counts[segment] ?? 0) * voxelVolumeMl(segmentation.grid.affine), 3) }));
+  const { labels, members, grid: { size, affine } } = segmentation;
+  return members.map(({ segment }, n) => {
+    let voxels = 0;
+    // The whole grid has tens of millions of voxels, of which a nodule's box is next to nothing.
+    if (nodules[n]) eachVoxel(nodules[n].region, (i, j, k) => { if (labels[i + size[0] * (j + size[1] * k)] === segment) voxels++; });
+    return { number: segment, name: `Nodule ${segment}`, volumeMl: rounded(voxels * voxelVolumeMl(affine), 3) };
+  });
 }
 
 /** The slice of the first finding; without one the middle of the series. */

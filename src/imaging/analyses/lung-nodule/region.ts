@@ -1,6 +1,6 @@
 import type { NoduleFindings } from '../../model/manifests/nodule-findings.js';
 import type { Detection } from '../../recipes/recipe.js';
-import { components } from '../../volume/components.js';
+import { componentAt } from '../../volume/components.js';
 import { dilateMm, distanceTo } from '../../volume/distance.js';
 import { median } from '../../volume/median.js';
 import { spacingOf } from '../../volume/geometry.js';
@@ -53,9 +53,9 @@ export function segmentNodule(ct: Volume, detection: Detection, lungs: Lungs | u
   const around = surroundings(ct, detection, lungs, segmentation);
   const [low, high] = segmentation.borderHu;
   // The nodule's density is not known before its border is: first what is dense for sure, else what is denser than lung.
-  const core = [high, low].map((border) => nearestPart(around, border)).find((part) => part !== undefined);
+  const core = nearestPart(around, high) ?? nearestPart(around, low);
   if (core === undefined) return undefined;
-  const density = quantile(around.region.hu, core, 0.75);
+  const density = quantile(around.region.hu, core.mask, 0.75);
   const borderHu = Math.min(Math.max((density + around.lungHu) / 2, low), high);
   const nodule = part(around, borderHu, segmentation);
   return nodule && { nodule, withGroundGlass: borderHu > solidity.groundGlassHu ? part(around, solidity.groundGlassHu, segmentation) : nodule };
@@ -143,32 +143,51 @@ function inMask({ box: [from, to], voxels }: NonNullable<Detection['mask']>, [i,
   return voxels[i - from[0] + (to[0] - from[0] + 1) * (j - from[1] + (to[1] - from[1] + 1) * (k - from[2]))] === 1;
 }
 
-/** The part denser than a border that is nearest to the detection's centre. */
-function nearestPart({ region: { hu, size, spacing }, allowed, centre }: Surroundings, borderHu: number): Uint8Array | undefined {
+/** The part denser than a border that is nearest to the detection's centre, and the box that holds it. */
+function nearestPart({ region: { hu, size, spacing }, allowed, centre }: Surroundings, borderHu: number): ReturnType<typeof componentAt> | undefined {
   const dense = allowed.map((value, offset) => (value === 1 && (hu[offset] ?? 0) >= borderHu ? 1 : 0));
-  const found = components(dense, size, 6);
   const start = nearest(dense, size, spacing, centre);
-  if (start === undefined) return undefined;
-  const label = found.labels[start];
-  return dense.map((_, offset) => (found.labels[offset] === label ? 1 : 0));
+  return start === undefined ? undefined : componentAt(dense, size, 6, start);
 }
 
 /** The same, without what hangs on it by less than its own thickness. */
 function part(around: Surroundings, borderHu: number, { openingFraction, maxOpeningMm }: NoduleFindings['segmentation']): Region | undefined {
   const { region, box, centre } = around;
-  const { size, spacing } = region;
-  const dense = nearestPart(around, borderHu);
-  if (dense === undefined) return undefined;
+  const { spacing } = region;
+  const found = nearestPart(around, borderHu);
+  if (found === undefined) return undefined;
+  // With a layer around it, which says all that distances within the part depend on.
+  const { mask: dense, size, origin } = cut(found.mask, region.size, found.box, 1);
   const depth = depthOf(dense, size, spacing);
-  const summit = climb(depth, size, nearest(dense, size, spacing, centre) ?? 0);
+  const summit = climb(depth, size, nearest(dense, size, spacing, [centre[0] - origin[0], centre[1] - origin[1], centre[2] - origin[2]]) ?? 0);
   const radius = Math.min(openingFraction * (depth[summit] ?? 0), maxOpeningMm);
   const inner = dense.map((value, offset) => (value === 1 && (depth[offset] ?? 0) > radius ? 1 : 0));
-  const found = components(inner, size, 26);
-  const core = inner.map((_, offset) => (found.labels[offset] === found.labels[summit] ? 1 : 0));
+  const core = componentAt(inner, size, 26, summit).mask;
   // From centre to centre of voxels; a core reaches half a voxel further.
   const grown = dilateMm(core, size, spacing, radius + Math.max(...spacing) / 2);
-  const whole = components(dense.map((value, offset) => value & (grown[offset] ?? 0)), size, 26);
-  return onSlices(dense.map((_, offset) => (whole.labels[offset] === whole.labels[summit] ? 1 : 0)), region, box);
+  const whole = componentAt(dense.map((value, offset) => value & (grown[offset] ?? 0)), size, 26, summit).mask;
+  return onSlices(paste(whole, size, origin, region.size), region, box);
+}
+
+/** The part of a mask in a box and `margin` voxels around it, as far as there are any. */
+function cut(mask: Uint8Array, [columns, rows, slices]: Vector3, [from, to]: [Vector3, Vector3], margin: number): { mask: Uint8Array<ArrayBuffer>; size: Vector3; origin: Vector3 } {
+  const origin: Vector3 = [Math.max(0, from[0] - margin), Math.max(0, from[1] - margin), Math.max(0, from[2] - margin)];
+  const size: Vector3 = [Math.min(columns, to[0] + 1 + margin) - origin[0], Math.min(rows, to[1] + 1 + margin) - origin[1], Math.min(slices, to[2] + 1 + margin) - origin[2]];
+  const out = new Uint8Array(size[0] * size[1] * size[2]);
+  eachRow(size, origin, [columns, rows, slices], (small, large) => { out.set(mask.subarray(large, large + size[0]), small); });
+  return { mask: out, size, origin };
+}
+
+/** The other way round. */
+function paste(mask: Uint8Array, size: Vector3, origin: Vector3, whole: Vector3): Uint8Array {
+  const out = new Uint8Array(whole[0] * whole[1] * whole[2]);
+  eachRow(size, origin, whole, (small, large) => { out.set(mask.subarray(small, small + size[0]), large); });
+  return out;
+}
+
+/** @param visit  gets where a row of the small box begins in it, and in the large one */
+function eachRow([columns, rows, slices]: Vector3, [i, j, k]: Vector3, whole: Vector3, visit: (small: number, large: number) => void): void {
+  for (let z = 0; z < slices; z++) for (let y = 0; y < rows; y++) visit(columns * (y + rows * z), i + whole[0] * (j + y + whole[1] * (k + z)));
 }
 
 /** Millimetres to the nearest voxel outside; beyond the box counts as inside, so that a nodule which is cut there keeps its thickness. */
