@@ -49,17 +49,14 @@ export class ClaimsStore {
 
   /** Ends a run; false when the claim is lost, or when a success comes after the request to cancel. */
   async finish(tx: Transaction, { id, fence }: Claim, { status, reason, resultId, timings }: Ending): Promise<boolean> {
-    const client = prismaOf(tx);
-    const { count } = await client.analysisRun.updateMany({
-      where: { id, fence, status: 'running', ...(status === 'succeeded' && { cancelRequestedAt: null }) },
-      data: {
-        status, stage: 'done', finishedAt: new Date(), ...(status === 'succeeded' && { progress: 1 }),
-        reasonCode: reason?.code ?? null, reasonDetail: reason?.detail ?? null, ...(resultId !== undefined && { resultId }), ...(timings && { timings }),
-      },
-    });
-    if (count === 1) await client.$executeRaw`
+    const count = await prismaOf(tx).$executeRaw`
+      WITH finished AS (
+        UPDATE analysis_runs SET status = ${status}, stage = 'done', progress = CASE WHEN ${status} = 'succeeded' THEN 1 ELSE progress END, finished_at = now(), updated_at = now(),
+          reason_code = ${reason?.code ?? null}, reason_detail = ${reason?.detail ?? null}, result_id = coalesce(${resultId ?? null}::uuid, result_id), timings = coalesce(${timings ? JSON.stringify(timings) : null}::jsonb, timings)
+        WHERE id = ${id}::uuid AND fence = ${fence}::int AND status = 'running' AND (${status} <> 'succeeded' OR cancel_requested_at IS NULL)
+        RETURNING institution_id, started_at)
       INSERT INTO compute_shares AS share (institution_id, seconds, at)
-      SELECT institution_id, least(extract(epoch FROM now() - coalesce(started_at, now())), ${LONGEST_SHARE_SECONDS}::double precision), now() FROM analysis_runs WHERE id = ${id}::uuid
+      SELECT institution_id, least(extract(epoch FROM now() - coalesce(started_at, now())), ${LONGEST_SHARE_SECONDS}::double precision), now() FROM finished
       ON CONFLICT (institution_id) DO UPDATE SET at = now(), seconds = excluded.seconds + share.seconds * power(0.5, extract(epoch FROM now() - share.at) / ${SHARE_HALF_LIFE_SECONDS}::double precision)`;
     return count === 1;
   }

@@ -53,10 +53,15 @@ export class RunsStore {
   /** Inserts unless the same run is there: same revision, analysis, model, selection and purpose. */
   async create(tx: Transaction, run: NewRun): Promise<{ run: RunRow; created: boolean }> {
     const client = prismaOf(tx);
-    const { count } = await client.analysisRun.createMany({ data: [run], skipDuplicates: true });
     const { studyId, studyRevision, analysis, modelDigest, selection, purpose } = run;
-    const row = await client.analysisRun.findUniqueOrThrow({ where: { studyId_studyRevision_analysis_modelDigest_selection_purpose: { studyId, studyRevision, analysis, modelDigest, selection, purpose } } });
-    return { run: row, created: count === 1 };
+    const [created] = await client.$queryRaw<RunRow[]>`
+      INSERT INTO analysis_runs (id, institution_id, study_id, study_instance_uid, study_revision, analysis, model_id, model_name, model_version, model_digest, series_instance_uids, selection, purpose, priority, requested_by, updated_at)
+      VALUES (${run.id}::uuid, ${run.institutionId}::uuid, ${studyId}::uuid, ${run.studyInstanceUid}, ${studyRevision}::int, ${analysis}, ${run.modelId}::uuid, ${run.modelName}, ${run.modelVersion}, ${modelDigest},
+        ${run.seriesInstanceUids}::text[], ${selection}, ${purpose}, ${run.priority}, ${run.requestedBy}::uuid, now())
+      ON CONFLICT DO NOTHING RETURNING ${RUN_COLUMNS}`;
+    if (created) return { run: created, created: true };
+    const existing = await client.analysisRun.findUniqueOrThrow({ where: { studyId_studyRevision_analysis_modelDigest_selection_purpose: { studyId, studyRevision, analysis, modelDigest, selection, purpose } } });
+    return { run: existing, created: false };
   }
 
   async find(institutionId: string, id: string): Promise<RunRow | null> {

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { RESULT_CLASSES } from '../../imaging/dicom/result-classes.js';
+import { AppError } from '../../kernel/errors.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { Prisma } from '../../generated/prisma/client.js';
 import { columnsOf } from '../../platform/database/columns.js';
@@ -157,15 +158,13 @@ export class StudiesStore {
 
   /** Keeps the receipt of the revision before. */
   async complete(tx: Transaction, { id, completion, earlierCompletions }: StudyRow, receipt: CompletionReceipt): Promise<StudyRow> {
-    // Receipts are plain JSON; Prisma's type wants an index signature that an interface has not.
-    const earlier = [...(earlierCompletions as Prisma.InputJsonArray), ...(completion === null ? [] : [completion as Prisma.InputJsonObject])];
-    return prismaOf(tx).study.update({
-      where: { id }, omit: WITHOUT_TOKENS,
-      data: {
-        state: 'complete', revision: receipt.revision, completedAt: new Date(receipt.at), lateInstances: 0,
-        completion: receipt as unknown as Prisma.InputJsonObject, earlierCompletions: earlier,
-      },
-    });
+    const earlier = [...(earlierCompletions as Prisma.JsonArray), ...(completion === null ? [] : [completion])];
+    const [row] = await prismaOf(tx).$queryRaw<StudyRow[]>`
+      UPDATE studies SET state = 'complete', revision = ${receipt.revision}::int, completed_at = ${receipt.at}::timestamptz, late_instances = 0, completion = ${JSON.stringify(receipt)}::jsonb,
+        earlier_completions = ${JSON.stringify(earlier)}::jsonb, updated_at = now()
+      WHERE id = ${id}::uuid RETURNING ${STUDY_COLUMNS}`;
+    if (!row) throw new AppError('study-not-found');
+    return row;
   }
 
   async setLegalHold(tx: Transaction, id: string, legalHold: boolean): Promise<StudyRow> {

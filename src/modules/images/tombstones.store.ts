@@ -28,7 +28,7 @@ export class TombstonesStore {
 
   /** Ties blobs to the rows of this transaction; false when the sweep has taken one of them. */
   async claim(tx: Transaction, blobKeys: readonly string[]): Promise<boolean> {
-    const { count } = await prismaOf(tx).blobTombstone.deleteMany({ where: { blobKey: { in: [...blobKeys] } } });
+    const count = blobKeys.length === 0 ? 0 : await prismaOf(tx).$executeRaw`DELETE FROM blob_tombstones WHERE blob_key = ANY (${[...blobKeys]}::text[])`;
     return count === blobKeys.length;
   }
 

@@ -120,15 +120,14 @@ export class ResultsStore {
     };
     const { institutionId, analysisId, studyId, studyInstanceUid, analysis, summary, findings, labels, segments, provenance } = result;
     const blobKeys = reservedBlobKeys({ heatMapsBlobKey, segmentationBlobKey });
-    const claimed = await prismaOf(tx).blobTombstone.deleteMany({ where: { blobKey: { in: blobKeys } } });
-    if (claimed.count !== blobKeys.length) throw new AppError('blob-missing');
-    await prismaOf(tx).result.create({
-      data: {
-        id, institutionId, analysisId, studyId, studyInstanceUid, analysis, status: (faults.length > 0 ? 'withheld' : 'preliminary') satisfies ResultStatus,
-        objects: json(objects), faults: json(faults),
-        summary: json(summary), findings: json(findings), labels: json(labels), segments: json(segments), provenance: json(provenance), rendering: json(rendering),
-      },
-    });
+    const claimed = blobKeys.length === 0 ? 0 : await prismaOf(tx).$executeRaw`DELETE FROM blob_tombstones WHERE blob_key = ANY (${blobKeys}::text[])`;
+    if (claimed !== blobKeys.length) throw new AppError('blob-missing');
+    const status: ResultStatus = faults.length > 0 ? 'withheld' : 'preliminary';
+    const data = JSON.stringify({ objects, faults, summary, findings, labels, segments, provenance, rendering });
+    await prismaOf(tx).$executeRaw`
+      INSERT INTO results (id, institution_id, analysis_id, study_id, study_instance_uid, analysis, status, objects, faults, summary, findings, labels, segments, provenance, rendering, updated_at)
+      SELECT ${id}::uuid, ${institutionId}::uuid, ${analysisId}::uuid, ${studyId}::uuid, ${studyInstanceUid}, ${analysis}, ${status}, data.objects, data.faults, data.summary, data.findings, data.labels, data.segments, data.provenance, data.rendering, now()
+      FROM jsonb_to_record(${data}::jsonb) AS data (objects jsonb, faults jsonb, summary jsonb, findings jsonb, labels jsonb, segments jsonb, provenance jsonb, rendering jsonb)`;
   }
 
   async find(institutionId: string, id: string): Promise<ResultRecord | null> {

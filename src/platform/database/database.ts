@@ -8,6 +8,7 @@ import type { Transaction } from '../../kernel/transaction.js';
 import { CONFIG, type Config } from '../config.js';
 import { DATABASE_URLS, POOL_WAIT_MS, poolOptions, type DatabaseUrls } from './connection.js';
 import { inOneTrip, type TripStatement } from './one-trip.js';
+import { inScope, SCOPE_SQL, ScopedClient, type ScopeSettings } from './scoped-client.js';
 
 export type PrismaTransaction = Prisma.TransactionClient;
 
@@ -95,18 +96,15 @@ export class Database implements OnApplicationShutdown {
    * @throws AppError `database-unavailable` when PostgreSQL does not answer
    */
   async transaction<T>(scope: Scope, work: (tx: Transaction) => Promise<T>): Promise<T> {
-    const [institution, name] = settingsOf(scope);
+    const settings = settingsOf(scope);
     const isSet = scope === 'system' && this.hasLogins;
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.sideOf(scope).prisma.$transaction(
-          async (client) => {
-            if (!isSet) await client.$executeRaw`SELECT set_config('app.institution_id', ${institution}, true), set_config('app.scope', ${name}, true)`;
-            // The brand exists only in the type system; a transaction is Prisma's client under an opaque name.
-            return work(client as unknown as Transaction);
-          },
+        return await inScope(isSet ? undefined : settings, () => this.sideOf(scope).prisma.$transaction(
+          // The brand exists only in the type system; a transaction is Prisma's client under an opaque name.
+          (client) => work(client as unknown as Transaction),
           { maxWait: POOL_WAIT_MS, timeout: 60_000 },
-        );
+        ));
       } catch (error) {
         if (attempt < 3 && isConflict(error)) continue;
         throw translate(error);
@@ -149,8 +147,8 @@ export class Database implements OnApplicationShutdown {
   /** What comes before the statements: the login of `system` needs none, unless one login serves both scopes. */
   private opening(kind: 'read' | 'write', scope: Scope): TripStatement[] {
     if (scope === 'system' && this.hasLogins) return [];
-    const scoped = `set_config('app.institution_id', $1, true), set_config('app.scope', $2, true)`;
-    return [kind === 'read' ? { name: 'scope-read', text: `SELECT ${scoped}, set_config('transaction_read_only', 'on', true)`, values: settingsOf(scope) } : { name: 'scope', text: `SELECT ${scoped}`, values: settingsOf(scope) }];
+    const values = settingsOf(scope);
+    return [kind === 'read' ? { name: 'scope-read', text: `${SCOPE_SQL}, set_config('transaction_read_only', 'on', true)`, values } : { name: 'scope', text: SCOPE_SQL, values }];
   }
 
   /** Empty = not prepared. */
@@ -170,7 +168,7 @@ class Side {
   private client: PrismaClient | undefined;
 
   constructor(url: string, config: Config, max: number, private readonly nameOf: (sql: string) => string) {
-    this.pool = new pg.Pool({ ...poolOptions(url, config), max, pipeline: true });
+    this.pool = new pg.Pool({ ...poolOptions(url, config), Client: ScopedClient, max, pipeline: true });
     // A connection that breaks ends its queries with an error; the event beside that would end the process.
     this.pool.on('error', ignore);
     this.pool.on('connect', (client) => { client.on('error', ignore); });
@@ -194,7 +192,7 @@ function ignore(): void {
 }
 
 /** The institution, and the name of the scope, which only the policies for a login that serves both scopes look at. */
-function settingsOf(scope: Scope): [institution: string, name: string] {
+function settingsOf(scope: Scope): ScopeSettings {
   return scope === 'system' ? ['', 'system'] : [scope.institutionId, ''];
 }
 

@@ -26,13 +26,15 @@ export const OUTBOX_TOPIC = 'outbox';
 export class Outbox {
   constructor(@Inject(Database) private readonly database: Database) {}
 
-  /** Appends in the caller's transaction and wakes the relay when that commits. */
+  /** Appends in the caller's transaction and wakes the relay when that commits; one statement, however many they are. */
   async append(tx: Transaction, ...events: DomainEvent[]): Promise<void> {
-    const client = prismaOf(tx);
-    for (const event of events) {
-      await client.outboxEvent.create({ data: { id: uuidv7(), institutionId: event.institutionId, topic: event.topic, payload: event.payload, priority: event.priority ?? 0 } });
-    }
-    await client.$executeRaw`SELECT pg_notify(${LIVE_CHANNEL}, ${`${OUTBOX_TOPIC} new`})`;
+    if (events.length === 0) return;
+    const rows = events.map(({ institutionId, topic, payload, priority = 0 }) => ({ id: uuidv7(), institution_id: institutionId, topic, payload, priority }));
+    await prismaOf(tx).$executeRaw`
+      WITH appended AS (
+        INSERT INTO outbox (id, institution_id, topic, payload, priority)
+        SELECT id, institution_id, topic, payload, priority FROM jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) AS event(id uuid, institution_id uuid, topic text, payload jsonb, priority int))
+      SELECT pg_notify(${LIVE_CHANNEL}, ${`${OUTBOX_TOPIC} new`})`;
   }
 
   /**

@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import type { RoutingRule } from '../../../generated/prisma/client.js';
+import { Prisma, type RoutingRule } from '../../../generated/prisma/client.js';
 import type { Transaction } from '../../../kernel/transaction.js';
 import { uuidv7 } from '../../../kernel/uid.js';
+import { columnsOf } from '../../../platform/database/columns.js';
 import { Database, prismaOf } from '../../../platform/database/database.js';
 import { conditionsSchema, planSchema, type Rule } from './rule.js';
 
@@ -13,23 +14,21 @@ export interface StoredRule extends Rule {
 
 export type RuleDraft = Pick<StoredRule, 'name' | 'enabled' | 'position' | 'conditions' | 'plan' | 'last'>;
 
+const COLUMNS = columnsOf(Prisma.RoutingRuleScalarFieldEnum);
+
 @Injectable()
 export class RoutingRulesStore {
   constructor(private readonly database: Database) {}
 
   /** In the order in which they are looked at. */
   async list(institutionId: string): Promise<StoredRule[]> {
-    return this.database.transaction({ institutionId }, async (tx) => {
-      const rows = await prismaOf(tx).routingRule.findMany({ where: { institutionId }, orderBy: [{ position: 'asc' }, { id: 'asc' }] });
-      return rows.map(ruleOf);
-    });
+    const rows = await this.database.read<RoutingRule>({ institutionId }, Prisma.sql`SELECT ${COLUMNS} FROM routing_rules WHERE institution_id = ${institutionId}::uuid ORDER BY position, id`);
+    return rows.map(ruleOf);
   }
 
   async find(institutionId: string, id: string): Promise<StoredRule | undefined> {
-    return this.database.transaction({ institutionId }, async (tx) => {
-      const row = await prismaOf(tx).routingRule.findFirst({ where: { id, institutionId } });
-      return row ? ruleOf(row) : undefined;
-    });
+    const [row] = await this.database.read<RoutingRule>({ institutionId }, Prisma.sql`SELECT ${COLUMNS} FROM routing_rules WHERE id = ${id}::uuid AND institution_id = ${institutionId}::uuid`);
+    return row ? ruleOf(row) : undefined;
   }
 
   /** Reads the row and holds it until the transaction ends. */
