@@ -33,10 +33,10 @@ export class ModelChoicesStore {
   }
 
   /** Models that may run: one that was retired after it was chosen is chosen in vain. */
-  async chosen(institutionId: string, analysis: string): Promise<string[]> {
+  async chosen(institutionId: string, analyses: readonly string[]): Promise<string[]> {
     const rows = await this.database.read<{ id: string }>({ institutionId }, Prisma.sql`
       SELECT m.id FROM institution_model_choices c JOIN models m ON m.id = c.model_id
-      WHERE c.institution_id = ${institutionId}::uuid AND c.analysis = ${analysis} AND m.state IN ('active', 'available', 'shadow') ORDER BY c.chosen_at, m.id`);
+      WHERE c.institution_id = ${institutionId}::uuid AND c.analysis = ANY (${[...analyses]}::text[]) AND m.state IN ('active', 'available', 'shadow') ORDER BY c.chosen_at, m.id`);
     return rows.map(({ id }) => id);
   }
 

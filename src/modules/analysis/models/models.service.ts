@@ -78,9 +78,13 @@ export class ModelsService implements OnModuleInit {
     return model;
   }
 
-  /** The active model to plan a study with; undefined when modality and body part are no active model's. */
-  async planned(institutionId: string, analysis: AnalysisName, study: StudyInput): Promise<ModelRow | undefined> {
-    return this.bestOf(analysis, study, await this.serving(institutionId, analysis));
+  /** For each analysis the active model to plan a study with; none when modality and body part are no active model's. */
+  async planned(institutionId: string, analyses: readonly AnalysisName[], study: StudyInput): Promise<ReadonlyMap<AnalysisName, ModelRow>> {
+    const serving = await this.servingEach(institutionId, analyses);
+    return new Map(analyses.flatMap((analysis) => {
+      const best = this.bestOf(analysis, study, serving.get(analysis) ?? []);
+      return best ? [[analysis, best] as const] : [];
+    }));
   }
 
   /** Models that run in the shadow of `served` on a study which they fit. */
@@ -88,16 +92,24 @@ export class ModelsService implements OnModuleInit {
     const analysis = served.analysis as AnalysisName; // a model that serves is of an analysis that there is
     const code = CATALOG[analysis];
     if (!code) return [];
-    const shadows = (await this.store.inState(analysis, 'shadow')).filter(({ id }) => id !== served.id);
+    const shadows = (await this.store.inState([analysis], 'shadow')).filter(({ id }) => id !== served.id);
     return shadows.flatMap((model) => this.withManifest(model)).filter(({ manifest }) => code.fits(study, manifest)).map(({ model }) => model);
   }
 
   /** Active models, but for each analysis and domain the one that the institution has chosen, where it has. */
   async serving(institutionId: string, analysis: AnalysisName): Promise<ModelRow[]> {
-    const [active, ids] = await Promise.all([this.store.inState(analysis, 'active'), this.choices.chosen(institutionId, analysis)]);
+    return (await this.servingEach(institutionId, [analysis])).get(analysis) ?? [];
+  }
+
+  private async servingEach(institutionId: string, analyses: readonly AnalysisName[]): Promise<ReadonlyMap<string, ModelRow[]>> {
+    if (analyses.length === 0) return new Map();
+    const [active, ids] = await Promise.all([this.store.inState(analyses, 'active'), this.choices.chosen(institutionId, analyses)]);
     const chosen = ids.length === 0 ? [] : await this.store.ofIds(ids);
-    const taken = new Set(chosen.map(domainOf));
-    return [...chosen, ...active.filter((model) => !taken.has(domainOf(model)))];
+    return new Map(analyses.map((analysis) => {
+      const own = chosen.filter((model) => model.analysis === analysis);
+      const taken = new Set(own.map(domainOf));
+      return [analysis, [...own, ...active.filter((model) => model.analysis === analysis && !taken.has(domainOf(model)))]];
+    }));
   }
 
   /** A model that finds an image before one that only fits by modality and body part. */

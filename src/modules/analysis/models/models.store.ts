@@ -83,8 +83,8 @@ export class ModelsStore {
   }
 
   /** Oldest first. */
-  async inState(analysis: string, state: ModelState): Promise<ModelRow[]> {
-    return this.select(Prisma.sql`WHERE analysis = ${analysis} AND state = ${state} ORDER BY id`);
+  async inState(analyses: readonly string[], state: ModelState): Promise<ModelRow[]> {
+    return this.select(Prisma.sql`WHERE analysis = ANY (${[...analyses]}::text[]) AND state = ${state} ORDER BY id`);
   }
 
   /** Newest first. */

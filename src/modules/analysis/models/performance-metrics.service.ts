@@ -46,7 +46,7 @@ export class ModelPerformanceMetrics {
   }
 
   private async measure(): Promise<void> {
-    const active = (await Promise.all(ANALYSIS_NAMES.map((analysis) => this.models.inState(analysis, 'active')))).flat();
+    const active = await this.models.inState(ANALYSIS_NAMES, 'active');
     const to = new Date();
     const measured: { model: ModelRow; figures: VersionFigures }[] = [];
     for (const model of active) {

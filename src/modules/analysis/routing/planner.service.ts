@@ -39,16 +39,12 @@ export class Planner {
   async plan(study: StoredStudy): Promise<StudyPlan> {
     const { evaluations, wanted } = evaluateRules(await this.rules.list(study.institutionId), study);
     const wishes = wanted ?? ANALYSES.map(({ name }) => ({ analysis: name, model: undefined, priority: 'routine' as const, ruleId: null }));
+    const active = await this.models.planned(study.institutionId, [...new Set(wishes.filter(({ model }) => model === undefined).map(({ analysis }) => analysis))], study);
     const planned: Planned[] = [];
     for (const { analysis, model: asked, priority, ruleId } of wishes) {
-      planned.push({ analysis, priority, ruleId, ...(asked === undefined ? await this.active(study, analysis) : await this.named(study, analysis, asked)) });
+      planned.push({ analysis, priority, ruleId, ...(asked === undefined ? served(active.get(analysis)) : await this.named(study, analysis, asked)) });
     }
     return { byRules: wanted !== undefined, evaluations, planned };
-  }
-
-  private async active(study: StoredStudy, analysis: AnalysisName): Promise<Pick<Planned, 'model' | 'skipped'>> {
-    const model = await this.models.planned(study.institutionId, analysis, study);
-    return { model, skipped: model ? undefined : { code: 'no-active-model', detail: 'No active model of this analysis is for the modality and body part of the study.' } };
   }
 
   private async named(study: StoredStudy, analysis: AnalysisName, asked: string): Promise<Pick<Planned, 'model' | 'skipped'>> {
@@ -61,4 +57,8 @@ export class Planner {
       return { model: undefined, skipped: { code: error.code, detail: error.message } };
     }
   }
+}
+
+function served(model: ModelRow | undefined): Pick<Planned, 'model' | 'skipped'> {
+  return { model, skipped: model ? undefined : { code: 'no-active-model', detail: 'No active model of this analysis is for the modality and body part of the study.' } };
 }
