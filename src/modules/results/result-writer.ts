@@ -4,8 +4,10 @@ import type { DerivedFault } from '../../imaging/report/derived.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { derivedUuidv7 } from '../../kernel/uid.js';
 import { KeyVault } from '../../platform/crypto/key-vault.js';
+import { Outbox } from '../../platform/queue/outbox.js';
 import { BlobStore } from '../../platform/storage/blob-store.js';
 import { DerivedInstances } from '../images/images.contract.js';
+import { RESULT_COMPARABLE, type ResultComparable } from './comparison/comparable-event.js';
 import { DerivedObjects, type ObjectsSource } from './derived-objects.service.js';
 import { faultsOf } from './derived-outcome.js';
 import { DeliveriesStore } from './destinations/deliveries.store.js';
@@ -28,6 +30,7 @@ export class StoredResultWriter extends ResultWriter {
     private readonly instances: DerivedInstances,
     private readonly deliveries: DeliveriesStore,
     private readonly signer: StatementSigner,
+    private readonly outbox: Outbox,
   ) {
     super();
   }
@@ -51,6 +54,7 @@ export class StoredResultWriter extends ResultWriter {
     const faults = [...prepared.faults, ...faultsOf(outcome)];
     await this.store.insert(tx, { ...prepared, faults, objects: faults.length > 0 ? [] : prepared.objects });
     if (faults.length === 0 && prepared.objects.length > 0) await this.deliveries.plan(tx, { institutionId, resultId: prepared.id, version: FIRST_VERSION, studyInstanceUid: prepared.result.studyInstanceUid, signed: false });
+    if (faults.length === 0 && prepared.result.instances.length > 1) await this.outbox.append(tx, { institutionId, topic: RESULT_COMPARABLE, payload: { institutionId, resultId: prepared.id } satisfies ResultComparable });
     return faults;
   }
 

@@ -1,7 +1,13 @@
 import { Module } from '@nestjs/common';
 import type { JobDefinition } from '../../platform/queue/job.js';
+import { ThreadsModule } from '../../platform/threads/threads.module.js';
 import { ImagesCoreModule } from '../images/images-core.module.js';
 import { STUDY_DELETED } from '../images/images.contract.js';
+import { AlignmentService } from './comparison/alignment.service.js';
+import { AlignmentStore } from './comparison/alignment.store.js';
+import { RESULT_COMPARABLE } from './comparison/comparable-event.js';
+import { CompareAheadJob } from './comparison/compare-ahead.job.js';
+import { ComparisonService } from './comparison/comparison.service.js';
 import { DeliverJob } from './destinations/deliver.job.js';
 import { DELIVERY_DUE } from './destinations/deliveries.store.js';
 import { OverdueDeliveriesJob } from './destinations/overdue-deliveries.job.js';
@@ -19,9 +25,10 @@ export const resultsJobs: readonly JobDefinition[] = [
   { queue: 'purge-results', handler: PurgeJob, topics: [STUDY_DELETED], concurrency: 2 },
   { queue: 'deliver-results', handler: DeliverJob, topics: [DELIVERY_DUE], concurrency: 4 },
   { queue: 'signed-objects', handler: SignedObjectsJob, topics: [RESULT_REVIEWED], concurrency: 2 },
+  { queue: 'compare-results', handler: CompareAheadJob, topics: [RESULT_COMPARABLE], concurrency: 1, attempts: 3 },
   { queue: 'overdue-deliveries', handler: OverdueDeliveriesJob, everyMs: 60_000, concurrency: 1 },
   { queue: 'result-retention', handler: ResultRetentionJob, everyMs: 60_000, concurrency: 1 },
 ];
 
-@Module({ imports: [ResultsCoreModule, ImagesCoreModule], providers: [ReportStore, Sender, SignedSources, SignedObjectsStore, SignedObjectsJob, DeliverJob, OverdueDeliveriesJob, PurgeJob, ResultRetentionJob] })
+@Module({ imports: [ResultsCoreModule, ImagesCoreModule, ThreadsModule], providers: [AlignmentStore, AlignmentService, ComparisonService, CompareAheadJob, ReportStore, Sender, SignedSources, SignedObjectsStore, SignedObjectsJob, DeliverJob, OverdueDeliveriesJob, PurgeJob, ResultRetentionJob] })
 export class ResultsWorkerModule {}

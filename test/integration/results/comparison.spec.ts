@@ -4,6 +4,7 @@ import { uuidv7 } from '../../../src/kernel/uid.js';
 import { StudyReader, type StoredStudy } from '../../../src/modules/images/images.contract.js';
 import type { NewResult } from '../../../src/modules/results/results.contract.js';
 import { seriesOf, type SourceVolume } from '../../support/dicom-volumes.js';
+import { eventually } from '../../support/product.js';
 import { writeNothing } from './derived-house.js';
 import { commitResult, conclusion, openHouse, uploadStudy, type House } from './house.js';
 
@@ -72,7 +73,8 @@ describe('a result and those before', () => {
     const [series] = study.series;
     const [instance] = series?.instances ?? [];
     if (!series || !instance) throw new Error('the study is empty');
-    const changes: Partial<NewResult> = { analysis: 'lung-nodule-detection', findings, labels: [], heatMaps: [] };
+    const instances = series.instances.map(({ id, sopInstanceUid, sopClassUid, attributes }) => ({ id, sopInstanceUid, sopClassUid, attributes, seriesInstanceUid: series.seriesInstanceUid }));
+    const changes: Partial<NewResult> = { analysis: 'lung-nodule-detection', findings, labels: [], heatMaps: [], instances };
     const base = conclusion(house, { study, instance }, changes);
     return commitResult(house, { ...base, provenance: { ...base.provenance, details: { selection: { series: [{ role: 'ct', seriesInstanceUid: series.seriesInstanceUid, frames: SIZE[2], reason: '' }], passedOver: [] } } } });
   }
@@ -108,6 +110,13 @@ describe('a result and those before', () => {
     const study = (await house.owner.result.findUniqueOrThrow({ where: { id: earlier } })).studyInstanceUid;
     expect((await house.fetch(`/api/v1/studies/${study}`, { method: 'DELETE' })).status).toBe(204);
     expect((await get(`/api/v1/results/${later}/comparison`)).status).toBe(404);
+  });
+
+  it('are aligned as soon as the later one is stored, before anybody asks', { timeout: 60_000 }, async () => {
+    const earlier = await scan('ahead-first', 'CT4', '20260601', [0, 0, 0], [nodule([30, 0, 10], 8)]);
+    const later = await scan('ahead-second', 'CT4', '20260830', [14, -6, 10], [nodule([44, -6, 20], 8)]);
+    const alignment = await eventually('the alignment', () => house.owner.resultAlignment.findFirst({ where: { resultId: later } }), 45_000);
+    expect(alignment).toMatchObject({ priorResultId: earlier });
   });
 
   it('are not compared across patients and analyses', async () => {
