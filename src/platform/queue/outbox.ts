@@ -30,7 +30,10 @@ export class Outbox {
   async append(tx: Transaction, ...events: DomainEvent[]): Promise<void> {
     const client = prismaOf(tx);
     for (const event of events) {
-      await client.outboxEvent.create({ data: { id: uuidv7(), institutionId: event.institutionId, topic: event.topic, payload: event.payload, priority: event.priority ?? 0 } });
+      const { studyInstanceUid } = event.payload;
+      await client.outboxEvent.create({
+        data: { id: uuidv7(), institutionId: event.institutionId, topic: event.topic, payload: event.payload, priority: event.priority ?? 0, ...(typeof studyInstanceUid === 'string' && { studyInstanceUid }) },
+      });
     }
     await client.$executeRaw`SELECT pg_notify(${LIVE_CHANNEL}, ${`${OUTBOX_TOPIC} new`})`;
   }
