@@ -6,5 +6,5 @@ const MOST_BYTES = 4 * MOST_CHARACTERS;
 export function excerptOf(answer: Uint8Array): string | null {
   const text = new TextDecoder().decode(answer.subarray(0, MOST_BYTES)).replace(/\p{C}+|\s+/gu, ' ').trim();
   // By characters, so that none is cut in half.
-  return text === '' ? null : [...text].slice(0, MOST_CHARACTERS).join('');
+  return text === '' ? null : Array.from(text).slice(0, MOST_CHARACTERS).join('');
 }
