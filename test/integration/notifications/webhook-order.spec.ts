@@ -163,7 +163,7 @@ describe('redelivery', () => {
     await house.emit('2.25.161', EVENTS);
     await allDelivered(id, 5);
     const to = new Date(Date.now() + 1_000).toISOString();
-    const again = async (body: object): Promise<unknown> => (await (await house.call('POST', `/${id}/redeliver`, body)).json()) as unknown;
+    const again = async (body: object): Promise<unknown> => (await (await house.call('POST', `/${id}/redeliver`, body)).json());
     expect(await again({ from: '2020-01-01T00:00:00Z', to: from })).toEqual({ deliveries: 0 });
     expect(await again({ from, to, state: 'given-up' })).toEqual({ deliveries: 0 });
     expect(await again({ from, to, events: ['result.reviewed', 'study.completed'] })).toEqual({ deliveries: 2 });

@@ -73,7 +73,7 @@ export class WebhookDeliveriesStore {
   async restartRange(tx: Transaction, institutionId: string, webhookId: string, { from, to, events, state }: RedeliveryRange, most: number): Promise<number | undefined> {
     const wanted = Prisma.sql`institution_id = ${institutionId}::uuid AND webhook_id = ${webhookId}::uuid AND occurred_at >= ${from}::timestamptz AND occurred_at < ${to}::timestamptz AND topic <> ${TEST_EVENT}
       AND ${state === undefined ? Prisma.sql`state IN ('delivered', 'given-up')` : Prisma.sql`state = ${state}`} ${events === undefined ? Prisma.empty : Prisma.sql`AND topic = ANY (${[...events]}::text[])`}`;
-    const [counted] = await prismaOf(tx).$queryRaw<{ total: number }[]>`SELECT count(*)::int AS total FROM (SELECT FROM webhook_deliveries WHERE ${wanted} LIMIT ${most + 1}::int) some`;
+    const [counted] = await prismaOf(tx).$queryRaw<{ total: number }[]>`SELECT count(*)::int AS total FROM (SELECT FROM webhook_deliveries WHERE ${wanted} LIMIT ${most + 1}::int) found`;
     if ((counted?.total ?? 0) > most) return undefined;
     const restarted = await prismaOf(tx).$executeRaw`UPDATE webhook_deliveries SET ${ANEW} WHERE ${wanted}`;
     if (restarted > 0) await this.outbox.append(tx, dueEvent(institutionId, webhookId));
