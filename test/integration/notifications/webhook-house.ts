@@ -24,8 +24,9 @@ export interface WebhookHouse extends House {
   pump(id: string, workers?: number): Promise<void>;
 }
 
-export async function openWebhookHouse(): Promise<WebhookHouse> {
-  const house = await openHouse({ variables: { ALLOWED_PRIVATE_HOSTS: '127.0.0.1', PUBLIC_URL: 'https://vision.hospital.test/' } });
+/** @param variables  of the environment */
+export async function openWebhookHouse(variables: Record<string, string> = {}): Promise<WebhookHouse> {
+  const house = await openHouse({ variables: { ...variables, ALLOWED_PRIVATE_HOSTS: '127.0.0.1', PUBLIC_URL: 'https://vision.hospital.test/' } });
   house.app.get(WebhookSender).timeoutMs = 1_000;
   const call = (method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Response> => house.fetch(`/api/v1/webhooks${path}`, {
     method, ...(body !== undefined && { body: JSON.stringify(body) }), headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },

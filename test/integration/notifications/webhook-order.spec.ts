@@ -171,7 +171,7 @@ describe('redelivery', () => {
     expect(await again({ from, to })).toEqual({ deliveries: 5 });
     await allDelivered(id, 5);
     expect(typesOf('2.25.161')).toEqual([...EVENTS, 'study.completed', 'result.reviewed', ...EVENTS]);
-    for (const body of [{ from, to: from }, { from }, { from, to: 'tomorrow' }, { from, to, events: [] }, { from, to, state: 'waiting' }]) expect(await again(body)).toMatchObject({ code: 'invalid-body' });
+    for (const body of [{ from, to: from }, { from }, { from, to: 'tomorrow' }, { from, to, events: [] }, { from, to, state: 'waiting' }, { from: '0000-01-01T00:00:00Z', to }]) expect(await again(body)).toMatchObject({ code: 'invalid-body' });
   });
 });
 

@@ -26,7 +26,8 @@ export const rotateSecret = z.strictObject({
   overlapHours: z.number().min(0).max(MOST_OVERLAP_HOURS).default(DEFAULT_OVERLAP_HOURS).meta({ description: 'How long earlier secrets sign, too; 0: they end at once', example: 24 }),
 }).meta({ id: 'RotateWebhookSecret', example: { overlapHours: 24 } });
 
-const instant = z.iso.datetime().transform((text) => new Date(text));
+// PostgreSQL knows no year 0, and nothing happened before there were computers.
+const instant = z.iso.datetime().transform((text) => new Date(text)).refine((time) => time.getUTCFullYear() >= 1970, 'must be after 1970');
 export const redeliverRange = z.strictObject({
   from: instant.meta({ example: '2026-11-21T00:00:00Z', description: 'Events that happened at this time or later' }),
   to: instant.meta({ example: '2026-11-22T00:00:00Z', description: 'and before this one' }),
