@@ -8,6 +8,7 @@ import { STUDY_DELETED } from '../../../src/modules/images/images.contract.js';
 import { Database } from '../../../src/platform/database/database.js';
 import { Outbox } from '../../../src/platform/queue/outbox.js';
 import { eventually } from '../../support/product.js';
+import { uploadStudy } from '../results/house.js';
 import { openWebhookHouse, type WebhookHouse } from './webhook-house.js';
 import { answering, openReceiver, type Received, type Receiver } from './webhook-receiver.js';
 
@@ -132,6 +133,14 @@ describe('what a worker or a queue has lost', () => {
     expect(typesOf('2.25.141')).toEqual(['study.completed', 'result.ready']);
     await upkeep.handle();
     expect(await house.deliveries(id)).toHaveLength(2);
+  });
+
+  it('is planned from its job when the outbox has forgotten it, unless the study is gone', async () => {
+    const { id } = await house.make(receiver.url, { events: EVENTS });
+    const { study: { studyInstanceUid } } = await uploadStudy(house, 41);
+    for (const uid of [studyInstanceUid, '2.25.143']) await house.app.get(PlanWebhooksJob).handle({ institutionId: house.institutionId, studyInstanceUid: uid }, context(uuidv7(), 'study.completed'));
+    await allDelivered(id, 1);
+    expect(typesOf(studyInstanceUid)).toEqual(['study.completed']);
   });
 
   it('is forgotten after 30 days', async () => {

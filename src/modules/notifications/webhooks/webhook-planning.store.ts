@@ -38,27 +38,26 @@ export class WebhookPlanningStore {
     private readonly outbox: Outbox,
   ) {}
 
-  /** Whether some endpoint of the institution is told of such events. */
-  async isWanted(institutionId: string, topic: string): Promise<boolean> {
-    return (await this.database.read({ institutionId }, Prisma.sql`SELECT 1 AS one FROM webhooks WHERE institution_id = ${institutionId}::uuid AND jsonb_exists(events, ${topic}) LIMIT 1`)).length > 0;
-  }
-
-  /** Whether the outbox still holds an event; one that came very late it has forgotten. */
-  async isKept(institutionId: string, eventId: string): Promise<boolean> {
-    return (await this.database.read({ institutionId }, Prisma.sql`SELECT 1 AS one FROM outbox WHERE institution_id = ${institutionId}::uuid AND id = ${eventId}::uuid`)).length > 0;
+  /** Whether some endpoint of the institution is told of such events, and this one is not planned for it yet. */
+  async isWanted(institutionId: string, topic: string, eventId: string): Promise<boolean> {
+    const rows = await this.database.read({ institutionId }, Prisma.sql`
+      SELECT 1 AS one FROM webhooks w WHERE w.institution_id = ${institutionId}::uuid AND jsonb_exists(w.events, ${topic})
+        AND NOT EXISTS (SELECT FROM webhook_deliveries d WHERE d.webhook_id = w.id AND d.event_id = ${eventId}::uuid) LIMIT 1`);
+    return rows.length > 0;
   }
 
   /**
    * Plans the event, and whatever of the same study was committed before and is not planned yet: jobs come in any order, and nobody is to be told of the later one first.
    * Nothing is planned that an erasure came after.
    *
+   * @param isStudyThere  asked of an event that came so late that the outbox has forgotten it, and with it whether the study was erased
    * @returns how many deliveries there are to make
    */
-  async plan(event: StudyEvent): Promise<number> {
+  async plan(event: StudyEvent, isStudyThere: () => Promise<boolean>): Promise<number> {
     const { institutionId, payload: { studyInstanceUid } } = event;
     return this.database.transaction({ institutionId }, async (tx) => {
       await lockStudy(tx, institutionId, studyInstanceUid);
-      const events = await this.eventsOf(tx, event);
+      const events = await this.eventsOf(tx, event, isStudyThere);
       const webhooks = await prismaOf(tx).$queryRaw<{ id: string; events: Record<string, string> }[]>`SELECT id, events FROM webhooks WHERE institution_id = ${institutionId}::uuid FOR KEY SHARE`;
       const wanted = webhooks.flatMap((webhook) => events.filter(({ topic, position }) => isAfter(position, webhook.events[topic])).map((one) => ({ webhookId: webhook.id, event: one })));
       if (wanted.length === 0) return 0;
@@ -90,12 +89,12 @@ export class WebhookPlanningStore {
   }
 
   /** In the order in which they were appended. One that the outbox has forgotten counts as the newest. */
-  private async eventsOf(tx: Transaction, { id, institutionId, topic, payload }: StudyEvent): Promise<PlannableEvent[]> {
+  private async eventsOf(tx: Transaction, { id, institutionId, topic, payload }: StudyEvent, isStudyThere: () => Promise<boolean>): Promise<PlannableEvent[]> {
     const client = prismaOf(tx);
     const rows = await client.$queryRaw<PlannableEvent[]>`
       SELECT id, topic, payload, position, created_at AS "createdAt" FROM outbox
       WHERE institution_id = ${institutionId}::uuid AND study_instance_uid = ${payload.studyInstanceUid} AND topic = ANY (${[...WEBHOOK_EVENTS, STUDY_DELETED]}::text[]) ORDER BY position`;
-    if (!rows.some((row) => row.id === id)) {
+    if (!rows.some((row) => row.id === id) && (await isStudyThere())) {
       const [next] = await client.$queryRaw<{ position: bigint; now: Date }[]>`SELECT nextval(pg_get_serial_sequence('outbox', 'position')) AS position, now() AS now`;
       if (next) rows.push({ id, topic, payload, position: next.position, createdAt: next.now });
     }

@@ -4,6 +4,7 @@ import { LOGGER, type Logger } from '../../../platform/ops/logger.js';
 import { Metrics } from '../../../platform/ops/metrics.js';
 import { JobHandler } from '../../../platform/queue/job.js';
 import { WebhookDeliveriesStore } from './webhook-deliveries.store.js';
+import { WebhookPlanner } from './webhook-planner.service.js';
 import { WebhookPlanningStore } from './webhook-planning.store.js';
 
 const AT_ONCE = 500;
@@ -15,6 +16,7 @@ export class WebhookUpkeepJob extends JobHandler {
 
   constructor(
     private readonly planning: WebhookPlanningStore,
+    private readonly planner: WebhookPlanner,
     private readonly deliveries: WebhookDeliveriesStore,
     metrics: Metrics,
     @Inject(LOGGER) private readonly logger: Logger,
@@ -25,7 +27,7 @@ export class WebhookUpkeepJob extends JobHandler {
 
   async handle(): Promise<void> {
     let planned = 0;
-    for (const event of await this.planning.lost(AT_ONCE)) planned += await this.planning.plan(event);
+    for (const event of await this.planning.lost(AT_ONCE)) planned += await this.planner.plan(event);
     if (planned > 0) this.logger.warn({ planned }, 'events had no job and are planned for webhooks now');
     this.repairs.inc(planned);
     await this.deliveries.prune();

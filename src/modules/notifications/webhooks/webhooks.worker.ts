@@ -12,6 +12,7 @@ import { PlanWebhooksJob } from './plan-webhooks.job.js';
 import { WakeWebhooksJob } from './wake-webhooks.job.js';
 import { WEBHOOK_DISABLED_MAIL, WEBHOOK_DUE, WEBHOOK_EVENTS } from './webhook.js';
 import { WebhookClaimsStore } from './webhook-claims.store.js';
+import { WebhookPlanner } from './webhook-planner.service.js';
 import { WebhookPlanningStore } from './webhook-planning.store.js';
 import { WebhookSender } from './webhook-sender.service.js';
 import { WebhookUpkeepJob } from './webhook-upkeep.job.js';
@@ -30,6 +31,6 @@ export const webhooksJobs: readonly JobDefinition[] = [
 
 @Module({
   imports: [WebhooksCoreModule, ImagesCoreModule, UsersCoreModule, MailModule],
-  providers: [WebhookPlanningStore, WebhookClaimsStore, WebhookSender, PlanWebhooksJob, DeliverWebhooksJob, WakeWebhooksJob, WebhookUpkeepJob, ForgetWebhookDeliveriesJob, MailWebhookDisabledJob],
+  providers: [WebhookPlanningStore, WebhookPlanner, WebhookClaimsStore, WebhookSender, PlanWebhooksJob, DeliverWebhooksJob, WakeWebhooksJob, WebhookUpkeepJob, ForgetWebhookDeliveriesJob, MailWebhookDisabledJob],
 })
 export class WebhooksWorkerModule {}
