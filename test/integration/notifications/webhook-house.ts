@@ -1,7 +1,9 @@
 import { uuidv7 } from '../../../src/kernel/uid.js';
+import { notificationsJobs } from '../../../src/modules/notifications/notifications.worker.js';
 import { DeliverWebhooksJob } from '../../../src/modules/notifications/webhooks/deliver-webhooks.job.js';
 import { WebhookSender } from '../../../src/modules/notifications/webhooks/webhook-sender.service.js';
 import type { WebhookDeliveryJson, WebhookJson } from '../../../src/modules/notifications/webhooks/webhooks-json.js';
+import { resultsJobs } from '../../../src/modules/results/results.worker.js';
 import { Database } from '../../../src/platform/database/database.js';
 import { HandBack } from '../../../src/platform/queue/job.js';
 import { Outbox } from '../../../src/platform/queue/outbox.js';
@@ -24,9 +26,12 @@ export interface WebhookHouse extends House {
   pump(id: string, workers?: number): Promise<void>;
 }
 
+/** What runs on a timer runs when a test says so. */
+const WORKER_QUEUES = [...resultsJobs, ...notificationsJobs].map(({ queue }) => queue).filter((queue) => queue !== 'wake-webhooks' && queue !== 'webhook-upkeep').join(',');
+
 /** @param variables  of the environment */
 export async function openWebhookHouse(variables: Record<string, string> = {}): Promise<WebhookHouse> {
-  const house = await openHouse({ variables: { ...variables, ALLOWED_PRIVATE_HOSTS: '127.0.0.1', PUBLIC_URL: 'https://vision.hospital.test/' } });
+  const house = await openHouse({ variables: { ...variables, WORKER_QUEUES, ALLOWED_PRIVATE_HOSTS: '127.0.0.1', PUBLIC_URL: 'https://vision.hospital.test/' } });
   house.app.get(WebhookSender).timeoutMs = 1_000;
   const call = (method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Response> => house.fetch(`/api/v1/webhooks${path}`, {
     method, ...(body !== undefined && { body: JSON.stringify(body) }), headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
