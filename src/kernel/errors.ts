@@ -107,6 +107,7 @@ export const ERROR_CODES = {
   'routing-rule-not-found': { status: 404, en: 'No such routing rule', zh: '路由规则不存在' },
   'dimse-caller-not-found': { status: 404, en: 'No such DIMSE caller', zh: 'DIMSE 调用方不存在' },
   'destination-not-found': { status: 404, en: 'No such destination', zh: '目的地不存在' },
+  'webhook-not-found': { status: 404, en: 'No such webhook', zh: 'Webhook 不存在' },
   'delivery-not-found': { status: 404, en: 'No such delivery', zh: '投递记录不存在' },
   'ae-title-taken': { status: 409, en: 'This AE title is taken', zh: 'AE 标题已被占用' },
   'study-deleted': { status: 409, en: 'The study was deleted', zh: '检查已删除' },

@@ -70,10 +70,11 @@ beforeAll(async () => {
   const caller = await post<{ id: string }>('/api/v1/dimse-callers', { aeTitle: 'MATRIX' });
   const rule = await post<{ id: string }>('/api/v1/routing-rules', { name: 'Matrix', enabled: false, plan: [] });
   const destination = await post<{ id: string }>('/api/v1/destinations', { name: 'Matrix', enabled: false, target: { kind: 'stow', url: 'https://pacs.example.org' } });
+  const webhook = await post<{ id: string }>('/api/v1/webhooks', { url: 'https://hooks.example.org', enabled: false, events: ['result.ready'] });
   fillings = {
     'study': studyInstanceUid, 'studyInstanceUid': studyInstanceUid, 'series': uid('0020000E'), 'instance': uid('00080018'), 'frames': '1', 'tag': '7FE00010',
     'name': model.name, 'version': model.version, 'number': '1', 'token': 'nobody-knows', 'sessionId': sessionId ?? '',
-    '/api/v1/institutions/{id}': institutionId, '/api/v1/users/{id}': somebody.id, '/api/v1/api-keys/{id}': key.id, '/api/v1/oauth-clients/{id}': client.id, '/api/v1/dimse-callers/{id}': caller.id, '/api/v1/routing-rules/{id}': rule.id, '/api/v1/destinations/{id}': destination.id, 'deliveryId': uuidv7(),
+    '/api/v1/institutions/{id}': institutionId, '/api/v1/users/{id}': somebody.id, '/api/v1/api-keys/{id}': key.id, '/api/v1/oauth-clients/{id}': client.id, '/api/v1/dimse-callers/{id}': caller.id, '/api/v1/routing-rules/{id}': rule.id, '/api/v1/destinations/{id}': destination.id, '/api/v1/webhooks/{id}': webhook.id, 'deliveryId': uuidv7(),
     '/api/v1/uploads/{id}': upload.headers.get('location')?.split('/').at(-1) ?? '', '/api/v1/analyses/{id}': run.id, '/api/v1/results/{id}': run.resultId ?? '',
     '/api/v1/notifications/{id}': await first('/api/v1/notifications'), '/api/v1/patients/{id}': await first('/api/v1/patients'), '/api/v1/audit-events/{id}': await first('/api/v1/audit-events'),
     '/api/v1/break-glass/{id}': ((await grant.json()) as { id: string }).id, '/api/v1/users/me/sessions/{id}': sessionId ?? '',

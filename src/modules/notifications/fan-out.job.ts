@@ -8,8 +8,9 @@ import { StudyResults, type ResultReviewed } from '../results/results.contract.j
 import type { BreakGlassTaken } from '../users/users.contract.js';
 import { NotificationsStore, type NotificationSubject } from './notifications.store.js';
 import { CRITICAL_TOPICS, NOTIFICATIONS_LIVE } from './topics.js';
+import type { WebhookDisabled } from './webhooks/webhook.js';
 
-type Told = AnalysisEnded | ResultReady | ResultReviewed | BreakGlassTaken;
+type Told = AnalysisEnded | ResultReady | ResultReviewed | BreakGlassTaken | WebhookDisabled;
 
 /**
  * Makes one notification of one event, and tells whoever watches. The notification has the event's own id, so that a job which
@@ -44,6 +45,7 @@ export class FanOutJob extends JobHandler<Told> {
 
 function subjectOf(event: Told): NotificationSubject {
   if ('breakGlassId' in event) return { breakGlassId: event.breakGlassId, userId: event.userId };
+  if ('webhookId' in event) return { webhookId: event.webhookId };
   const { analysis, analysisId, resultId, studyInstanceUid } = event;
   return { analysis, analysisId, resultId, studyInstanceUid };
 }

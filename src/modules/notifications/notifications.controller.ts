@@ -12,6 +12,7 @@ export const subjectSchema = z
   .union([
     z.object({ analysis: z.string(), analysisId: z.uuid(), resultId: z.uuid().nullable(), studyInstanceUid: z.string() }).meta({ description: 'A run or its result' }),
     z.object({ breakGlassId: z.uuid(), userId: z.uuid() }).meta({ description: 'Emergency access, of `access.break-glass`' }),
+    z.object({ webhookId: z.uuid() }).meta({ description: 'A webhook that the product has disabled, of `webhook.disabled`' }),
   ])
   .meta({ id: 'NotificationSubject', description: 'What it is about: ids only' });
 
@@ -57,7 +58,7 @@ export class NotificationsController {
   @Operation({
     id: 'listNotifications',
     summary: 'List notifications, newest first',
-    description: 'Emergency access (`access.break-glass`) is shown to those who may read the audit.',
+    description: 'Emergency access (`access.break-glass`) is shown to those who may read the audit, a disabled webhook (`webhook.disabled`) to those who may read webhooks.',
     answers: { 200: { description: 'A page of notifications', schema: pageSchema(notificationSchema, 'NotificationPage'), example: { items: [example], nextCursor: null } } },
     problems: ['invalid-query'],
   })

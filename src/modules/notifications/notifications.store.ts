@@ -7,7 +7,8 @@ import { Database, prismaOf } from '../../platform/database/database.js';
 /** What a notification is about: ids only. */
 export type NotificationSubject =
   | { analysis: string; analysisId: string; resultId: string | null; studyInstanceUid: string }
-  | { breakGlassId: string; userId: string };
+  | { breakGlassId: string; userId: string }
+  | { webhookId: string };
 
 export interface NotificationRecord {
   id: string;
@@ -94,6 +95,7 @@ function subjectOf(json: unknown): NotificationSubject {
   // `insert` above is the only writer of the column.
   const subject = json as NotificationSubject;
   if ('breakGlassId' in subject) return { breakGlassId: subject.breakGlassId, userId: subject.userId };
+  if ('webhookId' in subject) return { webhookId: subject.webhookId };
   const { analysis, analysisId, resultId, studyInstanceUid } = subject;
   return { analysis, analysisId, resultId, studyInstanceUid };
 }

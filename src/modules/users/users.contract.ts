@@ -4,7 +4,7 @@ export const PERMISSIONS = [
   'patients:read', 'patients:export', 'patients:erase', 'break-glass:use',
   'images:read', 'images:write', 'images:delete', 'images:hold', 'images:export', 'dimse-callers:read', 'dimse-callers:write',
   'analyses:read', 'analyses:create', 'analyses:cancel', 'routing:read', 'routing:write', 'critical-rules:read', 'critical-rules:write', 'models:read', 'models:choose', 'models:write',
-  'results:read', 'results:review', 'destinations:read', 'destinations:write', 'notifications:read', 'audit:read', 'jobs:read', 'jobs:write',
+  'results:read', 'results:review', 'destinations:read', 'destinations:write', 'webhooks:read', 'webhooks:write', 'notifications:read', 'audit:read', 'jobs:read', 'jobs:write',
 ] as const;
 
 export type Permission = (typeof PERMISSIONS)[number];
@@ -60,4 +60,17 @@ export abstract class PersonProofs {
   abstract prove(person: { institutionId: string; userId: string }, proof: PersonalProof): Promise<{ displayName: string }>;
   /** How a person is called; undefined when there is no such person. */
   abstract nameOf(person: { institutionId: string; userId: string }): Promise<string | undefined>;
+}
+
+/** Somebody who runs an institution. */
+export interface Administrator {
+  id: string;
+  displayName: string;
+  email: string;
+}
+
+/** Whom the product tells what concerns an institution as a whole. */
+export abstract class Administrators {
+  /** Those who can sign in; nobody of an institution that is suspended. At most fifty. */
+  abstract of(institutionId: string): Promise<Administrator[]>;
 }

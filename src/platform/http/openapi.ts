@@ -183,7 +183,7 @@ const TAGS = [
   ['sign-in', 'Tokens and keys'], ['institutions', 'Institutions'], ['users', 'People'], ['api-keys', 'Keys of systems'], ['oauth-clients', 'Systems that sign in by themselves'], ['break-glass', 'Emergency access'],
   ['images', 'Upload of files'], ['studies', 'Studies and their completeness'], ['patients', 'Patients, what is kept of them, and its end'], ['dicomweb', 'DICOMweb (PS3.18)'], ['dimse', 'Who may send by DIMSE'],
   ['analyses', 'Runs of an analysis'], ['models', 'Installed models'], ['routing-rules', 'Which studies are analysed, and how urgently'], ['critical-rules', 'When a result is critical'], ['results', 'Findings'], ['fhir', 'FHIR R4, to read'], ['destinations', 'Where the SEG and SR of results are sent'],
-  ['notifications', 'What people should know'], ['audit', 'Who did and saw what'], ['operations', 'Health and metrics'],
+  ['webhooks', 'What other systems are told'], ['notifications', 'What people should know'], ['audit', 'Who did and saw what'], ['operations', 'Health and metrics'],
 ] as const;
 
 /** Moves every `$defs` to `components.schemas` and points the references there. */

@@ -26,14 +26,18 @@ export const OUTBOX_TOPIC = 'outbox';
 export class Outbox {
   constructor(@Inject(Database) private readonly database: Database) {}
 
-  /** Appends in the caller's transaction and wakes the relay when that commits; one statement, however many they are. */
+  /** Appends in the caller's transaction, in this order, and wakes the relay when that commits; one statement, however many they are. */
   async append(tx: Transaction, ...events: DomainEvent[]): Promise<void> {
     if (events.length === 0) return;
-    const rows = events.map(({ institutionId, topic, payload, priority = 0 }) => ({ id: uuidv7(), institution_id: institutionId, topic, payload, priority }));
+    const rows = events.map(({ institutionId, topic, payload, priority = 0 }) => (
+      { id: uuidv7(), institution_id: institutionId, topic, payload, priority, study_instance_uid: typeof payload.studyInstanceUid === 'string' ? payload.studyInstanceUid : null }));
     await prismaOf(tx).$executeRaw`
       WITH appended AS (
-        INSERT INTO outbox (id, institution_id, topic, payload, priority)
-        SELECT id, institution_id, topic, payload, priority FROM jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) AS event(id uuid, institution_id uuid, topic text, payload jsonb, priority int))
+        INSERT INTO outbox (id, institution_id, topic, payload, priority, study_instance_uid)
+        SELECT id, institution_id, topic, payload, priority, study_instance_uid
+        FROM ROWS FROM (jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) AS (id uuid, institution_id uuid, topic text, payload jsonb, priority int, study_instance_uid text)) WITH ORDINALITY
+          AS event (id, institution_id, topic, payload, priority, study_instance_uid, place)
+        ORDER BY place)
       SELECT pg_notify(${LIVE_CHANNEL}, ${`${OUTBOX_TOPIC} new`})`;
   }
 
