@@ -6,7 +6,7 @@ import { NotificationTail } from '../../../src/modules/notifications/notificatio
 import { NotificationsStore } from '../../../src/modules/notifications/notifications.store.js';
 import { LiveAccessInterceptor } from '../../../src/modules/users/live-access.interceptor.js';
 import { ACCESS_BREAK_GLASS } from '../../../src/modules/users/users.contract.js';
-import { Database, prismaOf } from '../../../src/platform/database/database.js';
+import { Database } from '../../../src/platform/database/database.js';
 import { Outbox } from '../../../src/platform/queue/outbox.js';
 import { eventually, startProduct, type Product } from '../../support/product.js';
 import { openPatientHouse, type PatientHouse } from '../images/patient-house.js';
@@ -124,20 +124,29 @@ describe('a client of GET /api/v1/events', () => {
     console.info(`events: ${String(EVENTS)} over ${String(connections)} connections, ${String(seen.length - EVENTS)} came twice`);
   });
 
-  it('misses nothing that was slow to be written', { timeout: 60_000 }, async () => {
+  it('sees each after those before it, and waits for none that hangs', { timeout: 60_000 }, async () => {
     const stream = new Stream(house.url, bearer());
     await stream.following;
-    const [slow, analysisId] = [uuidv7(), uuidv7()];
     const { institutionId } = house;
-    await house.app.get(Database).transaction({ institutionId }, async (tx) => {
-      await prismaOf(tx).$queryRaw`SELECT 1`;
-      // Others are told of meanwhile, and its own transaction is older than any look goes back.
-      for (let n = 0; n < 4; n++) { await fail(); await new Promise((resolve) => setTimeout(resolve, 1_400)); }
-      await house.app.get(NotificationsStore).insert(tx, { id: slow, institutionId, topic: ANALYSIS_FAILED, subject: { analysis: 'chest-xray-classification', analysisId, resultId: null, studyInstanceUid: '2.25.1' }, critical: false });
-    });
+    const hanging = async (ms: number): Promise<string> => {
+      const id = uuidv7();
+      await house.app.get(Database).transaction({ institutionId }, async (tx) => {
+        await house.app.get(NotificationsStore).insert(tx, { id, institutionId, topic: ANALYSIS_FAILED, subject: { analysis: 'chest-xray-classification', analysisId: uuidv7(), resultId: null, studyInstanceUid: '2.25.1' }, critical: false });
+        await new Promise((resolve) => setTimeout(resolve, ms));
+      });
+      return id;
+    };
+    const slow = hanging(1_000);
+    await new Promise((resolve) => setTimeout(resolve, 200));
     const next = await fail();
     await eventually('the one behind it', () => Promise.resolve(stream.seen.some(({ data }) => data.analysisId === next)));
-    expect(stream.seen.map(({ id }) => id)).toContain(slow);
+    expect(stream.seen.map(({ id }) => id).slice(0, 1)).toEqual([await slow]);
+    const hung = expect(hanging(8_000)).rejects.toThrow();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    const last = await fail();
+    await eventually('the next one', () => Promise.resolve(stream.seen.some(({ data }) => data.analysisId === last)), 15_000);
+    await hung;
+    expect(stream.seen).toHaveLength(3);
     await stream.close();
   });
 
