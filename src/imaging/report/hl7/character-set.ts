@@ -47,15 +47,15 @@ function placesOf(decoder: TextDecoder): Uint16Array {
   const all = new Uint16Array(0x10000);
   const read = (codes: Uint8Array, before: number): void => {
     const text = decoder.decode(codes);
-    for (let n = 0; n < text.length; n++) all[text.charCodeAt(n)] = before + n + 1;
+    // The first and shortest code of a character counts: decoders take others for some, U+3000 for one.
+    for (let n = 0; n < text.length; n++) all[text.charCodeAt(n)] ||= before + n + 1;
   };
+  const two = new Uint8Array(TWO_BYTE_CODES * 2);
+  for (let n = 0; n < TWO_BYTE_CODES; n++) two.set(twoBytes(n), n * 2);
+  read(two, 0);
   const four = new Uint8Array(FOUR_BYTE_CODES * 4);
   for (let n = 0; n < FOUR_BYTE_CODES; n++) four.set(fourBytes(n), n * 4);
   read(four, TWO_BYTE_CODES);
-  const two = new Uint8Array(TWO_BYTE_CODES * 2);
-  for (let n = 0; n < TWO_BYTE_CODES; n++) two.set(twoBytes(n), n * 2);
-  // The shorter code of a character counts.
-  read(two, 0);
   return all;
 }
 

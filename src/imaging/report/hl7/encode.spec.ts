@@ -32,7 +32,7 @@ describe('values', () => {
 });
 
 describe('GB 18030', () => {
-  it.each([['A|', '417c'], ['王小东', 'cdf5d0a1b6ab'], ['€', 'a2e3'], ['𠮷', '9534b235'], ['\uffff', '8431a439'], ['é', 'a8a6'], ['\u{10ffff}', 'e3329a35']])('has %j as %s', (text, hex) => {
+  it.each([['A|', '417c'], ['王小东', 'cdf5d0a1b6ab'], ['€', 'a2e3'], ['𠮷', '9534b235'], ['\uffff', '8431a439'], ['é', 'a8a6'], ['\u3000', 'a1a1'], ['≥', 'a1dd'], ['（）', 'a3a8a3a9'], ['\u{10ffff}', 'e3329a35']])('has %j as %s', (text, hex) => {
     const bytes = encoded(text, 'GB18030');
     expect(Buffer.from(bytes).toString('hex')).toBe(hex);
     expect(decoded(bytes, 'GB18030')).toBe(text);
