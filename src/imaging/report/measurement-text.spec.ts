@@ -18,5 +18,6 @@ describe('names', () => {
     expect(propertyName('lungRads', 'en')).toBe('Lung-RADS (suggested)');
     expect(attributeValueText({ value: 'part-solid' }, 'zh-CN')).toBe('部分实性');
     expect(attributeValueText({ value: '4A' }, 'en')).toBe('4A');
+    for (const language of ['en', 'zh-CN'] as const) expect([propertyName('constructor', language), attributeValueText({ value: 'constructor' }, language)]).toEqual(['Constructor', 'Constructor']);
   });
 });

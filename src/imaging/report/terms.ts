@@ -66,7 +66,8 @@ function keyOf(name: string): string {
 
 /** A label, segment or measurement in the reader's language; the English name, spelled out, where there is no Chinese one. */
 export function displayNameOf(name: string, language: Language): string {
-  const chinese = language === 'zh-CN' ? CHINESE[keyOf(name)] : undefined;
+  // Names come from models: `constructor` is none of ours.
+  const chinese = language === 'zh-CN' && Object.hasOwn(CHINESE, keyOf(name)) ? CHINESE[keyOf(name)] : undefined;
   if (chinese !== undefined) return chinese;
   const spelled = name.trim().replaceAll(/[\s_]+/g, ' ');
   return spelled.charAt(0).toUpperCase() + (/^[A-Z][a-z]*( [A-Z][a-z]*)+$/.test(spelled) ? spelled.slice(1).toLowerCase() : spelled.slice(1));

@@ -28,15 +28,28 @@ export interface Position {
   id: string;
 }
 
+/** For a transaction that holds the order of notifications and does not go on. */
+const PATIENCE = '5s';
+
 const COLUMNS = columnsOf(Prisma.NotificationScalarFieldEnum);
 
 @Injectable()
 export class NotificationsStore {
   constructor(private readonly database: Database) {}
 
-  /** Does nothing when there is one with this id; false then. */
+  /**
+   * Does nothing when there is one with this id; false then. Rows of an institution become visible in the order of their times, whatever clocks do and
+   * however long the transaction has been at work, so that whoever follows them misses none. For the end of a transaction: the next one waits for its commit.
+   */
   async insert(tx: Transaction, { id, institutionId, topic, subject, critical }: NewNotification): Promise<boolean> {
-    const { count } = await prismaOf(tx).notification.createMany({ data: [{ id, institutionId, topic, subject: { ...subject }, critical }], skipDuplicates: true });
+    const client = prismaOf(tx);
+    // A process that hangs between the two must not hold up the others.
+    await client.$executeRaw`SELECT set_config('idle_in_transaction_session_timeout', ${PATIENCE}, true), pg_advisory_xact_lock(hashtextextended(${`notifications ${institutionId}`}, 0))`;
+    const count = await client.$executeRaw`
+      INSERT INTO notifications (id, institution_id, topic, subject, critical, created_at)
+      VALUES (${id}::uuid, ${institutionId}::uuid, ${topic}, ${JSON.stringify(subject)}::jsonb, ${critical}::boolean,
+        greatest(clock_timestamp(), (SELECT max(created_at) + interval '1 millisecond' FROM notifications WHERE institution_id = ${institutionId}::uuid)))
+      ON CONFLICT (id) DO NOTHING`;
     return count > 0;
   }
 

@@ -80,7 +80,7 @@ import { UsersService } from './users.service.js';
     BreakGlassStore, BreakGlassService,
     AccessGuard,
     { provide: APP_GUARD, useExisting: AccessGuard },
-    { provide: APP_INTERCEPTOR, useClass: LiveAccessInterceptor },
+    LiveAccessInterceptor, { provide: APP_INTERCEPTOR, useExisting: LiveAccessInterceptor },
     { provide: Authenticator, useExisting: AccessGuard },
     { provide: PersonProofs, useClass: StoredPersonProofs },
   ],

@@ -16,7 +16,10 @@ const FIRST_WAIT_MS = 30_000;
 const LONGEST_WAIT_MS = 6 * 3_600_000;
 export const MOST_TRIES = 21;
 
-/** Sends the objects of one result to one destination. A try that fails waits ever longer; what a PACS refuses for good is not sent again. */
+/** For the version before to arrive. */
+const TURN_MS = 2_000;
+
+/** Sends one version of a result to one destination. A try that fails waits ever longer; what a receiver refuses for good is not sent again. */
 @Injectable()
 export class DeliverJob extends JobHandler<DeliveryDue> {
   private readonly tries: Counter;
@@ -30,7 +33,7 @@ export class DeliverJob extends JobHandler<DeliveryDue> {
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
     super();
-    this.tries = new Counter({ name: 'healthvision_delivery_tries_total', help: 'Tries to send the objects of a result to a destination, by kind and outcome', labelNames: ['kind', 'outcome'], registers: [metrics.registry] });
+    this.tries = new Counter({ name: 'healthvision_delivery_tries_total', help: 'Tries to send a result to a destination, by kind and outcome', labelNames: ['kind', 'outcome'], registers: [metrics.registry] });
   }
 
   async handle({ institutionId, deliveryId }: DeliveryDue, { signal }: JobContext): Promise<void> {
@@ -41,6 +44,10 @@ export class DeliverJob extends JobHandler<DeliveryDue> {
     if (!destination.enabled) {
       await this.deliveries.finish(delivery, { state: 'given-up', failure: { code: 'not-allowed', detail: 'The destination is not enabled' } });
       return;
+    }
+    if (destination.target.kind === 'hl7' && (await this.deliveries.isOlderOnItsWay(delivery))) {
+      await this.deliveries.release(delivery);
+      throw new HandBack(TURN_MS);
     }
     const about = { institutionId, actorKind: 'job', source: destination.id, action: 'deliverResult', object: delivery.resultId, studyInstanceUids: [delivery.studyInstanceUid] } as const;
     try {
@@ -64,7 +71,7 @@ export class DeliverJob extends JobHandler<DeliveryDue> {
   /** @throws HandBack until it is given up */
   private async fail(delivery: Delivery, { code, detail, again }: SendFailure): Promise<void> {
     const givenUp = !again || delivery.attempts >= MOST_TRIES;
-    this.logger.warn({ deliveryId: delivery.id, destinationId: delivery.destinationId, code, detail, attempts: delivery.attempts, givenUp }, 'objects of a result could not be delivered');
+    this.logger.warn({ deliveryId: delivery.id, destinationId: delivery.destinationId, code, detail, attempts: delivery.attempts, givenUp }, 'a result could not be delivered');
     const againAfterMs = Math.min(FIRST_WAIT_MS * 2 ** (delivery.attempts - 1), LONGEST_WAIT_MS);
     await this.deliveries.finish(delivery, { state: givenUp ? 'given-up' : 'waiting', failure: { code, detail }, ...(!givenUp && { againAfterMs }) });
     // A little later than the row says, which another process's clock wrote.

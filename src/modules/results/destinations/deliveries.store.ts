@@ -8,7 +8,7 @@ import { Outbox } from '../../../platform/queue/outbox.js';
 import type { SendFailure } from './destination.js';
 import { MOST_DESTINATIONS } from './destinations.store.js';
 
-/** Outbox topic: objects are to be sent. */
+/** Outbox topic: something is to be sent. */
 export const DELIVERY_DUE = 'delivery.due';
 /** Payload of `delivery.due`. */
 export type DeliveryDue = { institutionId: string; deliveryId: string };
@@ -16,15 +16,16 @@ export type DeliveryDue = { institutionId: string; deliveryId: string };
 export const DELIVERY_STATES = ['waiting', 'delivered', 'given-up'] as const;
 export type DeliveryState = (typeof DELIVERY_STATES)[number];
 
-/** The objects of one version of a result, on their way to one destination. */
+/** One version of a result on its way to one destination. */
 export interface Delivery extends Omit<Row, 'failure' | 'state'> {
   state: DeliveryState;
   /** What the last try met. */
   failure: Pick<SendFailure, 'code' | 'detail'> | null;
 }
 
-/** What is to be sent. */
+/** What is to be sent, and to whom: SEG and SR to PACS, messages to RIS. */
 export interface Shipment {
+  what: 'objects' | 'message';
   institutionId: string;
   resultId: string;
   version: number;
@@ -46,12 +47,12 @@ export class DeliveriesStore {
   ) {}
 
   /** To every destination that wants it, in the transaction of what makes it ready; once each. */
-  async plan(tx: Transaction, { institutionId, resultId, version, studyInstanceUid, signed }: Shipment): Promise<void> {
+  async plan(tx: Transaction, { what, institutionId, resultId, version, studyInstanceUid, signed }: Shipment): Promise<void> {
     const ids = Array.from({ length: MOST_DESTINATIONS }, () => uuidv7());
     const planned = await prismaOf(tx).$queryRaw<{ id: string }[]>`
       INSERT INTO deliveries (id, institution_id, destination_id, result_id, version, study_instance_uid)
       SELECT (${ids}::uuid[])[row_number() OVER (ORDER BY d.id)], d.institution_id, d.id, ${resultId}::uuid, ${version}::int, ${studyInstanceUid}
-      FROM destinations d WHERE d.institution_id = ${institutionId}::uuid AND d.enabled AND (d.results = 'all' OR ${signed}::boolean)
+      FROM destinations d WHERE d.institution_id = ${institutionId}::uuid AND d.enabled AND (d.kind = 'hl7') = ${what === 'message'}::boolean AND (d.results = 'all' OR ${signed}::boolean)
       ORDER BY d.id LIMIT ${MOST_DESTINATIONS}::int
       ON CONFLICT (destination_id, result_id, version) DO NOTHING RETURNING id`;
     if (planned.length > 0) await this.outbox.append(tx, ...planned.map(({ id }) => due(institutionId, id)));
@@ -78,12 +79,20 @@ export class DeliveriesStore {
     });
   }
 
-  /** Takes it, so that nobody else does meanwhile; undefined when it is sent, gone or not due. */
+  /** Takes it, so that nobody else does meanwhile; undefined when it is sent, gone or not due. Until its end is known nothing was met. */
   async claim(institutionId: string, id: string): Promise<Delivery | undefined> {
     const { rows } = await this.database.write<Row>({ institutionId }, Prisma.sql`
-      UPDATE deliveries SET attempts = attempts + 1, next_at = now() + make_interval(secs => ${LEASE_SECONDS}::double precision), updated_at = now()
+      UPDATE deliveries SET attempts = attempts + 1, failure = NULL, next_at = now() + make_interval(secs => ${LEASE_SECONDS}::double precision), updated_at = now()
       WHERE id = ${id}::uuid AND institution_id = ${institutionId}::uuid AND state = 'waiting' AND next_at <= now() RETURNING ${COLUMNS}`);
     return rows[0] && deliveryOf(rows[0]);
+  }
+
+  /** Whether an earlier version is being sent there right now: the later one must not overtake it. */
+  async isOlderOnItsWay({ institutionId, destinationId, resultId, version }: Delivery): Promise<boolean> {
+    const rows = await this.database.read<Pick<Row, 'id'>>({ institutionId }, Prisma.sql`
+      SELECT id FROM deliveries WHERE institution_id = ${institutionId}::uuid AND destination_id = ${destinationId}::uuid AND result_id = ${resultId}::uuid AND version < ${version}::int
+        AND state = 'waiting' AND attempts > 0 AND failure IS NULL AND next_at > now() LIMIT 1`);
+    return rows.length > 0;
   }
 
   /** Says how a try ended, unless somebody has begun anew since. */

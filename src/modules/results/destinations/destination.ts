@@ -1,9 +1,22 @@
-/** Where objects are sent. `authorization` stands apart: it is sealed. */
+import type { OruAddress } from '../../../imaging/report/hl7/oru.js';
+
+/** An HL7 v2 receiver, and what it wants. `ca`: the only authority in PEM whose certificates count; null: the public ones. `pdf`: the report goes along. */
+export interface Hl7Target extends OruAddress {
+  kind: 'hl7';
+  host: string;
+  port: number;
+  tls: boolean;
+  ca: string | null;
+  pdf: boolean;
+}
+
+/** Where results are sent. `authorization` stands apart: it is sealed. */
 export type DestinationTarget =
+  | Hl7Target
   | { kind: 'stow'; url: string }
   | { kind: 'dimse'; host: string; port: number; calledAeTitle: string; callingAeTitle: string };
 
-/** Of an institution: its PACS. */
+/** Of an institution: its PACS or RIS. */
 export interface Destination {
   id: string;
   institutionId: string;
@@ -23,9 +36,9 @@ export type DestinationDraft = Pick<Destination, 'name' | 'target' | 'sealedAuth
 /** Context of the sealed header of a destination. */
 export const authorizationContext = (id: string): string => `destinations/${id}/authorization`;
 
-/** Why objects did not arrive. `again`: it may be otherwise later. Free of PHI. */
+/** Why something did not arrive. `again`: it may be otherwise later. Free of PHI. */
 export interface SendFailure {
-  code: 'unreachable' | 'timeout' | 'not-allowed' | 'association-rejected' | 'class-not-accepted' | 'busy' | 'refused' | 'object-missing';
+  code: 'unreachable' | 'timeout' | 'not-allowed' | 'association-rejected' | 'class-not-accepted' | 'busy' | 'refused' | 'object-missing' | 'bad-answer' | 'superseded';
   detail: string;
   again: boolean;
 }

@@ -17,11 +17,11 @@ import { allowedUrl } from '../../../platform/http/safe-fetch.js';
 import { authorizationContext, type Destination, type DestinationDraft } from './destination.js';
 import { createDestination, destinationETag, destinationExample, destinationJson, destinationPage, destinationSchema, updateDestination, type DestinationJson, type TargetBody } from './destinations-json.js';
 import { DestinationsStore, MOST_DESTINATIONS } from './destinations.store.js';
-import { isOwnHost } from './own-address.js';
+import { isReachable } from './checked-address.js';
 
 const ETAG = { ETag: 'Version of the destination, for If-Match' };
 
-/** Where an institution wants the SEG and SR of its results sent. */
+/** Where an institution wants its results sent. */
 @ApiTags('destinations')
 @Controller('api/v1/destinations')
 export class DestinationsController {
@@ -57,8 +57,8 @@ export class DestinationsController {
   @Idempotent()
   @Operation({
     id: 'createDestination',
-    summary: 'Have results sent to a PACS',
-    description: `The SEG and SR of every result that passes its checks from now on. \`stow\`: by STOW-RS, over TLS to a server on the Internet or to one of ALLOWED_PRIVATE_HOSTS. \`dimse\`: by C-STORE, which is not encrypted, to one of ALLOWED_PRIVATE_HOSTS alone. At most ${String(MOST_DESTINATIONS)} for an institution.`,
+    summary: 'Have results sent to a PACS or RIS',
+    description: `Every result that passes its checks from now on. \`stow\`: SEG and SR by STOW-RS, over TLS to a server on the Internet or to one of ALLOWED_PRIVATE_HOSTS. \`dimse\`: SEG and SR by C-STORE, which is not encrypted, to one of ALLOWED_PRIVATE_HOSTS alone. \`hl7\`: an ORU^R01 message of HL7 v2.5.1 over MLLP, with TLS to a host on the Internet or to one of ALLOWED_PRIVATE_HOSTS, without it to those alone. At most ${String(MOST_DESTINATIONS)} for an institution.`,
     answers: { 201: { description: 'Created', schema: destinationSchema, example: destinationExample, headers: { ...ETAG, Location: 'Where the destination is' } } },
     problems: ['invalid-body', 'url-not-allowed', 'conflict', 'idempotency-key-reused'],
   })
@@ -123,9 +123,9 @@ export class DestinationsController {
 
   /** @throws AppError `url-not-allowed` */
   private async placeOf(institutionId: string, id: string, target: TargetBody): Promise<Pick<DestinationDraft, 'target'> & Partial<Pick<DestinationDraft, 'sealedAuthorization'>>> {
-    if (target.kind === 'dimse') {
+    if (target.kind !== 'stow') {
       // A name may lie in an allowed network: the moment of sending tells.
-      if (/^[\d.]+$|:/.test(target.host) && !isOwnHost(target.host, this.allowed)) throw new AppError('url-not-allowed', { detail: 'DIMSE is not encrypted: the installation must name the host as its own (ALLOWED_PRIVATE_HOSTS).' });
+      if (/^[\d.]+$|:/.test(target.host) && !isReachable(target.host, this.allowed, { encrypted: target.kind === 'hl7' && target.tls })) throw new AppError('url-not-allowed', { detail: 'The installation must name the host as its own (ALLOWED_PRIVATE_HOSTS), unless it is on the Internet and speaks TLS.' });
       return { target, sealedAuthorization: null };
     }
     const { url, authorization } = target;

@@ -8,11 +8,13 @@ import { AllowedHosts } from '../../../platform/http/public-address.js';
 import { DerivedInstances, StudyReader } from '../../images/images.contract.js';
 import { ResultsStore } from '../results.store.js';
 import type { Delivery } from './deliveries.store.js';
+import { checkedAddress } from './checked-address.js';
 import { authorizationContext, NotSent, type Destination, type Parcel } from './destination.js';
-import { ownAddress } from './own-address.js';
+import { Hl7Messages } from './hl7-messages.service.js';
+import { sendByMllp } from './mllp-sender.js';
 import { storeByStow } from './stow-sender.js';
 
-/** Reads the objects of a result and sends them by what the destination understands. */
+/** Sends the objects of a result, or the message that tells of it, by what the destination understands. */
 @Injectable()
 export class Sender {
   /** For tests, which have less time. */
@@ -25,18 +27,23 @@ export class Sender {
     private readonly instances: DerivedInstances,
     private readonly studies: StudyReader,
     private readonly vault: KeyVault,
+    private readonly messages: Hl7Messages,
   ) {
     this.allowed = new AllowedHosts(config.ALLOWED_PRIVATE_HOSTS);
   }
 
   /** @throws NotSent; AppError of the database and the blob store */
   async send({ id, institutionId, target, sealedAuthorization }: Destination, delivery: Delivery, signal: AbortSignal): Promise<void> {
+    if (target.kind === 'hl7') {
+      const message = await this.messages.of(target, delivery);
+      return sendByMllp(target, await checkedAddress(target.host, this.allowed, { encrypted: target.tls }), message, { timeoutMs: this.timeoutMs, signal });
+    }
     const parcels = await this.parcelsOf(delivery);
     if (target.kind === 'stow') {
       const authorization = sealedAuthorization && (await this.vault.keyOfInstitution(institutionId)).open(sealedAuthorization, authorizationContext(id)).toString('utf8');
       return storeByStow(target, authorization, parcels, { allowed: this.allowed, timeoutMs: this.timeoutMs });
     }
-    const address = await ownAddress(target.host, this.allowed);
+    const address = await checkedAddress(target.host, this.allowed, { encrypted: false });
     // The library takes 30 MB, which those who do not use it shall not pay for.
     const { storeByDimse } = await import('./dimse-sender.js');
     return storeByDimse({ ...target, host: address }, parcels, { timeoutMs: this.timeoutMs, signal });

@@ -89,7 +89,7 @@ export class ReportService {
 }
 
 /** Of the image that the result was read from, or of any other one of the study. */
-function attributesOf({ rendering }: ResultRecord, { series }: StoredStudy): DicomJson {
+export function attributesOf({ rendering }: ResultRecord, { series }: StoredStudy): DicomJson {
   const instances = series.flatMap((one) => one.instances);
   const key = instances.find(({ sopInstanceUid }) => sopInstanceUid === rendering.keyImage?.sopInstanceUid) ?? instances[0];
   return key?.attributes ?? {};

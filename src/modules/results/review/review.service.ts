@@ -7,6 +7,7 @@ import { Database } from '../../../platform/database/database.js';
 import { requireSeen } from '../../../platform/http/if-match.js';
 import { Outbox } from '../../../platform/queue/outbox.js';
 import { StudyReader } from '../../images/images.contract.js';
+import { DeliveriesStore } from '../destinations/deliveries.store.js';
 import { etagsOf } from '../findings-json.js';
 import { outputDigestOf, SIGN_OFF_STATEMENT } from '../provenance/signed-statement.js';
 import { StatementSigner } from '../provenance/statement-signer.js';
@@ -48,6 +49,7 @@ export class ReviewService {
     private readonly words: ReviewWords,
     private readonly signer: StatementSigner,
     private readonly outbox: Outbox,
+    private readonly deliveries: DeliveriesStore,
   ) {}
 
   /** @throws AppError `result-signed`, and as `amend` */
@@ -107,6 +109,7 @@ export class ReviewService {
   private async tell(tx: Transaction, { institutionId, id: resultId, analysisId, studyInstanceUid, analysis, version, status }: ResultRecord, kind: ReviewState['kind']): Promise<void> {
     const payload: ResultReviewed = { institutionId, resultId, analysisId, studyInstanceUid, analysis, version, status, kind };
     await this.outbox.append(tx, { institutionId, topic: RESULT_REVIEWED, payload });
+    if (kind === 'sign-off') await this.deliveries.plan(tx, { what: 'message', institutionId, resultId, version, studyInstanceUid, signed: true });
   }
 
   /** Looks into the study only when a decision places something. */
