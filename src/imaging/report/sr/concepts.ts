@@ -1,5 +1,5 @@
+import { codeText, descriptionText } from '../element-text.js';
 import type { Finding } from '../finding.js';
-import { codeText, descriptionText } from './text.js';
 
 /** A code as PS3.3 §8 has it: value, Coding Scheme Designator, meaning. */
 export interface Concept {
@@ -166,6 +166,12 @@ export function attributeConcepts({ name, value, concept, code }: NonNullable<Fi
     name: known?.name ?? (concept === undefined ? unknown(name) : conceptOf(concept)),
     value: code !== undefined ? conceptOf(code) : own(known?.values ?? {}, value) ?? value,
   };
+}
+
+/** The side that a finding lies on, where its attributes say so. */
+export function lateralityOf({ attributes = [] }: Pick<Finding, 'attributes'>): Concept | undefined {
+  const side = attributes.find(({ name }) => name === 'side')?.value;
+  return side === 'right' ? VALUES.right : side === 'left' ? VALUES.left : undefined;
 }
 
 /** Names of coding systems as manifests and FHIR have them. @see PS3.16 table 8-1 */
