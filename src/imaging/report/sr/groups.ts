@@ -98,7 +98,8 @@ function subject(source: DerivedSource, finding: Finding): Fields[] {
     codeValue('CONTAINS', NAMES.category, category),
     codeValue('CONTAINS', NAMES.finding, conceptOf(finding.code)),
     codeValue('HAS CONCEPT MOD', NAMES.site, site, side && [codeValue('HAS CONCEPT MOD', NAMES.laterality, side)]),
-    ...algorithm(source),
+    // What a person added no algorithm has found.
+    ...(finding.review?.state === 'added' ? [] : algorithm(source)),
   ];
 }
 
