@@ -19,4 +19,8 @@ describe('names', () => {
     expect(attributeValueText({ value: 'part-solid' }, 'zh-CN')).toBe('部分实性');
     expect(attributeValueText({ value: '4A' }, 'en')).toBe('4A');
   });
+
+  it('takes none for what every object has', () => {
+    for (const language of ['en', 'zh-CN'] as const) expect([propertyName('constructor', language), attributeValueText({ value: 'constructor' }, language), valueText({ value: 1, unit: 'constructor' })]).toEqual(['Constructor', 'Constructor', '1.0 constructor']);
+  });
 });

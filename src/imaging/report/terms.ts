@@ -1,4 +1,5 @@
 import type { Language } from '../../kernel/errors.js';
+import { ownEntry } from '../../kernel/own-entry.js';
 
 /** Chinese names; the key is `keyOf` of the English one. */
 const CHINESE: Readonly<Record<string, string>> = {
@@ -66,7 +67,7 @@ function keyOf(name: string): string {
 
 /** A label, segment or measurement in the reader's language; the English name, spelled out, where there is no Chinese one. */
 export function displayNameOf(name: string, language: Language): string {
-  const chinese = language === 'zh-CN' ? CHINESE[keyOf(name)] : undefined;
+  const chinese = language === 'zh-CN' ? ownEntry(CHINESE, keyOf(name)) : undefined;
   if (chinese !== undefined) return chinese;
   const spelled = name.trim().replaceAll(/[\s_]+/g, ' ');
   return spelled.charAt(0).toUpperCase() + (/^[A-Z][a-z]*( [A-Z][a-z]*)+$/.test(spelled) ? spelled.slice(1).toLowerCase() : spelled.slice(1));

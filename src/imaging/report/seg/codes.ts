@@ -1,3 +1,4 @@
+import { ownEntry } from '../../../kernel/own-entry.js';
 import type { Fields } from '../data-set.js';
 import type { Finding } from '../finding.js';
 import { dcm, lateralityOf, sct, subjectOf, type Concept } from '../sr/concepts.js';
@@ -28,7 +29,7 @@ const TYPES: Readonly<Record<string, Concept>> = {
 /** The code of a segment that no finding and no label gives one: by its name, else a lesion. */
 export function typeByName(name: string): Concept {
   const key = name.toLowerCase().replaceAll(/[\s_-]+/g, ' ').replaceAll('tumor', 'tumour').replace(/\bedema/, 'oedema').replace(/ \d+$/, '').trim();
-  return Object.hasOwn(TYPES, key) ? TYPES[key] ?? LESION : LESION;
+  return ownEntry(TYPES, key) ?? LESION;
 }
 
 /** Where an analysis looks, with the side where it is known, as the report has it. */
