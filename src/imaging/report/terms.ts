@@ -57,8 +57,8 @@ const CHINESE: Readonly<Record<string, string>> = {
   'lower': '下',
 };
 
-/** Labels that say that nothing was found. */
-const NEGATIVE = new Set(['no finding', 'normal']);
+/** Labels that say that nothing was found: in lower case, with single spaces. */
+export const NEGATIVE_LABELS: readonly string[] = ['no finding', 'normal'];
 
 /** Manifests spell names in many ways: `Pleural_Thickening`, `pleural-thickening`, `Pleural Thickening`. */
 function keyOf(name: string): string {
@@ -75,5 +75,5 @@ export function displayNameOf(name: string, language: Language): string {
 
 /** True for "No Finding" and its like: a label that is no evidence of anything. */
 export function isNegativeLabel(name: string): boolean {
-  return NEGATIVE.has(keyOf(name));
+  return NEGATIVE_LABELS.includes(keyOf(name));
 }
