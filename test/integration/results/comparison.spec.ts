@@ -1,8 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Finding } from '../../../src/imaging/report/finding.js';
 import { uuidv7 } from '../../../src/kernel/uid.js';
 import { StudyReader, type StoredStudy } from '../../../src/modules/images/images.contract.js';
 import type { NewResult } from '../../../src/modules/results/results.contract.js';
+import { ImagingThreads } from '../../../src/platform/threads/imaging-threads.service.js';
 import { seriesOf, type SourceVolume } from '../../support/dicom-volumes.js';
 import { writeNothing } from './derived-house.js';
 import { commitResult, conclusion, openHouse, uploadStudy, type House } from './house.js';
@@ -110,6 +111,21 @@ describe('a result and those before', () => {
     expect((await get(`/api/v1/results/${later}/comparison`)).status).toBe(404);
   });
 
+  it('have their images aligned one after the other, however many reports ask for it', { timeout: 60_000 }, async () => {
+    const ids = await Promise.all(['20260101', '20260201', '20260301', '20260401'].map((date, n) => scan(`turn ${String(n)}`, 'CT-TURNS', date, [4 * n, 0, 0], [])));
+    const latest = await house.owner.result.findFirstOrThrow({ where: { id: { in: ids }, studyInstanceUid: (await house.owner.study.findFirstOrThrow({ where: { studyDate: '20260401' } })).studyInstanceUid } });
+    const threads = house.app.get(ImagingThreads);
+    const align = threads.align.bind(threads);
+    let [running, most] = [0, 0];
+    const spied = vi.spyOn(threads, 'align').mockImplementation(async (...series) => {
+      most = Math.max(most, ++running);
+      return align(...series).finally(() => { running -= 1; });
+    });
+    const answers = await Promise.all(ids.filter((id) => id !== latest.id).map((id) => get(`/api/v1/results/${latest.id}/comparison?with=${id}`)));
+    expect([answers.map(({ body }) => body.registration.method), most, spied.mock.calls.length]).toEqual([['affine', 'affine', 'affine'], 1, 3]);
+    spied.mockRestore();
+  });
+
   it('are not compared across patients and analyses', async () => {
     const mine = await scan('mine', 'CT2', '20260101', [0, 0, 0], []);
     const others = await scan('others', 'CT3', '20260102', [0, 0, 0], []);
@@ -126,6 +142,6 @@ describe('a result and those before', () => {
     const earlier = await commitResult(house, conclusion(house, first));
     const later = await commitResult(house, conclusion(house, second, { labels: [{ name: 'Pneumonia', probability: 0.31, threshold: 0.5, positive: false }] }));
     const { body } = await get(`/api/v1/results/${later}/comparison?with=${earlier}`);
-    expect(body).toMatchObject({ registration: { method: 'none' }, findings: [], labels: [{ name: 'Pneumonia', prior: 0.93, current: 0.31, change: -0.62, changePercent: -66.7 }] });
+    expect(body).toMatchObject({ registration: { method: 'none' }, summary: { text: 'Pneumonia: present → absent' }, findings: [], labels: [{ name: 'Pneumonia', prior: 0.93, current: 0.31, change: -0.62, changePercent: -66.7 }] });
   });
 });
