@@ -105,6 +105,7 @@ describe('a result and those before', () => {
     expect((await house.fetch(`/api/v1/results/${later}/trend.png`, { headers: { 'if-none-match': etag } })).status).toBe(304);
 
     // The first has nothing before it, and is gone with its study.
+    expect(await get(`/api/v1/results/${earlier}/comparison?with=${later}`)).toMatchObject({ status: 422, body: { code: 'results-not-comparable', detail: 'The other result is of a later study.' } });
     expect(await get(`/api/v1/results/${earlier}/comparison`)).toMatchObject({ status: 404, body: { code: 'no-prior-result' } });
     const study = (await house.owner.result.findUniqueOrThrow({ where: { id: earlier } })).studyInstanceUid;
     expect((await house.fetch(`/api/v1/studies/${study}`, { method: 'DELETE' })).status).toBe(204);
