@@ -176,6 +176,8 @@ describe('STOW-RS to a destination', () => {
     [{ status: 302 }, { state: 'waiting', failure: { code: 'refused', detail: 'HTTP 302' } }],
     [{ status: 202, body: '{"00081198":{"vr":"SQ","Value":[{"00081197":{"vr":"US","Value":[42752]}}]}}' }, { state: 'waiting', failure: { code: 'busy', detail: 'STOW-RS Failure Reason 0xA700' } }],
     [{ status: 409, body: '{"00081198":{"vr":"SQ","Value":[{"00081197":{"vr":"US","Value":[43264]}}]}}' }, { state: 'given-up', failure: { code: 'refused', detail: 'STOW-RS Failure Reason 0xA900' } }],
+    [{ status: 409, body: '{"00081198":{"vr":"SQ","Value":[{"00081197":{"vr":"US","Value":[273]}},{"00081197":{"vr":"US","Value":[43264]}}]}}' }, { state: 'given-up', failure: { code: 'refused', detail: 'STOW-RS Failure Reason 0xA900' } }],
+    [{ status: 409, body: '{"00081198":{"vr":"SQ","Value":[{"00081197":{"vr":"US","Value":[273]}}]}}' }, { state: 'delivered', failure: null }],
     [{ status: 200, body: 'null' }, { state: 'delivered', failure: null }],
     [{ status: 200, body: '<html>' }, { state: 'delivered', failure: null }],
   ])('takes %j for what it is', async (answer, expected) => {
@@ -245,6 +247,7 @@ describe('C-STORE to a destination', () => {
     [0xa900, { state: 'given-up', failure: { code: 'refused', detail: 'C-STORE status 0xA900' } }],
     [0xc000, { state: 'given-up', failure: { code: 'refused', detail: 'C-STORE status 0xC000' } }],
     [0xb000, { state: 'delivered', failure: null }],
+    [0x0111, { state: 'delivered', failure: null }],
     [0x0000, { state: 'delivered', failure: null }],
   ])('takes status %i for what it is', async (status, expected) => {
     const destination = await make((await scpWith(status)).target);
