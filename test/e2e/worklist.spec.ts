@@ -171,6 +171,26 @@ describe.skipIf(CHROMIUM === undefined)('The worklist and the viewer', () => {
     await page.keyboard.press('ArrowRight');
     await page.locator('tr.details').waitFor();
     await shot(page, 'keyboard');
+    // Asked again by itself, the list takes nobody from where they are: neither when lines have changed nor when there is no answer.
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Tab');
+    const place = (): Promise<unknown> => page.evaluate('[document.activeElement.closest("tr")?.className, document.activeElement.textContent]');
+    expect(await place()).toEqual(['details', 'Images']);
+    await page.route('**/api/v1/worklist*', async (route) => {
+      const response = await route.fetch();
+      const body = (await response.json()) as { items: { instanceCount: number }[] };
+      await route.fulfill({ response, json: { ...body, items: body.items.map((item) => ({ ...item, instanceCount: 4711 })) } });
+    });
+    await page.evaluate('dispatchEvent(new Event("visibilitychange"))');
+    await lines(page).filter({ hasText: '4,711 images' }).first().waitFor();
+    expect(await place()).toEqual(['details', 'Images']);
+    await page.unroute('**/api/v1/worklist*');
+    await page.route('**/api/v1/worklist*', (route) => route.abort());
+    await page.evaluate('dispatchEvent(new Event("visibilitychange"))');
+    await page.getByRole('alert').getByText('The server cannot be reached. Try again.').waitFor();
+    expect(await place()).toEqual(['details', 'Images']);
+    await page.unroute('**/api/v1/worklist*');
+    await page.keyboard.press('Shift+Tab');
     await page.keyboard.press('ArrowLeft');
     await page.locator('tr.details').waitFor({ state: 'detached' });
     await page.keyboard.press('Home');

@@ -198,6 +198,19 @@ describe('a broken report is withheld for', () => {
     expect(checkSr(writeSr(source, SEG).bytes, verified, SEG).map(({ check }) => check)).toContain('iod');
   });
 
+  it('an algorithm for what a person found, and none for what a model found', () => {
+    const added = { ...source, version: 2, findings: source.findings.map((finding) => ({ ...finding, review: { state: 'added' as const, by: finding.id, at: '2026-11-29T12:34:56Z', version: 2 } })) };
+    expect(checkSr(writeSr(added, SEG).bytes, added, SEG)).toEqual([]);
+    expect(checkSr(writeSr({ ...added, findings: source.findings }, SEG).bytes, added, SEG).map(({ check }) => check)).toContain('template');
+    expect(faultsOf(source, SEG, (json) => { withoutItem(json, 'Algorithm Version'); })).toContain('template');
+  });
+
+  it('other words than those of an answer without a code', () => {
+    const spoken = { ...source, findings: source.findings.map((finding) => ({ ...finding, attributes: [{ name: 'margin', value: 'smooth' }] })) };
+    expect(checkSr(writeSr(spoken, SEG).bytes, spoken, SEG)).toEqual([]);
+    expect(faultsOf(spoken, SEG, (json) => { set(find(json, 'margin'), 'TextValue', 'spiculated'); })).toEqual(['measurement']);
+  });
+
   it('a source that went away since', () => {
     const [, ...rest] = source.instances;
     const named = new Set(source.findings.map(({ location }) => location?.sopInstanceUid));

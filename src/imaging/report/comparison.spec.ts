@@ -39,6 +39,11 @@ describe('compareResults', () => {
     expect(compareResults(result([nodule('a', [0, 0, 0], 9)]), result([nodule('b', [0, 0, 0], 9, 'tumour')]), { toPrior: SAME, days: 1 }).findings.map((one) => one.trend)).toEqual(['new', 'gone']);
   });
 
+  it('judges a kind that it does not know by the limits of the others', () => {
+    const [before, now] = [8, 12].map((diameter) => result([nodule('a', [0, 0, 0], diameter, 'constructor')]));
+    expect(compareResults(before ?? result([]), now ?? result([]), { toPrior: SAME, days: 10 }).findings[0]?.trend).toBe('grown');
+  });
+
   it('compares volumes of segments and probabilities of labels by their names, from nothing as well', () => {
     const label = (probability: number) => [{ name: 'Effusion', probability, threshold: 0.5, positive: false }];
     const { segments, labels } = compareResults(result([], { segments: [{ number: 1, name: 'Whole tumour', volumeMl: 0 }], labels: label(0.2) }), result([], { segments: [{ number: 1, name: 'Whole tumour', volumeMl: 12 }, { number: 2, name: 'Core', volumeMl: 1 }], labels: label(0.3) }), { toPrior: SAME, days: 0 });

@@ -1,3 +1,4 @@
+import { ownEntry } from '../../kernel/own-entry.js';
 import { indexToLps } from '../volume/geometry.js';
 import type { Affine, Vector3 } from '../volume/volume.js';
 import type { Finding, Label, Segment } from './finding.js';
@@ -113,7 +114,7 @@ function compared({ prior, current, distanceMm }: Pair, days: number): ComparedF
 }
 
 function trendOf(kind: string, measurements: ComparedFinding['measurements']): Trend {
-  const { diameterMm, grownPercent, shrunkPercent } = LIMITS[kind] ?? OTHERS;
+  const { diameterMm, grownPercent, shrunkPercent } = ownEntry(LIMITS, kind) ?? OTHERS;
   const diameter = measurements.find(({ name, unit }) => name === 'diameter' && unit === 'mm')?.change ?? 0;
   const volume = measurements.find(({ name }) => name === 'volume')?.changePercent ?? 0;
   if (volume >= grownPercent || diameter > diameterMm) return 'grown';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { compareResults, type Comparable } from './comparison.js';
-import { composeComparison, type ComparedStudies } from './compose-comparison.js';
+import { comparisonSummary, composeComparison, type ComparedStudies } from './compose-comparison.js';
 import type { Finding, Label } from './finding.js';
 
 const nodule = (id: string, x: number, diameter: number): Finding => ({
@@ -54,6 +54,16 @@ describe('the comparison of a report', () => {
     );
     expect(composeComparison(compared, undefined, 'en').table?.rows.map(({ cells }) => cells)).toEqual([['', 'Pneumonia', 'gone', 'present (93 %) → absent'], ['', 'Effusion', 'new', 'absent (20 %) → present (70 %)']]);
     expect(composeComparison(compared, undefined, 'en').lines).toEqual([]);
+  });
+
+  it('is said in one sentence, which claims nothing that is not known', () => {
+    const [aligned, none] = [studies(before, now), { findings: [], segments: [], labels: [] }];
+    expect(comparisonSummary({ ...aligned, comparison: compareResults(before, now, { toPrior: SAME, days: 90 }) }, 'en')).toBe('1 new, 1 grown, 1 stable, 1 gone');
+    expect(comparisonSummary({ ...aligned, isAligned: false, comparison: none }, 'en')).toContain('could not be aligned');
+    const xray = { prior: content({ labels: [label('Pneumonia', 0.93), label('Effusion', 0.7), label('No Finding', 0.1)] }), current: content({ labels: [label('Pneumonia', 0.3), label('Effusion', 0.8), label('No Finding', 0.9)] }), isAligned: false };
+    const compared = { ...xray, comparison: compareResults(xray.prior, xray.current, { toPrior: SAME, days: 1 }) };
+    expect(['en', 'zh-CN'].map((language) => comparisonSummary(compared, language === 'en' ? 'en' : 'zh-CN'))).toEqual(['Pneumonia: present → absent, Effusion: present → present', '肺炎：有 → 无，胸腔积液：有 → 有']);
+    expect(comparisonSummary({ prior: content({}), current: content({}), isAligned: true, comparison: none }, 'en')).toBe('No findings in either study');
   });
 
   it('tells of the volumes of a tumour', () => {

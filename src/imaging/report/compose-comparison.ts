@@ -5,6 +5,7 @@ import { COMPARISON_TEXTS, type ComparisonTexts } from './comparison-report-text
 import type { ReportComparison, ReportPicture, ReportTable } from './document.js';
 import type { Finding } from './finding.js';
 import { measurementText, propertyName, valueText } from './measurement-text.js';
+import { percentText } from './summary.js';
 import { isNegativeLabel, displayNameOf } from './terms.js';
 
 /** What a comparison with an earlier study is told from. */
@@ -28,7 +29,7 @@ export function composeComparison(studies: ComparedStudies, picture: ReportPictu
   const { analysis, priorAt, days, sameModel, current, prior, isAligned, comparison } = studies;
   const title = texts.title(priorAt.toISOString().slice(0, 10), days);
   if (!comparison) return { title, lines: [texts.pending] };
-  const hasPlaces = [...current.findings, ...prior.findings].some(({ location }) => location?.center !== undefined);
+  const places = placesText({ current, prior, isAligned, comparison }, language);
   const rows = [
     ...findingRows(comparison, studies, language),
     // Of nodules each is a finding, and its segment would say the same again.
@@ -36,11 +37,35 @@ export function composeComparison(studies: ComparedStudies, picture: ReportPictu
     ...labelRows(comparison, studies, language),
   ];
   const lines = [
-    ...(hasPlaces ? [isAligned ? comparisonText(comparison, language) : texts.notAligned] : []),
-    ...(!hasPlaces && rows.length === 0 ? [texts.nothing] : []),
+    ...(places === undefined ? [] : [places]),
+    ...(places === undefined && rows.length === 0 ? [texts.nothing] : []),
     ...(sameModel ? [] : [texts.otherModel]),
   ];
   return { title, lines, ...(rows.length > 0 && { table: table(rows, texts) }), ...(picture && { picture }) };
+}
+
+type Compared = Pick<ComparedStudies, 'current' | 'prior' | 'isAligned'> & { comparison: Comparison };
+
+/** The same in one sentence: "1 grown, 2 stable", "Pneumonia: present → absent". */
+export function comparisonSummary(compared: Compared, language: Language): string {
+  const places = placesText(compared, language);
+  if (places !== undefined) return places;
+  const [colon, comma] = language === 'zh-CN' ? ['：', '，'] : [': ', ', '];
+  const { present, absent } = COMPARISON_TEXTS[language];
+  const labels = standingLabels(compared.comparison, compared).map(({ name, before, now }) => `${displayNameOf(name, language)}${colon}${before ? present : absent} → ${now ? present : absent}`);
+  return labels.length > 0 ? labels.join(comma) : comparisonText(compared.comparison, language);
+}
+
+/** What became of findings with a place; that it is not known, where places could not be set against each other; undefined where there are none. */
+function placesText({ current, prior, isAligned, comparison }: Compared, language: Language): string | undefined {
+  if (![...current.findings, ...prior.findings].some(({ location }) => location?.center !== undefined)) return undefined;
+  return isAligned ? comparisonText(comparison, language) : COMPARISON_TEXTS[language].notAligned;
+}
+
+/** Labels that are positive in one of the studies, as they stand there. */
+function standingLabels({ labels }: Comparison, { current, prior }: Pick<ComparedStudies, 'current' | 'prior'>): { name: string; before: boolean; now: boolean }[] {
+  const isPositive = (one: Comparable, name: string): boolean => one.labels.find((label) => label.name === name)?.positive ?? false;
+  return labels.filter(({ name }) => !isNegativeLabel(name)).map(({ name }) => ({ name, before: isPositive(prior, name), now: isPositive(current, name) })).filter(({ before, now }) => before || now);
 }
 
 function table(rows: ReportTable['rows'], { then, columns: [number, what, change, values] }: ComparisonTexts): ReportTable {
@@ -79,19 +104,16 @@ function segmentRows({ segments }: Comparison, language: Language): ReportTable[
   return segments.map(({ name, ...change }) => ({ cells: ['', displayNameOf(name, language), '', changeText(change, (value) => valueText({ value, unit: 'ml' }), language)], isStrong: false }));
 }
 
-/** Labels that are positive in one of the studies, as they stand there: where a reader disagrees, the number is not told. */
-function labelRows({ labels }: Comparison, { current, prior }: ComparedStudies, language: Language): ReportTable['rows'] {
+/** Where a reader disagrees, the number is not told. */
+function labelRows(comparison: Comparison, studies: ComparedStudies, language: Language): ReportTable['rows'] {
   const texts = COMPARISON_TEXTS[language];
-  const told = (one: Comparable, name: string): { text: string; isPositive: boolean } => {
-    const label = one.labels.find((candidate) => candidate.name === name);
-    const isPositive = label?.positive ?? false;
-    return { text: `${isPositive ? texts.present : texts.absent}${label && label.review?.state !== 'disagreed' ? ` (${String(Math.round(label.probability * 100))} %)` : ''}`, isPositive };
+  const told = ({ labels }: Comparable, name: string, isPositive: boolean): string => {
+    const label = labels.find((candidate) => candidate.name === name);
+    return `${isPositive ? texts.present : texts.absent}${label && label.review?.state !== 'disagreed' ? ` (${percentText(label.probability)})` : ''}`;
   };
-  return labels.filter(({ name }) => !isNegativeLabel(name)).flatMap(({ name }) => {
-    const [before, now] = [told(prior, name), told(current, name)];
-    if (!before.isPositive && !now.isPositive) return [];
-    const trend = before.isPositive === now.isPositive ? '' : TREND_WORDS[language][now.isPositive ? 'new' : 'gone'];
-    return [{ cells: ['', displayNameOf(name, language), trend, `${before.text} → ${now.text}`], isStrong: trend !== '' }];
+  return standingLabels(comparison, studies).map(({ name, before, now }) => {
+    const trend = before === now ? '' : TREND_WORDS[language][now ? 'new' : 'gone'];
+    return { cells: ['', displayNameOf(name, language), trend, `${told(studies.prior, name, before)} → ${told(studies.current, name, now)}`], isStrong: trend !== '' };
   });
 }
 

@@ -6,11 +6,11 @@ import { dictionaryVr, tagOf } from '../dicom/dictionary.js';
 import { EXPLICIT_LITTLE } from '../dicom/transfer-syntax.js';
 import { decimalString } from '../dicom/write-data-set.js';
 
-/** Values by keyword of PS3.6: a list of objects is a sequence, an empty list an empty element; `undefined` leaves an element out. */
+/** Values by keyword of PS3.6: a list of objects is a sequence, an empty list or text an empty element; `undefined` leaves an element out. */
 // An interface, since a type alias may not refer to itself through a Record.
 // eslint-disable-next-line @typescript-eslint/consistent-indexed-object-style
 export interface Fields {
-  [keyword: string]: string | number | undefined | readonly (string | number)[] | readonly Fields[];
+  [keyword: string]: string | number | PersonName | undefined | readonly (string | number)[] | readonly Fields[];
 }
 
 /** Fields as a data set in the DICOM JSON model. Attributes that may be US or SS become US. */
@@ -19,9 +19,8 @@ export function dataSetOf(fields: Fields): DicomJson {
   for (const [keyword, value] of Object.entries(fields)) {
     if (value === undefined) continue;
     const tag = tagOf(keyword);
-    // Array.isArray does not narrow a readonly list.
-    const list = (Array.isArray(value) ? value : [value]) as readonly (string | number | Fields)[];
-    const values = list.filter((entry) => entry !== '').map((entry): DicomJsonValue => (typeof entry === 'object' ? dataSetOf(entry) : entry));
+    // Array.isArray does not narrow a readonly list; an object that stands alone is a name.
+    const values = Array.isArray(value) ? (value as readonly (string | number | Fields)[]).filter((entry) => entry !== '').map((entry): DicomJsonValue => (typeof entry === 'object' ? dataSetOf(entry) : entry)) : value === '' ? [] : [value as string | number | PersonName];
     json[tag] = { vr: dictionaryVr(Number.parseInt(tag, 16), false), ...(values.length > 0 && { Value: values }) };
   }
   return json;

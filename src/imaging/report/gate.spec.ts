@@ -41,6 +41,14 @@ describe('throughGate', () => {
     expect(throughGate(source, [writer('sr', changes)])).toMatchObject({ kind: 'withheld', faults: [{ check }] });
   });
 
+  it('knows the patient from the first image that names one', () => {
+    const [image] = source.instances;
+    if (!image) throw new Error('no image');
+    const mixed = { ...source, instances: [{ ...image, sopInstanceUid: '1.2.3.3', attributes: {} }, image] };
+    expect(throughGate(mixed, [writer('sr')]).kind).toBe('passed');
+    expect(throughGate(mixed, [writer('sr', { patientId: '' })])).toMatchObject({ kind: 'withheld', faults: [{ check: 'reference' }] });
+  });
+
   it('withholds everything for one fault, and tells where code failed but not what it was working on', () => {
     const faults = throughGate(source, [{ ...writer('seg'), check: () => [{ check: 'geometry', detail: 'x'.repeat(1_000) }] }, writer('sr')]);
     expect(faults).toEqual({ kind: 'withheld', faults: [{ check: 'geometry', detail: 'x'.repeat(500) }] });

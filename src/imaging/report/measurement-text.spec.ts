@@ -20,4 +20,8 @@ describe('names', () => {
     expect(attributeValueText({ value: '4A' }, 'en')).toBe('4A');
     for (const language of ['en', 'zh-CN'] as const) expect([propertyName('constructor', language), attributeValueText({ value: 'constructor' }, language)]).toEqual(['Constructor', 'Constructor']);
   });
+
+  it('takes none for what every object has', () => {
+    for (const language of ['en', 'zh-CN'] as const) expect([propertyName('constructor', language), attributeValueText({ value: 'constructor' }, language), valueText({ value: 1, unit: 'constructor' })]).toEqual(['Constructor', 'Constructor', '1.0 constructor']);
+  });
 });

@@ -1,4 +1,5 @@
 import type { Language } from '../../kernel/errors.js';
+import { ownEntry } from '../../kernel/own-entry.js';
 import type { Attribute, Finding } from './finding.js';
 import { displayNameOf } from './terms.js';
 
@@ -28,23 +29,18 @@ export function valueText({ value, unit }: Pick<Measurement, 'value' | 'unit'>):
   const [whole = '', fraction] = Math.abs(value).toFixed(digits).split('.');
   const grouped = whole.replaceAll(/\B(?=(\d{3})+$)/g, ',') + (fraction === undefined ? '' : `.${fraction}`);
   const sign = value < 0 && Number(value.toFixed(digits)) !== 0 ? '−' : '';
-  return `${sign}${grouped} ${own(UNITS, unit) ?? unit}`;
+  return `${sign}${grouped} ${ownEntry(UNITS, unit) ?? unit}`;
 }
 
 /** The name of a measurement or an attribute: `longAxis` is "Long axis" or "长径". */
 export function propertyName(name: string, language: Language): string {
-  const known = own(language === 'zh-CN' ? CHINESE : ENGLISH, name);
-  if (known !== undefined) return known;
+  const own = ownEntry(language === 'zh-CN' ? CHINESE : ENGLISH, name);
+  if (own !== undefined) return own;
   const words = name.replaceAll(/([a-z\d])([A-Z])/g, '$1 $2').toLowerCase();
   return displayNameOf(words, language);
 }
 
 /** "Part-solid", "左". */
 export function attributeValueText({ value }: Pick<Attribute, 'value'>, language: Language): string {
-  return language === 'zh-CN' ? (own(CHINESE_VALUES, value) ?? displayNameOf(value, language)) : displayNameOf(value, language);
-}
-
-/** Names come from models: `constructor` is none of ours. */
-function own(table: Readonly<Record<string, string>>, key: string): string | undefined {
-  return Object.hasOwn(table, key) ? table[key] : undefined;
+  return language === 'zh-CN' ? (ownEntry(CHINESE_VALUES, value) ?? displayNameOf(value, language)) : displayNameOf(value, language);
 }

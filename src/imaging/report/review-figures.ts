@@ -6,7 +6,7 @@ export interface ResultFacts {
   scanner: string | null;
   /** Numbers that tell what kind of images they were: slices, spacing, tube voltage, … */
   input: Readonly<Record<string, number>>;
-  /** The highest score or probability that the model gave; null when it gave none. */
+  /** The highest score or probability that the model gave to something found, "No Finding" left out; null when it gave none. */
   topScore: number | null;
   /** null until a person has looked at it. */
   review: ReviewFacts | null;

@@ -37,8 +37,7 @@ export function checkSeg(bytes: Uint8Array, source: DerivedSource): DerivedFault
     const seg = readSeg(bytes);
     const extents = extentsOf(segmentation.labels, segmentation.grid.size);
     const checking: Checking = { source, segmentation, seg, segments: dicomSegmentsOf(source, extents), extents, sources: sourceFramesOf(source.instances), faults };
-    const patient = segmentation.frames.flatMap((ref) => checking.sources.get(frameKey(ref))?.instance ?? [])[0] ?? source.instances[0];
-    checkIod(seg, source, patient?.attributes ?? {}, faults);
+    checkIod(seg, source, faults);
     checkCodes(seg.attributes, faults);
     checkSegments(checking);
     checkReferencedSeries(checking);

@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { segSource, type SegSourceOptions } from '../../../test/support/seg-source.js';
 import { number, numbers, personName, sequence, strings, text } from '../dicom/attributes.js';
 import type { DicomJson } from '../dicom/dicom-json.js';
+import { tagOf } from '../dicom/dictionary.js';
+import { parseInstanceBytes } from '../dicom/header.js';
 import { indexToLps } from '../volume/geometry.js';
 import type { Affine, Vector3 } from '../volume/volume.js';
 import type { DerivedSource } from './derived.js';
@@ -9,6 +11,7 @@ import { writeSeg, type SegOptions } from './seg.js';
 import { checkSeg } from './seg-check.js';
 import { gridOf, masksOf, readSeg, type ReadSeg } from './seg-reader.js';
 import { dicomSegmentsOf } from './seg/segments.js';
+import { writeSr } from './sr.js';
 import { trackingUidOf } from './tracking.js';
 
 /** Turned about two axes, with a voxel of three lengths. */
@@ -142,6 +145,19 @@ describe('writeSeg', () => {
     expect(checkSeg(bytes, named)).toEqual([]);
     const bare = { ...source, instances: source.instances.map((instance) => ({ ...instance, attributes: only(instance.attributes, ['00200032', '00200037', '00280030', '00280010', '00280011']) })) };
     expect(checkSeg(written(bare).bytes, bare)).toEqual([]);
+  });
+
+  it('says of patient, study and device what the report of the result says', () => {
+    const source = withAttributes(segSource(), { '00120040': { vr: 'LO', Value: ['TRIAL-7'] }, '00100030': { vr: 'DA', Value: ['19720304'] }, '00101030': { vr: 'DS', Value: [70.5] }, '00080201': { vr: 'SH', Value: ['+0800'] } });
+    const [first, ...others] = source.instances;
+    if (!first) throw new Error('no image');
+    const mixed = { ...source, instances: [{ ...first, attributes: only(first.attributes, Object.keys(first.attributes).filter((tag) => tag !== '00100030')) }, ...others] };
+    const [seg, sr] = [writeSeg(mixed), writeSr(mixed, null)].map((object) => parseInstanceBytes(object?.bytes ?? Uint8Array.of()).attributes);
+    const shared = ['PatientName', 'PatientID', 'PatientBirthDate', 'PatientWeight', 'ClinicalTrialSubjectID', 'StudyDate', 'AccessionNumber', 'TimezoneOffsetFromUTC', 'Manufacturer', 'DeviceSerialNumber', 'SoftwareVersions', 'ContentDate', 'ContentTime'];
+    const said = (attributes: DicomJson = {}): unknown[] => shared.map((keyword) => attributes[tagOf(keyword)]);
+    expect(said(seg)).toEqual(said(sr));
+    expect([text(seg ?? {}, 'PatientBirthDate'), text(seg ?? {}, 'ClinicalTrialSubjectID'), text(seg ?? {}, 'DeviceSerialNumber')]).toEqual(['19720304', 'TRIAL-7', mixed.provenance.model.digest.replace('sha256:', '')]);
+    expect(checkSeg(writeSeg(mixed)?.bytes ?? Uint8Array.of(), mixed)).toEqual([]);
   });
 
   it.each<[string, DicomJson]>([

@@ -5,14 +5,17 @@ import type { DicomJson } from '../dicom/dicom-json.js';
 import { SEGMENT_COLOURS } from '../render/segments.js';
 import { dataSetOf, part10File, type Fields } from './data-set.js';
 import type { DerivedObject, DerivedSource, SourceInstance } from './derived.js';
-import { dateAndTime, derivedSeriesNumber, equipment, longString, patientAndStudy } from './derived-header.js';
-import { ABNORMAL_STRUCTURE, anatomicRegion, ARTIFICIAL_INTELLIGENCE, codeItem, typeByName, type Code } from './seg/codes.js';
+import { derivedHeader, derivedSeriesNumber, MANUFACTURER } from './derived-header.js';
+import { descriptionText } from './element-text.js';
+import { anatomicRegion, ARTIFICIAL_INTELLIGENCE, typeByName } from './seg/codes.js';
 import { dicomLab } from './seg/colours.js';
 import { extentsOf } from './seg/extents.js';
 import { framesOf, packedBits, packedLabels, type SegFrame } from './seg/frames.js';
 import { functionalGroups } from './seg/functional-groups.js';
 import { planesOf, type Plane } from './seg/planes.js';
 import { dicomSegmentsOf, segmentsOverlap, type DicomSegment } from './seg/segments.js';
+import { conceptOf, VALUES, type Concept } from './sr/concepts.js';
+import { codeItem } from './sr/content.js';
 import { trackingUidOf } from './tracking.js';
 
 export const SEGMENTATION_STORAGE = '1.2.840.10008.5.1.4.1.1.66.4';
@@ -32,7 +35,7 @@ interface Making {
   planes: readonly Plane[];
   frames: readonly SegFrame[];
   isLabelMap: boolean;
-  /** Of the first image that was segmented: patient and study. */
+  /** Of the first image that was segmented. */
   attributes: DicomJson;
 }
 
@@ -68,31 +71,19 @@ export function writeSeg(source: DerivedSource, { keepEmptyFrames = false, label
 
 function dataSetFor(making: Making, object: Omit<DerivedObject, 'bytes'>): DicomJson {
   const { source, segmentation, planes, attributes, segments, frames, isLabelMap } = making;
-  const { date, time } = dateAndTime(source.createdAt, attributes);
   const frameOfReferenceUid = segmentation.grid.frameOfReferenceUid ?? text(attributes, 'FrameOfReferenceUID');
   return {
-    ...patientAndStudy(attributes),
+    ...derivedHeader(source, object),
     ...dataSetOf({
-      SOPClassUID: object.sopClassUid,
-      SOPInstanceUID: object.sopInstanceUid,
-      InstanceCreationDate: date,
-      InstanceCreationTime: time,
-      StudyInstanceUID: source.studyInstanceUid,
       Modality: 'SEG',
-      SeriesInstanceUID: object.seriesInstanceUid,
       SeriesNumber: derivedSeriesNumber(attributes, source.version),
-      SeriesDate: date,
-      SeriesTime: time,
-      SeriesDescription: longString(`${titleOf(source.analysis)} (AI segmentation)`),
+      SeriesDescription: descriptionText(`${titleOf(source.analysis)} (AI segmentation)`),
       BodyPartExamined: codeString(text(attributes, 'BodyPartExamined')),
       ...(frameOfReferenceUid !== undefined && { FrameOfReferenceUID: frameOfReferenceUid, PositionReferenceIndicator: text(attributes, 'PositionReferenceIndicator') ?? '' }),
-      ...equipment(source),
       ImageType: ['DERIVED', 'PRIMARY'],
       InstanceNumber: 1,
-      ContentDate: date,
-      ContentTime: time,
       ContentLabel: titleOf(source.analysis).toUpperCase().replaceAll(/[^A-Z0-9]+/g, '_').slice(0, 16),
-      ContentDescription: longString(`${titleOf(source.analysis)} found by ${source.provenance.model.name}`),
+      ContentDescription: descriptionText(`${titleOf(source.analysis)} found by ${source.provenance.model.name}`),
       ContentCreatorName: 'HealthVision^AI',
       BurnedInAnnotation: 'NO',
       ...lossy(planes.flatMap((plane) => (plane.source ? [plane.source.instance] : []))),
@@ -136,30 +127,30 @@ function imagePixel({ grid: { size: [columns, rows] } }: Segmentation, isLabelMa
 
 function segmentItem({ number, segment, finding, trackingKey }: DicomSegment, source: DerivedSource): Fields {
   const { model } = source.provenance;
-  const region = anatomicRegion(source.analysis, finding);
-  const label = longString(segment.name) || `Segment ${String(number)}`;
+  const label = descriptionText(segment.name) || `Segment ${String(number)}`;
   return {
     SegmentNumber: number,
     SegmentLabel: label,
     SegmentAlgorithmType: 'AUTOMATIC',
-    SegmentAlgorithmName: longString(model.name),
+    SegmentAlgorithmName: descriptionText(model.name),
     SegmentationAlgorithmIdentificationSequence: [{
       AlgorithmFamilyCodeSequence: [codeItem(ARTIFICIAL_INTELLIGENCE)],
-      AlgorithmName: longString(model.name),
-      AlgorithmVersion: longString(model.version),
-      AlgorithmSource: 'HealthVision',
+      AlgorithmName: descriptionText(model.name),
+      AlgorithmVersion: descriptionText(model.version),
+      AlgorithmSource: MANUFACTURER,
     }],
-    SegmentedPropertyCategoryCodeSequence: [codeItem(ABNORMAL_STRUCTURE)],
+    SegmentedPropertyCategoryCodeSequence: [codeItem(VALUES.abnormalStructure)],
     SegmentedPropertyTypeCodeSequence: [codeItem(codeOf(segment.name, finding, source))],
-    ...(region && { AnatomicRegionSequence: [region] }),
+    AnatomicRegionSequence: [anatomicRegion(source.analysis, finding)],
     TrackingID: label,
     TrackingUID: trackingUidOf(source.resultId, trackingKey),
     RecommendedDisplayCIELabValue: dicomLab(SEGMENT_COLOURS[(number - 1) % SEGMENT_COLOURS.length] ?? [240, 228, 66]),
   };
 }
 
-function codeOf(name: string, finding: DicomSegment['finding'], { labels }: DerivedSource): Code {
-  return finding?.code ?? labels.find((label) => label.name === name)?.code ?? typeByName(name);
+function codeOf(name: string, finding: DicomSegment['finding'], { labels }: DerivedSource): Concept {
+  const code = finding?.code ?? labels.find((label) => label.name === name)?.code;
+  return code ? conceptOf(code) : typeByName(name);
 }
 
 /** Every image that was segmented, also those that nothing was found in. @see PS3.3 C.12.2 */

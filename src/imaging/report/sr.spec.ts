@@ -57,6 +57,15 @@ describe('nodules', () => {
     }
   });
 
+  it('that a person added name no algorithm', () => {
+    const source = noduleSource();
+    const [first, second] = source.findings;
+    if (!first || !second) throw new Error('too few nodules');
+    const review = { state: 'added' as const, by: first.id, at: '2026-11-29T12:34:56Z', version: 2 };
+    const { groups } = read({ ...source, version: 2, original: [first], findings: [first, { ...second, review }] });
+    expect(groups.map((group) => [NAMES.algorithmName, NAMES.algorithmVersion].map((name) => childrenNamed(group, name).length))).toEqual([[1, 1], [1, 1], [0, 0], [0, 0]]);
+  });
+
   it('say on which side they are, at the site', () => {
     const { groups } = read(noduleSource());
     const site = groups[0] && childrenNamed(groups[0], NAMES.site)[0];

@@ -4,12 +4,14 @@ import { EXPLICIT_LITTLE } from '../dicom/transfer-syntax.js';
 import { encodeDataSet, encodeFileHead } from '../dicom/write-data-set.js';
 import { groupBy } from '../../kernel/group-by.js';
 import { derivedDicomUid } from '../../kernel/uid.js';
+import { dataSetOf, type Fields } from './data-set.js';
+import { MANUFACTURER, serialNumberOf } from './derived-header.js';
 import type { DerivedObject, DerivedSource, SourceInstance } from './derived.js';
+import { nameText } from './element-text.js';
 import { dcm, NAMES, subjectOf, VALUES, type Concept } from './sr/concepts.js';
-import { codeItem, codeValue, container, containerFields, dataSet, dateValue, imageValue, personValue, textValue, uidValue } from './sr/content.js';
-import { documentModules, MANUFACTURER, procedureCodes, srIdentity } from './sr/document.js';
+import { codeItem, codeValue, container, containerFields, dateValue, imageValue, personValue, textValue, uidValue } from './sr/content.js';
+import { documentModules, procedureCodes, srIdentity } from './sr/document.js';
 import { groupsOf, nothingFound, type SegReference } from './sr/groups.js';
-import { nameText } from './sr/text.js';
 
 /**
  * A result as a Comprehensive 3D SR: an Imaging Measurement Report as TID 1500 and the profile AI Results of IHE have it.
@@ -21,15 +23,16 @@ import { nameText } from './sr/text.js';
 export function writeSr(source: DerivedSource, seg: SegReference | null, predecessors: readonly SegReference[] = []): DerivedObject {
   const identity = srIdentity(source);
   const modules = documentModules(source, seg, predecessors);
-  const dataSet = encodeDataSet<Uint8Array>({ ...modules, ...rootOf(source, seg, modules) });
+  // Of a tree of thousands of small items dcmjs takes seconds.
+  const dataSet = encodeDataSet<Uint8Array>({ ...modules, ...dataSetOf(rootOf(source, seg, modules)) });
   return { kind: 'sr', ...identity, bytes: new Uint8Array(Buffer.concat([encodeFileHead({ ...identity, transferSyntaxUid: EXPLICIT_LITTLE }), ...dataSet])) };
 }
 
 /** @see PS3.16 TID 1500 */
-function rootOf(source: DerivedSource, seg: SegReference | null, modules: DicomJson): DicomJson {
+function rootOf(source: DerivedSource, seg: SegReference | null, modules: DicomJson): Fields {
   const groups = groupsOf(source, seg);
   const procedures = procedureCodes(modules);
-  return dataSet({
+  return {
     ValueType: 'CONTAINER',
     ConceptNameCodeSequence: [codeItem(NAMES.report)],
     ...containerFields('1500'),
@@ -40,22 +43,22 @@ function rootOf(source: DerivedSource, seg: SegReference | null, modules: DicomJ
       ...imageLibrary(source.instances),
       groups.length > 0 ? container(NAMES.measurements, groups) : nothingFound(source),
     ],
-  });
+  };
 }
 
-function procedureReported(code: DicomJson): DicomJson {
-  return dataSet({ RelationshipType: 'HAS CONCEPT MOD', ValueType: 'CODE', ConceptNameCodeSequence: [codeItem(NAMES.procedure)], ConceptCodeSequence: [code] });
+function procedureReported(code: Fields): Fields {
+  return { RelationshipType: 'HAS CONCEPT MOD', ValueType: 'CODE', ConceptNameCodeSequence: [codeItem(NAMES.procedure)], ConceptCodeSequence: [code] };
 }
 
 /** Who looked: the model, and who stands for what it found. @see PS3.16 TID 1001 to 1004 */
-function observers({ provenance: { model }, verifier }: DerivedSource): DicomJson[] {
+function observers({ provenance: { model }, verifier }: DerivedSource): Fields[] {
   const device = [
     codeValue('HAS OBS CONTEXT', NAMES.observerType, VALUES.device),
     uidValue('HAS OBS CONTEXT', NAMES.deviceUid, derivedDicomUid(`model ${model.digest}`)),
     textValue('HAS OBS CONTEXT', NAMES.deviceName, model.name),
     textValue('HAS OBS CONTEXT', NAMES.deviceManufacturer, MANUFACTURER),
     textValue('HAS OBS CONTEXT', NAMES.deviceModel, `${model.name} ${model.version}`),
-    textValue('HAS OBS CONTEXT', NAMES.deviceSerial, model.digest),
+    textValue('HAS OBS CONTEXT', NAMES.deviceSerial, serialNumberOf(model)),
   ];
   if (verifier === null) return device;
   return [
@@ -72,7 +75,7 @@ const MODALITIES: Readonly<Record<string, Concept>> = {
 };
 
 /** What was read, a group for every series. @see PS3.16 TID 1600 to 1602 */
-function imageLibrary(instances: readonly SourceInstance[]): DicomJson[] {
+function imageLibrary(instances: readonly SourceInstance[]): Fields[] {
   const series = groupBy(instances, ({ seriesInstanceUid }) => seriesInstanceUid);
   const groups = [...series.values()].map((members) => container(NAMES.imageLibraryGroup, [
     ...descriptors(members.map(({ attributes }) => attributes)),
@@ -81,7 +84,7 @@ function imageLibrary(instances: readonly SourceInstance[]): DicomJson[] {
   return groups.length === 0 ? [] : [container(NAMES.imageLibrary, groups)];
 }
 
-function descriptors(members: readonly DicomJson[]): DicomJson[] {
+function descriptors(members: readonly DicomJson[]): Fields[] {
   const shared = (keyword: string): string | undefined => {
     const values = new Set(members.map((attributes) => strings(attributes, keyword)[0] ?? ''));
     const [value] = values;

@@ -1,4 +1,5 @@
 import type { Language } from '../../kernel/errors.js';
+import { ownEntry } from '../../kernel/own-entry.js';
 import type { Finding, Label, Segment } from './finding.js';
 import { displayNameOf, isNegativeLabel } from './terms.js';
 
@@ -94,7 +95,7 @@ const CHINESE_PLACES: Readonly<Record<string, string>> = { right: '右肺', left
 
 /** "right upper": zones are thirds of a lung, not lobes. */
 function placeText({ side, zone }: Place, language: Language): string {
-  return language === 'zh-CN' ? `${CHINESE_PLACES[side] ?? side}${CHINESE_PLACES[zone] ?? zone}` : `${side} ${zone}`;
+  return language === 'zh-CN' ? `${ownEntry(CHINESE_PLACES, side) ?? side}${ownEntry(CHINESE_PLACES, zone) ?? zone}` : `${side} ${zone}`;
 }
 
 function pluralOf(noun: string, count: number): string {

@@ -1,4 +1,5 @@
 import type { Language } from '../../kernel/errors.js';
+import { ownEntry } from '../../kernel/own-entry.js';
 
 /** Chinese names; the key is `keyOf` of the English one. */
 const CHINESE: Readonly<Record<string, string>> = {
@@ -56,8 +57,8 @@ const CHINESE: Readonly<Record<string, string>> = {
   'lower': '下',
 };
 
-/** Labels that say that nothing was found. */
-const NEGATIVE = new Set(['no finding', 'normal']);
+/** Labels that say that nothing was found: in lower case, with single spaces. */
+export const NEGATIVE_LABELS: readonly string[] = ['no finding', 'normal'];
 
 /** Manifests spell names in many ways: `Pleural_Thickening`, `pleural-thickening`, `Pleural Thickening`. */
 function keyOf(name: string): string {
@@ -66,8 +67,7 @@ function keyOf(name: string): string {
 
 /** A label, segment or measurement in the reader's language; the English name, spelled out, where there is no Chinese one. */
 export function displayNameOf(name: string, language: Language): string {
-  // Names come from models: `constructor` is none of ours.
-  const chinese = language === 'zh-CN' && Object.hasOwn(CHINESE, keyOf(name)) ? CHINESE[keyOf(name)] : undefined;
+  const chinese = language === 'zh-CN' ? ownEntry(CHINESE, keyOf(name)) : undefined;
   if (chinese !== undefined) return chinese;
   const spelled = name.trim().replaceAll(/[\s_]+/g, ' ');
   return spelled.charAt(0).toUpperCase() + (/^[A-Z][a-z]*( [A-Z][a-z]*)+$/.test(spelled) ? spelled.slice(1).toLowerCase() : spelled.slice(1));
@@ -75,5 +75,5 @@ export function displayNameOf(name: string, language: Language): string {
 
 /** True for "No Finding" and its like: a label that is no evidence of anything. */
 export function isNegativeLabel(name: string): boolean {
-  return NEGATIVE.has(keyOf(name));
+  return NEGATIVE_LABELS.includes(keyOf(name));
 }

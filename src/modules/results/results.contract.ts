@@ -108,8 +108,8 @@ export abstract class ReviewedResults {
   abstract facts(scope: { institutionId: string } | 'system', analysisIds: readonly string[]): Promise<ReadonlyMap<string, ResultFacts>>;
 }
 
-/** A result as the model made it, whatever people made of it since. */
-export type OriginalResult = Pick<NewResult, 'analysisId' | 'studyId' | 'studyInstanceUid' | 'analysis' | 'findings' | 'labels' | 'segments' | 'provenance'> & { id: string };
+/** A result as the model made it, whatever people made of it since. Of one that is withheld nothing may be shown. */
+export type OriginalResult = Pick<NewResult, 'analysisId' | 'studyId' | 'studyInstanceUid' | 'analysis' | 'findings' | 'labels' | 'segments' | 'provenance'> & { id: string; status: ResultLine['status'] };
 
 /** A result as a line of a list tells of it. */
 export interface ResultLine {

@@ -12,14 +12,15 @@ export async function call(method, path, body) {
   return { ok: response.ok, status: response.status, body: text === '' ? undefined : JSON.parse(text) };
 }
 
-/** Says something above the page's content, and leads those who do not see it there. */
-export function say(lines, isError = false) {
+/** Says something above the page's content, and leads those who do not see it there unless they did not ask. */
+export function say(lines, isError = false, isAnswer = true) {
   message.replaceChildren(...[lines].flat().map((line) => {
     const paragraph = document.createElement('p');
     paragraph.className = isError ? 'message error' : 'message';
     paragraph.textContent = line;
     return paragraph;
   }));
+  if (!isAnswer) return;
   message.focus();
   message.scrollIntoView({ block: 'nearest' });
 }

@@ -37,7 +37,9 @@ export function detailsRow(item) {
     make('p', {}, make('a', { href: viewerPath(item), textContent: texts.viewer }), ` · ${filled(texts.received, { date: new Date(item.lastInstanceAt).toLocaleString(language, { dateStyle: 'medium', timeStyle: 'short' }) })}`),
     make('div', { className: 'results' }, ...item.results.map(resultFigure)),
   );
-  return make('tr', { className: 'details' }, cell);
+  const row = make('tr', { className: 'details' }, cell);
+  row.dataset.detailsOf = item.studyInstanceUid;
+  return row;
 }
 
 function resultFigure({ id, analysis, status, critical, summary }) {
@@ -74,7 +76,7 @@ function readable(name, comma) {
 
 function runText({ analysis, status, progress, reason }) {
   const state = texts.runs[status] ?? status;
-  const more = status === 'running' ? ` ${Math.round(progress * 100)} %` : reason !== null && status !== 'succeeded' ? ` (${reason})` : '';
+  const more = status === 'running' ? ` ${Math.round(progress * 100)} %` : reason !== null && status !== 'succeeded' ? ` (${texts.reasons[reason] ?? reason})` : '';
   return make('span', { className: `run ${status}`, textContent: `${texts.analyses[analysis] ?? analysis}: ${state}${more}` });
 }
 

@@ -63,11 +63,11 @@ async function turn(to) {
   scrollTo({ top: 0 });
 }
 
-/** The page as it is now; where the keyboard was it stays. */
+/** The page as it is now. */
 async function show({ quiet = false } = {}) {
   const mine = ++asked;
   if (!quiet) {
-    element('status').textContent = texts.loading;
+    tell(texts.loading);
     element('studies').setAttribute('aria-busy', 'true');
   }
   const answer = await call('GET', `/api/v1/worklist?${question()}`).catch(() => undefined);
@@ -90,24 +90,49 @@ function question() {
   return query.toString();
 }
 
-/** What was asked for by hand is not answered with what was there before. */
+/** What was asked for by hand is not answered with what was there before; what nobody asked for takes nobody from where they are. */
 function complain(answer, quiet) {
-  element('status').textContent = '';
+  tell('');
   if (!quiet) rows.replaceChildren();
-  say(answer === undefined ? texts.failed : answer.status === 403 ? texts.forbidden : wordsOf(answer), true);
+  say(answer === undefined ? texts.failed : answer.status === 403 ? texts.forbidden : wordsOf(answer), true, !quiet);
 }
 
+/** Lines that say the same stay, with the pictures below them; where the keyboard was it stays. */
 function draw(items) {
-  const focused = document.activeElement?.closest?.('tr[data-study]')?.dataset.study;
-  const control = document.activeElement?.className;
-  rows.replaceChildren(...items.flatMap((item) => (open.has(item.studyInstanceUid) ? [studyRow(item, true), detailsRow(item)] : [studyRow(item, false)])));
-  for (const row of rows.querySelectorAll('tr[data-study]')) row.item = items.find(({ studyInstanceUid }) => studyInstanceUid === row.dataset.study);
-  const row = focused && rows.querySelector(`tr[data-study="${CSS.escape(focused)}"]`);
-  if (row) (row.querySelector(control === 'unfold' ? 'button.unfold' : 'a.primary') ?? row).focus();
+  const focused = document.activeElement;
+  const line = focused?.closest?.('#rows tr');
+  const at = line ? [...line.querySelectorAll('a, button')].indexOf(focused) : -1;
+  const before = new Map([...rows.querySelectorAll('tr[data-study]')].map((row) => [row.dataset.study, row]));
+  rows.replaceChildren(...items.flatMap((item) => linesOf(item, before.get(item.studyInstanceUid))));
+  if (line) (rows.contains(focused) ? focused : sameLine(line)?.querySelectorAll('a, button')[at] ?? sameLine(line)?.querySelector('a'))?.focus({ preventScroll: true });
   const count = items.length;
-  const time = new Date().toLocaleTimeString(document.documentElement.lang, { timeStyle: 'short' });
   const isFiltered = [...new FormData(form)].some(([name, value]) => name !== 'sort' && value.trim() !== '');
-  element('status').textContent = count === 0 ? (isFiltered || cursors.length > 1 ? texts.nothing : texts.empty) : `${filled(count === 1 ? texts.one : texts.count, { count })} · ${filled(texts.live, { time })}`;
+  tell(count === 0 ? (isFiltered || cursors.length > 1 ? texts.nothing : texts.empty) : filled(count === 1 ? texts.one : texts.count, { count }), count > 0);
+}
+
+/** Of a study: its line and, when they are open, its details. */
+function linesOf(item, before) {
+  const told = JSON.stringify(item);
+  const isOpen = open.has(item.studyInstanceUid);
+  if (before?.told === told && isUnfolded(before) === isOpen) return isOpen ? [before, before.nextElementSibling] : [before];
+  const row = Object.assign(studyRow(item, isOpen), { item, told });
+  return isOpen ? [row, detailsRow(item)] : [row];
+}
+
+function isUnfolded(row) {
+  return row.querySelector('button.unfold').getAttribute('aria-expanded') === 'true';
+}
+
+/** The line of the same study, of the same kind. */
+function sameLine({ dataset: { study, detailsOf } }) {
+  return rows.querySelector(study ? `tr[data-study="${CSS.escape(study)}"]` : `tr[data-details-of="${CSS.escape(detailsOf)}"]`);
+}
+
+/** When it was looked at is for the eye: read out it would be so every minute. */
+function tell(words, isLive = false) {
+  const [said, when] = element('status').children;
+  if (said.textContent !== words) said.textContent = words;
+  when.textContent = isLive ? ` · ${filled(texts.live, { time: new Date().toLocaleTimeString(document.documentElement.lang, { timeStyle: 'short' }) })}` : '';
 }
 
 function unfold(row, wanted = !open.has(row.dataset.study)) {

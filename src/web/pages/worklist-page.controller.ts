@@ -29,7 +29,7 @@ export class WorklistPageController {
 <nav aria-label="${own.elsewhere}"><a href="/docs">${texts.api}</a> <a href="/account">${texts.account}</a> <button id="sign-out" type="button">${texts.signOut}</button></nav></div>
 <div id="message" role="alert" tabindex="-1"></div>
 ${filters(own)}
-<p id="status" role="status"></p>
+<p id="status" role="status"><span></span><span aria-hidden="true"></span></p>
 ${table(own)}
 <div class="paging"><button id="newer" type="button" disabled>${own.newer}</button> <button id="older" type="button" disabled>${own.older}</button> <span class="hint">${own.keys}</span></div>`;
       },

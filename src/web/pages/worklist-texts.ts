@@ -1,3 +1,4 @@
+import type { NotAnalysableCode } from '../../imaging/analyses/analysis.js';
 import type { Language } from '../../kernel/errors.js';
 
 const EN = {
@@ -31,7 +32,7 @@ const EN = {
   script: {
     states: { receiving: 'Still arriving', complete: 'Complete' },
     runs: { 'queued': 'Waiting', 'running': 'Running', 'succeeded': 'Done', 'not-analysable': 'Not analysable', 'failed': 'Failed', 'cancelled': 'Cancelled' },
-    reviews: { preliminary: 'Not reviewed', final: 'Signed off', amended: 'Amended', withheld: 'Withheld' },
+    reviews: { preliminary: 'Awaiting signature', final: 'Signed off', amended: 'Amended', withheld: 'Withheld' },
     analyses: { 'lung-nodule-detection': 'Lung nodules', 'brain-tumour-segmentation': 'Brain tumour', 'chest-xray-classification': 'Chest X-ray' },
     critical: 'Critical',
     withheld: 'A result was withheld: it did not pass its checks.',
@@ -52,14 +53,16 @@ const EN = {
     details: 'Details',
     hide: 'Hide',
     open: 'Open the images of {patient}',
-    detailsOf: 'Details of {patient}',
     viewer: 'Images',
     pdf: 'Report (PDF)',
     page: 'Report (page)',
     preview: 'What was found: {analysis}',
     born: 'born {date}',
     received: 'Received {date}',
-    reasonUnknown: 'unknown reason',
+    reasons: {
+      'outside-model-domain': 'not what the model reads', 'wrong-body-part': 'another body part', 'no-suitable-image': 'no image that fits', 'low-image-quality': 'image quality too low', 'study-not-readable': 'images cannot be read',
+      'missing-sequence': 'a sequence is missing', 'series-not-a-volume': 'slices are missing or do not line up', 'slice-too-thick': 'slices too thick', 'not-axial': 'slices are not axial', 'too-few-slices': 'too few slices',
+    } satisfies Record<NotAnalysableCode, string>,
   },
 };
 
@@ -96,7 +99,7 @@ const ZH: WorklistTexts = {
   script: {
     states: { receiving: '接收中', complete: '已完整' },
     runs: { 'queued': '等待中', 'running': '进行中', 'succeeded': '已完成', 'not-analysable': '无法分析', 'failed': '失败', 'cancelled': '已取消' },
-    reviews: { preliminary: '未审核', final: '已签发', amended: '已修订', withheld: '已扣留' },
+    reviews: { preliminary: '待签发', final: '已签发', amended: '已修订', withheld: '已扣留' },
     analyses: { 'lung-nodule-detection': '肺结节', 'brain-tumour-segmentation': '脑肿瘤', 'chest-xray-classification': '胸部 X 线' },
     critical: '危急',
     withheld: '一项结果未通过检查，已被扣留。',
@@ -117,14 +120,16 @@ const ZH: WorklistTexts = {
     details: '详情',
     hide: '隐藏',
     open: '打开 {patient} 的影像',
-    detailsOf: '{patient} 的详情',
     viewer: '影像',
     pdf: '报告 (PDF)',
     page: '报告 (网页)',
     preview: '所见图像：{analysis}',
     born: '{date} 出生',
     received: '接收于 {date}',
-    reasonUnknown: '原因未知',
+    reasons: {
+      'outside-model-domain': '超出模型适用范围', 'wrong-body-part': '检查部位不符', 'no-suitable-image': '无合适的图像', 'low-image-quality': '图像质量过低', 'study-not-readable': '图像无法读取',
+      'missing-sequence': '缺少序列', 'series-not-a-volume': '层面缺失或不连续', 'slice-too-thick': '层厚过大', 'not-axial': '非横断面', 'too-few-slices': '层数过少',
+    },
   },
 };
 

@@ -75,6 +75,10 @@ describe('a result that is computed again', () => {
     expect(answer.outcome).toBe('different');
     expect(answer.comparison?.inputDigest).toMatchObject({ original: 'sha256:0' });
     expect(answer.comparison?.labels.maxProbabilityDifference).toBeCloseTo(0.125, 9);
+    await owner.result.update({ where: { id: row.id }, data: { status: 'withheld' } });
+    const { items: [hidden] } = await product.json<{ items: Reproduction[] }>(`/api/v1/results/${result.resultId}/reproductions`);
+    expect(hidden).toMatchObject({ analysisId: answer.analysisId, outcome: 'different', comparison: null });
+    await owner.result.update({ where: { id: row.id }, data: { status: row.status } });
     await owner.result.update({ where: { id: row.id }, data: { labels: labels, provenance: row.provenance as object } });
   });
 

@@ -36,7 +36,9 @@ describe('what persons make of results', () => {
       const row = await owner.result.findUniqueOrThrow({ where: { id: resultId } });
       const source = { station: `CT${String(seed % 2)}`, scanner: seed <= 2 ? 'ACME One' : null, input: { frames: 100 * seed } };
       const createdAt = new Date(seed <= 2 ? '2026-11-18T10:00:00Z' : '2026-11-11T10:00:00Z');
-      const labels = (row.labels as { name: string }[]).map((label) => ({ ...label, probability: 0.1, positive: false }));
+      const bright = (row.labels as { name: string }[]).map((label) => ({ ...label, probability: 0.1, positive: false }));
+      // How sure a model is that nothing is there is no score of anything that it found.
+      const labels = seed === RESULTS ? [...bright, { name: 'No_Finding', probability: 0.99, threshold: 0.5, positive: true }] : bright;
       await owner.result.update({ where: { id: resultId }, data: { findings, labels, createdAt, provenance: { ...(row.provenance as object), details: { source } } } });
       results.push({ id: resultId, findings: findings.map(({ id }) => id) });
     }

@@ -1,8 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Finding } from '../../../src/imaging/report/finding.js';
 import { uuidv7 } from '../../../src/kernel/uid.js';
 import { StudyReader, type StoredStudy } from '../../../src/modules/images/images.contract.js';
 import type { NewResult } from '../../../src/modules/results/results.contract.js';
+import { ImagingThreads } from '../../../src/platform/threads/imaging-threads.service.js';
 import { seriesOf, type SourceVolume } from '../../support/dicom-volumes.js';
 import { eventually } from '../../support/product.js';
 import { writeNothing } from './derived-house.js';
@@ -106,6 +107,7 @@ describe('a result and those before', () => {
     expect((await house.fetch(`/api/v1/results/${later}/trend.png`, { headers: { 'if-none-match': etag } })).status).toBe(304);
 
     // The first has nothing before it, and is gone with its study.
+    expect(await get(`/api/v1/results/${earlier}/comparison?with=${later}`)).toMatchObject({ status: 422, body: { code: 'results-not-comparable', detail: 'The other result is of a later study.' } });
     expect(await get(`/api/v1/results/${earlier}/comparison`)).toMatchObject({ status: 404, body: { code: 'no-prior-result' } });
     const study = (await house.owner.result.findUniqueOrThrow({ where: { id: earlier } })).studyInstanceUid;
     expect((await house.fetch(`/api/v1/studies/${study}`, { method: 'DELETE' })).status).toBe(204);
@@ -117,6 +119,23 @@ describe('a result and those before', () => {
     const later = await scan('ahead-second', 'CT4', '20260830', [14, -6, 10], [nodule([44, -6, 20], 8)]);
     const alignment = await eventually('the alignment', () => house.owner.resultAlignment.findFirst({ where: { resultId: later } }), 45_000);
     expect(alignment).toMatchObject({ priorResultId: earlier });
+  });
+
+  it('have their images aligned one after the other, however many reports ask for it', { timeout: 60_000 }, async () => {
+    const ids = await Promise.all(['20260101', '20260201', '20260301', '20260401'].map((date, n) => scan(`turn ${String(n)}`, 'CT-TURNS', date, [4 * n, 0, 0], [])));
+    const latest = await house.owner.result.findFirstOrThrow({ where: { id: { in: ids }, studyInstanceUid: (await house.owner.study.findFirstOrThrow({ where: { studyDate: '20260401' } })).studyInstanceUid } });
+    const threads = house.app.get(ImagingThreads);
+    const align = threads.align.bind(threads);
+    let [running, most] = [0, 0];
+    const spied = vi.spyOn(threads, 'align').mockImplementation(async (...series) => {
+      most = Math.max(most, ++running);
+      return align(...series).finally(() => { running -= 1; });
+    });
+    const answers = await Promise.all(ids.filter((id) => id !== latest.id).map((id) => get(`/api/v1/results/${latest.id}/comparison?with=${id}`)));
+    // That with the study before may have been aligned when the result was stored.
+    expect([answers.map(({ body }) => body.registration.method), most]).toEqual([['affine', 'affine', 'affine'], 1]);
+    expect(spied.mock.calls.length).toBeGreaterThanOrEqual(2);
+    spied.mockRestore();
   });
 
   it('are not compared across patients and analyses', async () => {
@@ -135,6 +154,6 @@ describe('a result and those before', () => {
     const earlier = await commitResult(house, conclusion(house, first));
     const later = await commitResult(house, conclusion(house, second, { labels: [{ name: 'Pneumonia', probability: 0.31, threshold: 0.5, positive: false }] }));
     const { body } = await get(`/api/v1/results/${later}/comparison?with=${earlier}`);
-    expect(body).toMatchObject({ registration: { method: 'none' }, findings: [], labels: [{ name: 'Pneumonia', prior: 0.93, current: 0.31, change: -0.62, changePercent: -66.7 }] });
+    expect(body).toMatchObject({ registration: { method: 'none' }, summary: { text: 'Pneumonia: present → absent' }, findings: [], labels: [{ name: 'Pneumonia', prior: 0.93, current: 0.31, change: -0.62, changePercent: -66.7 }] });
   });
 });

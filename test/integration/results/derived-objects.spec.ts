@@ -5,6 +5,7 @@ import { newDicomUid, uuidv7 } from '../../../src/kernel/uid.js';
 import { StudyReader, type StoredStudy } from '../../../src/modules/images/images.contract.js';
 import { SweepJob } from '../../../src/modules/images/sweep.job.js';
 import type { ResultJson } from '../../../src/modules/results/findings-json.js';
+import type { FullVersionJson } from '../../../src/modules/results/review/review-json.js';
 import { ResultRetentionJob } from '../../../src/modules/results/result-retention.job.js';
 import { ResultWriter, type NewResult } from '../../../src/modules/results/results.contract.js';
 import { BlobStore } from '../../../src/platform/storage/blob-store.js';
@@ -156,7 +157,9 @@ describe('the gate', () => {
     expect(result).toMatchObject({ status: 'withheld', findings: [], labels: [], segments: [], summary: { text: 'Withheld: the result did not pass its checks', critical: false } });
     expect(result.faults?.map((fault) => fault.check)).toContain(check);
     expect(JSON.stringify(result)).not.toContain(`PID derived`);
-    for (const path of ['preview.png', 'sr.dcm', 'seg.dcm']) expect(await problemOf(await house.fetch(`/api/v1/results/${id}/${path}`))).toEqual([409, 'result-withheld']);
+    const { findings, segments } = await house.json<FullVersionJson>(`/api/v1/results/${id}/versions/1`);
+    expect([findings, segments]).toEqual([[], []]);
+    for (const path of ['preview.png', 'sr.dcm', 'seg.dcm', 'provenance']) expect(await problemOf(await house.fetch(`/api/v1/results/${id}/${path}`))).toEqual([409, 'result-withheld']);
     expect(await viewOf(study.studyInstanceUid)).toMatchObject({ instanceCount: 6, seriesCount: 1, modalities: ['CT'] });
     const ids = (await house.json<{ items: ResultJson[] }>(`/api/v1/results?status=withheld&studyInstanceUid=${study.studyInstanceUid}`)).items.map((one) => one.id);
     expect(ids).toEqual([id]);

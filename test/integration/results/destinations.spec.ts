@@ -8,6 +8,8 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { haveSameDataSet, type ReadableFile } from '../../../src/modules/images/data-set-equality.js';
 import type { StoredStudy } from '../../../src/modules/images/images.contract.js';
+import { uuidv7 } from '../../../src/kernel/uid.js';
+import { DeliveriesStore } from '../../../src/modules/results/destinations/deliveries.store.js';
 import { DeliverJob } from '../../../src/modules/results/destinations/deliver.job.js';
 import type { DeliveryJson, DestinationJson } from '../../../src/modules/results/destinations/destinations-json.js';
 import { OverdueDeliveriesJob } from '../../../src/modules/results/destinations/overdue-deliveries.job.js';
@@ -174,6 +176,8 @@ describe('STOW-RS to a destination', () => {
     [{ status: 302 }, { state: 'waiting', failure: { code: 'refused', detail: 'HTTP 302' } }],
     [{ status: 202, body: '{"00081198":{"vr":"SQ","Value":[{"00081197":{"vr":"US","Value":[42752]}}]}}' }, { state: 'waiting', failure: { code: 'busy', detail: 'STOW-RS Failure Reason 0xA700' } }],
     [{ status: 409, body: '{"00081198":{"vr":"SQ","Value":[{"00081197":{"vr":"US","Value":[43264]}}]}}' }, { state: 'given-up', failure: { code: 'refused', detail: 'STOW-RS Failure Reason 0xA900' } }],
+    [{ status: 409, body: '{"00081198":{"vr":"SQ","Value":[{"00081197":{"vr":"US","Value":[273]}},{"00081197":{"vr":"US","Value":[43264]}}]}}' }, { state: 'given-up', failure: { code: 'refused', detail: 'STOW-RS Failure Reason 0xA900' } }],
+    [{ status: 409, body: '{"00081198":{"vr":"SQ","Value":[{"00081197":{"vr":"US","Value":[273]}}]}}' }, { state: 'delivered', failure: null }],
     [{ status: 200, body: 'null' }, { state: 'delivered', failure: null }],
     [{ status: 200, body: '<html>' }, { state: 'delivered', failure: null }],
   ])('takes %j for what it is', async (answer, expected) => {
@@ -207,6 +211,24 @@ describe('STOW-RS to a destination', () => {
     expect(taken).toHaveLength(2);
   });
 
+  it('leaves a try that began anew to itself, however the one before ends', async () => {
+    const resultId = await commit();
+    const { id: destinationId } = await make((await stowServer(() => ({ status: 200 }))).target);
+    const [id, { institutionId }] = [uuidv7(), house];
+    const due = { attempts: 0, nextAt: new Date(Date.now() - 1_000) };
+    await house.system((client) => client.delivery.create({ data: { id, institutionId, destinationId, resultId, version: 1, studyInstanceUid: study.studyInstanceUid, ...due } }));
+    const store = house.app.get(DeliveriesStore);
+    const before = await store.claim(institutionId, id);
+    await house.system((client) => client.delivery.update({ where: { id }, data: due }));
+    const now = await store.claim(institutionId, id);
+    if (!before || !now) throw new Error('nothing was claimed');
+    await store.finish(before, { state: 'given-up', failure: { code: 'refused', detail: '' } });
+    await store.release(before);
+    expect(await house.system((client) => client.delivery.findUniqueOrThrow({ where: { id } }))).toMatchObject({ state: 'waiting', attempts: 1, nextAt: now.nextAt });
+    await store.finish(now, { state: 'delivered' });
+    expect(await house.system((client) => client.delivery.findUniqueOrThrow({ where: { id } }))).toMatchObject({ state: 'delivered', failure: null });
+  });
+
   it('goes with its result', async () => {
     const { target } = await stowServer(() => ({ status: 503 }));
     const destination = await make(target);
@@ -225,6 +247,7 @@ describe('C-STORE to a destination', () => {
     [0xa900, { state: 'given-up', failure: { code: 'refused', detail: 'C-STORE status 0xA900' } }],
     [0xc000, { state: 'given-up', failure: { code: 'refused', detail: 'C-STORE status 0xC000' } }],
     [0xb000, { state: 'delivered', failure: null }],
+    [0x0111, { state: 'delivered', failure: null }],
     [0x0000, { state: 'delivered', failure: null }],
   ])('takes status %i for what it is', async (status, expected) => {
     const destination = await make((await scpWith(status)).target);

@@ -47,6 +47,20 @@ describe('GET /api/v1/results/export.csv', () => {
     expect(text).not.toContain('P1,');
   });
 
+  it('says what persons made of findings', async () => {
+    const study = await uploadStudy(house, 4);
+    const [kept, gone] = [nodule(), nodule()];
+    const id = await commitResult(house, conclusion(house, study, { analysis: 'lung-nodule-detection', labels: [], heatMaps: [], findings: [kept, gone] }));
+    const decisions = [
+      { decision: 'edit', finding: kept.id, measurements: [{ name: 'diameter', value: 9, unit: 'mm' }] }, { decision: 'reject', finding: gone.id, reason: 'artefact' },
+      { decision: 'add', kind: 'nodule', code: kept.code, measurements: [{ name: 'diameter', value: 5, unit: 'mm' }] },
+    ];
+    expect((await house.fetch(`/api/v1/results/${id}/reviews`, { method: 'POST', headers: { 'content-type': 'application/json', 'if-match': '*' }, body: JSON.stringify({ decisions }) })).status).toBe(201);
+    const rows = (await exported()).rows.filter(({ resultId }) => resultId === id);
+    expect(rows.map(({ review, rejectionReason, score, diameterMm }) => [review, rejectionReason, score, diameterMm])).toEqual([['edited', '', '0.93', '9'], ['rejected', 'artefact', '0.93', '8.4'], ['added', '', '', '5']]);
+    await house.owner.result.delete({ where: { id } });
+  });
+
   it('keeps to the period and the analysis, and says which parameter is wrong', async () => {
     expect((await exported(`?from=${new Date(Date.now() + 60_000).toISOString()}`)).rows).toEqual([]);
     expect((await exported('?analysis=lung-nodule-detection')).rows).toHaveLength(2);

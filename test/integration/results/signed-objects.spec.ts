@@ -137,6 +137,8 @@ describe('a sign-off', () => {
     await made(id, 5);
     expect(await versionsOf(id)).toEqual(['seg 1', 'sr 1', 'seg 3', 'sr 3', 'sr 5']);
     expect((await house.fetch(`/api/v1/results/${id}/seg.dcm`)).status).toBe(404);
+    const { entry } = await house.json<{ entry: { resource: { id: string; resourceType: string } }[] }>(`/api/v1/results/${id}/fhir`);
+    expect(entry.flatMap(({ resource }) => (resource.resourceType === 'DocumentReference' ? [resource.id] : []))).toEqual([`${id}.pdf`, `${id}.sr`]);
     expect(text((await read(id, 'sr')).attributes, 'VerificationFlag')).toBe('VERIFIED');
   });
 

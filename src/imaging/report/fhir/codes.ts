@@ -1,5 +1,6 @@
 import type { CodeableConcept, Coding } from '@medplum/fhirtypes';
 import type { z } from 'zod';
+import { ownEntry } from '../../../kernel/own-entry.js';
 import type { codeSchema } from '../finding.js';
 
 type Code = z.infer<typeof codeSchema>;
@@ -52,7 +53,7 @@ const LUNGS: Readonly<Record<string, Coding>> = {
 /** @param side  `right` or `left`, where a finding says so */
 export function bodySite(analysis: string, side: string | undefined): Coding | undefined {
   const site = BODY_SITES[analysis];
-  return analysis === 'lung-nodule-detection' && side !== undefined ? (LUNGS[side] ?? site) : site;
+  return analysis === 'lung-nodule-detection' && side !== undefined ? (ownEntry(LUNGS, side) ?? site) : site;
 }
 
 /** What is measured. Regions of a tumour (`coreVolume`) have the code of the quantity. */
@@ -65,14 +66,14 @@ const QUANTITIES: Readonly<Record<string, Coding>> = {
 };
 
 export function quantityCode(name: string): Coding | undefined {
-  return QUANTITIES[name] ?? Object.entries(QUANTITIES).find(([quantity]) => name.toLowerCase().endsWith(quantity.toLowerCase()) && !/perpendicular/i.test(name))?.[1];
+  return ownEntry(QUANTITIES, name) ?? Object.entries(QUANTITIES).find(([quantity]) => name.toLowerCase().endsWith(quantity.toLowerCase()) && !/perpendicular/i.test(name))?.[1];
 }
 
 /** Units of measurements → UCUM. */
 const UNITS: Readonly<Record<string, string>> = { mm: 'mm', mm2: 'mm2', mm3: 'mm3', cm: 'cm', ml: 'mL', mL: 'mL', HU: "[hnsf'U]", '%': '%', '1': '1' };
 
 export function ucumOf(unit: string): string | undefined {
-  return Object.hasOwn(UNITS, unit) ? UNITS[unit] : undefined;
+  return ownEntry(UNITS, unit);
 }
 
 /** How sure the model is. @see PS3.16, CID 6014 */

@@ -58,6 +58,7 @@ const KINDS: [string, FhirResultSource][] = [
   ['a CT', result({ analysis: 'lung-nodule-detection', findings: [NODULE], labels: [], segments: [{ number: 1, name: 'Nodule 1', volumeMl: 0.31 }], documents: ['pdf', 'sr', 'seg'] })],
   ['an MR', result({ analysis: 'brain-tumour-segmentation', findings: [TUMOUR], labels: [], segments: [{ number: 1, name: 'Whole tumour', volumeMl: 41.2 }], documents: ['pdf', 'sr', 'seg'] })],
   ['an analysis that nobody knows', result({ analysis: 'hip-fracture', findings: [{ ...NODULE, code: { system: 'OURS', value: 'with space', meaning: '' }, measurements: [{ name: 'x', value: Number.NaN, unit: '' }], attributes: [{ name: '', value: '' }] }], labels: [] })],
+  ['a finding whose names are those of every object', result({ analysis: 'lung-nodule-detection', labels: [], findings: [{ ...NODULE, kind: 'constructor', code: { system: 'constructor', value: 'toString', meaning: 'valueOf' }, measurements: [{ name: 'constructor', value: 1, unit: 'valueOf' }], attributes: [{ name: 'toString', value: 'constructor' }, { name: 'side', value: 'toString' }] }] })],
   ['a signed result', result({ status: 'final', verifier: { name: '王小东', organisation: '第一医院', at: AT }, signatures: [{ of: 'source', at: AT, keyId: 'k', data: 'c2lnbmF0dXJl' }, { of: 'verification', at: AT, keyId: 'k', data: 'c2lnbmF0dXJl' }] })],
   ['an amended result of nobody', result({ status: 'amended', study: { ...result().study, patientId: null, studyDate: null } })],
   ['two hundred nodules', result({ analysis: 'lung-nodule-detection', labels: [], findings: Array.from({ length: 200 }, (_, n) => ({ ...NODULE, id: `${NODULE.id.slice(0, -3)}${String(n).padStart(3, '0')}` })) })],
@@ -83,7 +84,7 @@ describe('the FHIR resources of a result', () => {
     const [nodule] = fhirObservations(result({ analysis: 'lung-nodule-detection', findings: [NODULE], labels: [] }), READER);
     expect(nodule?.bodySite).toEqual({ coding: [{ system: 'http://snomed.info/sct', code: '3341006', display: 'Right lung structure' }], text: 'Right, Upper' });
     expect(nodule?.component?.map(({ valueQuantity }) => valueQuantity?.code).filter((code) => code !== undefined)).toEqual(['%', 'mm', 'mm', 'mm3', "[hnsf'U]"]);
-    expect(nodule?.component?.some(({ code, valueCodeableConcept }) => code.text === 'Lung rads' && valueCodeableConcept?.text === '4A')).toBe(true);
+    expect(nodule?.component?.some(({ code, valueCodeableConcept }) => code.text === 'Lung-RADS (suggested)' && valueCodeableConcept?.text === '4A')).toBe(true);
     const [tumour] = fhirObservations(result({ analysis: 'brain-tumour-segmentation', findings: [TUMOUR], labels: [] }), READER);
     expect(tumour?.component?.map(({ code }) => code.coding?.[0]?.code)).toEqual(['111012', '118565006', '118565006', undefined, undefined, undefined, '121324', undefined]);
   });
@@ -93,6 +94,9 @@ describe('the FHIR resources of a result', () => {
     expect(report).toMatchObject({ language: 'zh-CN', conclusion: '肺炎 93 %' });
     expect(report.text?.div).toContain('不用于初步诊断。');
     expect(fhirObservations(result(), { ...READER, language: 'zh-CN' })[0]?.code.text).toBe('肺炎');
+    const solid = { ...NODULE, measurements: [{ name: 'solidDiameter', value: 5, unit: 'mm' }] };
+    const [nodule] = fhirObservations(result({ analysis: 'lung-nodule-detection', findings: [solid], labels: [] }), { ...READER, language: 'zh-CN' });
+    expect(nodule?.component?.map(({ code }) => code.text)).toEqual(expect.arrayContaining(['实性成分直径', 'Lung-RADS 建议分类', '密度']));
   });
 
   it('name the person who stands for it, and what was signed', () => {

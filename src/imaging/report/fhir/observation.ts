@@ -1,5 +1,6 @@
 import type { CodeableConcept, Coding, Observation, ObservationComponent, Reference } from '@medplum/fhirtypes';
 import type { Attribute, Finding, Label } from '../finding.js';
+import { attributeValueText, propertyName } from '../measurement-text.js';
 import { isNegativeLabel, displayNameOf } from '../terms.js';
 import { ABSENT, bodySite, CERTAINTY, codingOf, concept, DCM, plain, PRESENT, quantityCode, UCUM, ucumOf } from './codes.js';
 import { fhirDate } from './dates.js';
@@ -133,7 +134,7 @@ function percentage(code: CodeableConcept, value: number): ObservationComponent 
 }
 
 function measurement(name: string, value: number, unit: string, language: FhirReader['language']): ObservationComponent {
-  const code = named(quantityCode(name), displayNameOf(spelled(name), language));
+  const code = named(quantityCode(name), propertyName(name, language));
   const ucum = ucumOf(unit);
   const shown = plain(unit);
   if (!Number.isFinite(value)) return { code, dataAbsentReason: { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/data-absent-reason', code: 'not-a-number', display: 'Not a Number (NaN)' }] } };
@@ -142,8 +143,8 @@ function measurement(name: string, value: number, unit: string, language: FhirRe
 
 function attributeComponent({ name, value, concept: asked, code }: Attribute, language: FhirReader['language']): ObservationComponent {
   return {
-    code: named(asked && codingOf(asked), displayNameOf(spelled(name), language)),
-    valueCodeableConcept: named(code && codingOf(code), displayNameOf(value, language)),
+    code: named(asked && codingOf(asked), propertyName(name, language)),
+    valueCodeableConcept: named(code && codingOf(code), attributeValueText({ value }, language)),
   };
 }
 
@@ -157,11 +158,6 @@ function places(finding: Finding | undefined): ObservationComponent[] {
     ...(center ? [{ code: { text: 'Centre (x, y, z; LPS, mm)' }, valueString: center.join(', ') }] : []),
     ...(center && frameOfReferenceUid !== undefined ? [{ code: concept({ system: DCM, code: '112227', display: 'Frame of Reference UID' }, 'Frame of Reference UID'), valueString: frameOfReferenceUid }] : []),
   ];
-}
-
-/** `meanAttenuation` → `mean attenuation`, as the terms are spelled. */
-function spelled(name: string): string {
-  return name.replaceAll(/(?<=[a-z])(?=[A-Z])/g, ' ').toLowerCase();
 }
 
 /** Only for callers that point to one. */

@@ -2,7 +2,8 @@ import { number } from '../../dicom/attributes.js';
 import type { SlicePlace } from '../../volume/slices.js';
 import type { Segmentation } from '../../analyses/analysis.js';
 import type { Fields } from '../data-set.js';
-import { codeItem, SEGMENTATION, SOURCE_IMAGE } from './codes.js';
+import { codeItem } from '../sr/content.js';
+import { SEGMENTATION, SOURCE_IMAGE } from './codes.js';
 import type { SegFrame } from './frames.js';
 import { sliceDistance, type Plane, type SourceFrame } from './planes.js';
 

@@ -21,7 +21,7 @@ const IDENTITY = ['PatientID', 'PatientName', 'PatientBirthDate', 'PatientSex', 
 const CODES = new Set(['00080100', '00080119', '00080120']);
 
 /** Required attributes, whether they are those of the source, and what the values must be. @see PS3.3 A.51 */
-export function checkIod({ attributes, segments, isLabelMap }: ReadSeg, source: DerivedSource, sourceAttributes: DicomJson, faults: Faults): void {
+export function checkIod({ attributes, segments, isLabelMap }: ReadSeg, source: DerivedSource, faults: Faults): void {
   for (const keyword of TYPE_1) if (!hasValue(attributes, keyword)) faults.add('iod', `${keyword} is missing`);
   for (const keyword of TYPE_2) if (attributes[tagOf(keyword)] === undefined) faults.add('iod', `${keyword} is missing`);
   const fixed: Readonly<Record<string, string>> = {
@@ -30,7 +30,8 @@ export function checkIod({ attributes, segments, isLabelMap }: ReadSeg, source: 
   };
   for (const [keyword, value] of Object.entries(fixed)) if (text(attributes, keyword) !== value) faults.add('iod', `${keyword} is not what it must be`);
   for (const keyword of IDENTITY) {
-    if (writtenOut(attributes, keyword) !== writtenOut(sourceAttributes, keyword)) faults.add('iod', `${keyword} is not that of the source`);
+    const theirs = source.instances.map((instance) => writtenOut(instance.attributes, keyword)).find((value) => value !== '') ?? '';
+    if (writtenOut(attributes, keyword) !== theirs) faults.add('iod', `${keyword} is not that of the images`);
   }
   for (const keyword of ['SOPInstanceUID', 'SeriesInstanceUID']) if (!isDicomUid(text(attributes, keyword))) faults.add('iod', `${keyword} is no UID`);
   for (const [index, { item, number: given }] of segments.entries()) {

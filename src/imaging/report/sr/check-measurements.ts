@@ -1,10 +1,11 @@
 import { text } from '../../dicom/attributes.js';
 import { groupBy } from '../../../kernel/group-by.js';
 import type { DerivedSource } from '../derived.js';
+import { longText } from '../element-text.js';
 import type { Finding, Label } from '../finding.js';
 import { isNegativeLabel } from '../terms.js';
 import { trackingUidOf } from '../tracking.js';
-import { attributeConcepts, conceptOf, measurementConcept, NAMES, PERCENT, subjectOf, unitConcept, VALUES, type Concept } from './concepts.js';
+import { attributeConcepts, conceptOf, lateralityOf, measurementConcept, NAMES, PERCENT, subjectOf, unitConcept, VALUES, type Concept } from './concepts.js';
 import { labelKey, labelOf } from './groups.js';
 import { childrenNamed, codeIn, isNamed, measurementGroups, measuredIn, sameCode, type ContentItem, type Report } from './tree.js';
 
@@ -15,6 +16,8 @@ interface Expected {
   finding: Concept | undefined;
   site: Concept;
   side: Concept | undefined;
+  /** False for what a person added. */
+  isOfModel: boolean;
 }
 
 /** Sixteen characters of a decimal, and a percentage of what was a fraction. */
@@ -43,7 +46,6 @@ function trackingUidIn(group: ContentItem): string {
 
 function ofFinding({ analysis }: DerivedSource, finding: Finding): Expected {
   const attributes = finding.attributes ?? [];
-  const side = attributes.find(({ name }) => name === 'side')?.value;
   return {
     numbers: [
       { name: NAMES.certainty, value: finding.score * 100, unit: PERCENT },
@@ -52,7 +54,8 @@ function ofFinding({ analysis }: DerivedSource, finding: Finding): Expected {
     answers: attributes.filter(({ name }) => name !== 'side').map(attributeConcepts),
     finding: conceptOf(finding.code),
     site: subjectOf(analysis).site,
-    side: side === 'right' ? VALUES.right : side === 'left' ? VALUES.left : undefined,
+    side: lateralityOf(finding),
+    isOfModel: finding.review?.state !== 'added',
   };
 }
 
@@ -64,6 +67,7 @@ function ofLabel({ analysis }: DerivedSource, { name, code, probability, thresho
     finding: positive && !isNegativeLabel(name) ? concept : undefined,
     site: subjectOf(analysis).site,
     side: undefined,
+    isOfModel: true,
   };
 }
 
@@ -76,6 +80,8 @@ function compare(groups: readonly ContentItem[], wanted: Expected, report: Repor
     const findings = childrenNamed(group, NAMES.finding).map(({ json }) => codeIn(json, 'ConceptCodeSequence'));
     const { finding } = wanted;
     if (finding === undefined ? findings.length > 0 : findings.length !== 1 || !sameCode(findings[0], finding)) report('code', `Group ${group.path} is about another finding`);
+    const algorithms = [NAMES.algorithmName, NAMES.algorithmVersion].map((name) => childrenNamed(group, name).length);
+    if (algorithms.some((count) => count !== (wanted.isOfModel ? 1 : 0))) report('template', `Group ${group.path} does not say what found it, or names an algorithm for what a person found`);
     const site = childrenNamed(group, NAMES.site)[0];
     if (site === undefined || !sameCode(codeIn(site.json, 'ConceptCodeSequence'), wanted.site)) report('code', `Group ${group.path} is about another site`);
     const sides = (site === undefined ? [] : childrenNamed(site, NAMES.laterality)).map(({ json }) => codeIn(json, 'ConceptCodeSequence'));
@@ -99,7 +105,7 @@ function compareNumbers(items: readonly ContentItem[], wanted: Expected['numbers
 
 function isAnswer(item: ContentItem, { name, value }: Expected['answers'][number]): boolean {
   if (!isNamed(item, name)) return false;
-  return typeof value === 'string' ? item.valueType === 'TEXT' : sameCode(codeIn(item.json, 'ConceptCodeSequence'), value);
+  return typeof value === 'string' ? item.valueType === 'TEXT' && text(item.json, 'TextValue') === (longText(value) || '-') : sameCode(codeIn(item.json, 'ConceptCodeSequence'), value);
 }
 
 function saysNothing(root: ContentItem, { analysis }: DerivedSource): boolean {

@@ -39,8 +39,8 @@ const GROUP_ROWS: readonly Row[] = [
   row(NAMES.category, 'CONTAINS', 'CODE', 0, 1),
   row(NAMES.finding, 'CONTAINS', 'CODE', 0, 1),
   row(NAMES.site, 'HAS CONCEPT MOD', 'CODE', 1, Infinity),
-  row(NAMES.algorithmName, 'HAS CONCEPT MOD', 'TEXT', 1, 1),
-  row(NAMES.algorithmVersion, 'HAS CONCEPT MOD', 'TEXT', 1, 1),
+  row(NAMES.algorithmName, 'HAS CONCEPT MOD', 'TEXT', 0, 1),
+  row(NAMES.algorithmVersion, 'HAS CONCEPT MOD', 'TEXT', 0, 1),
 ];
 const GROUPS: Readonly<Record<string, readonly Row[]>> = {
   '1410': [...GROUP_ROWS, row(NAMES.region, 'CONTAINS', 'SCOORD', 1, 1), row(NAMES.center, 'CONTAINS', 'SCOORD3D', 0, 1)],

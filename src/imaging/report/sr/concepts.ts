@@ -1,5 +1,6 @@
+import { ownEntry } from '../../../kernel/own-entry.js';
+import { codeText, descriptionText } from '../element-text.js';
 import type { Finding } from '../finding.js';
-import { codeText, descriptionText } from './text.js';
 
 /** A code as PS3.3 §8 has it: value, Coding Scheme Designator, meaning. */
 export interface Concept {
@@ -147,7 +148,7 @@ export function subjectOf(analysis: string): Subject {
 
 /** The code of a measurement. Names that the product does not know get a private code with their name for a value. */
 export function measurementConcept(kind: string, name: string): MeasurementConcept {
-  return own(MEASUREMENTS, `${kind} ${name}`) ?? own(MEASUREMENTS, name) ?? { name: unknown(name) };
+  return ownEntry(MEASUREMENTS, `${kind} ${name}`) ?? ownEntry(MEASUREMENTS, name) ?? { name: unknown(name) };
 }
 
 export function isVolumetric(name: string): boolean {
@@ -156,16 +157,22 @@ export function isVolumetric(name: string): boolean {
 
 /** The code of a unit; UCUM writes most units as people do. */
 export function unitConcept(unit: string): Concept {
-  return own(UNITS, unit) ?? ucum(codeText(unit) || '1', descriptionText(unit) || 'no units');
+  return ownEntry(UNITS, unit) ?? ucum(codeText(unit) || '1', descriptionText(unit) || 'no units');
 }
 
 /** An attribute as a question and a coded answer; an answer without a code is a text. */
 export function attributeConcepts({ name, value, concept, code }: NonNullable<Finding['attributes']>[number]): { name: Concept; value: Concept | string } {
-  const known = own(ATTRIBUTES, name);
+  const known = ownEntry(ATTRIBUTES, name);
   return {
     name: known?.name ?? (concept === undefined ? unknown(name) : conceptOf(concept)),
-    value: code !== undefined ? conceptOf(code) : own(known?.values ?? {}, value) ?? value,
+    value: code !== undefined ? conceptOf(code) : ownEntry(known?.values ?? {}, value) ?? value,
   };
+}
+
+/** The side that a finding lies on, where its attributes say so. */
+export function lateralityOf({ attributes = [] }: Pick<Finding, 'attributes'>): Concept | undefined {
+  const side = attributes.find(({ name }) => name === 'side')?.value;
+  return side === 'right' ? VALUES.right : side === 'left' ? VALUES.left : undefined;
 }
 
 /** Names of coding systems as manifests and FHIR have them. @see PS3.16 table 8-1 */
@@ -177,7 +184,7 @@ const SCHEMES: Readonly<Record<string, string>> = {
 /** A finding's or a manifest's code. A system that DICOM has no designator for becomes a private one, as its own name allows. */
 export function conceptOf({ system, value, meaning }: { system: string; value: string; meaning: string }): Concept {
   const short = codeText(value) || 'UNSPECIFIED';
-  return { value: short, scheme: own(SCHEMES, system) ?? schemeOf(system), meaning: descriptionText(meaning) || short };
+  return { value: short, scheme: ownEntry(SCHEMES, system) ?? schemeOf(system), meaning: descriptionText(meaning) || short };
 }
 
 /** Sixteen characters; those that begin with 99 are for anyone to choose. */
@@ -191,9 +198,4 @@ function schemeOf(system: string): string {
 function unknown(name: string): Concept {
   const text = codeText(name) || 'UNNAMED';
   return ours(text, descriptionText(name) || text);
-}
-
-/** Keys come from models: `constructor` is none of ours. */
-function own<T>(table: Readonly<Record<string, T>>, key: string): T | undefined {
-  return Object.hasOwn(table, key) ? table[key] : undefined;
 }

@@ -1,9 +1,9 @@
-import type { DicomJson } from '../../dicom/dicom-json.js';
+import type { Fields } from '../data-set.js';
 import type { DerivedSource } from '../derived.js';
 import type { Finding, Label } from '../finding.js';
 import { isNegativeLabel } from '../terms.js';
 import { trackingUidOf } from '../tracking.js';
-import { attributeConcepts, conceptOf, isVolumetric, measurementConcept, NAMES, PERCENT, subjectOf, unitConcept, VALUES } from './concepts.js';
+import { attributeConcepts, conceptOf, isVolumetric, lateralityOf, measurementConcept, NAMES, PERCENT, subjectOf, unitConcept, VALUES } from './concepts.js';
 import { codeValue, container, imageValue, numberValue, textValue, uidValue } from './content.js';
 import { frameFinder, ownSegments, type SourceFrame } from './places.js';
 import { imageOf, marksOf, wholeImage } from './regions.js';
@@ -20,7 +20,7 @@ export interface SegReference {
  * segment, if there is one, is a volumetric region (TID 1411) with what is measured over all voxels, under the same tracking identifiers.
  * What is said of a whole image is a group of TID 1501.
  */
-export function groupsOf(source: DerivedSource, seg: SegReference | null): DicomJson[] {
+export function groupsOf(source: DerivedSource, seg: SegReference | null): Fields[] {
   const frameAt = frameFinder(source);
   const segments = seg === null ? new Map<string, number>() : ownSegments(source);
   const counts = new Map<string, number>();
@@ -46,7 +46,7 @@ export function labelKey({ findings, labels }: Pick<DerivedSource, 'findings' | 
   return findings.find((finding) => labelOf(finding, labels) === label)?.id ?? `label ${label.name}`;
 }
 
-function findingGroups(source: DerivedSource, finding: Finding, title: string, frame: SourceFrame | undefined, seg: SegReference | null, segment: number | undefined): DicomJson[] {
+function findingGroups(source: DerivedSource, finding: Finding, title: string, frame: SourceFrame | undefined, seg: SegReference | null, segment: number | undefined): Fields[] {
   const head = [...tracking(source, title, finding.id), ...subject(source, finding)];
   const marks = frame === undefined ? [] : marksOf(finding, frame);
   if (marks.length === 0) return [wholeImageGroup(finding, head, frame)];
@@ -59,12 +59,12 @@ function findingGroups(source: DerivedSource, finding: Finding, title: string, f
 }
 
 /** A finding without a place: it is said of the image, or of the study where there is none either. */
-function wholeImageGroup(finding: Finding, head: readonly DicomJson[], frame: SourceFrame | undefined): DicomJson {
+function wholeImageGroup(finding: Finding, head: readonly Fields[], frame: SourceFrame | undefined): Fields {
   const score = certainty(finding.score, frame && wholeImage(frame, 'INFERRED FROM'));
   return container(NAMES.group, [...head, ...sourceImage(frame), score, ...numbers(finding, finding.measurements), ...evaluations(finding)], '1501');
 }
 
-function labelGroup(source: DerivedSource, label: Label, frame: SourceFrame | undefined): DicomJson {
+function labelGroup(source: DerivedSource, label: Label, frame: SourceFrame | undefined): Fields {
   const name = conceptOf(label.code ?? { system: '99HV', value: label.name, meaning: label.name });
   const head = [
     ...tracking(source, label.name, labelKey(source, label)),
@@ -82,33 +82,33 @@ function labelGroup(source: DerivedSource, label: Label, frame: SourceFrame | un
   ], '1501');
 }
 
-function sourceImage(frame: SourceFrame | undefined): DicomJson[] {
+function sourceImage(frame: SourceFrame | undefined): Fields[] {
   return frame === undefined ? [] : [imageValue('CONTAINS', NAMES.sourceImage, imageOf(frame))];
 }
 
 /** Tracking identifiers come before any other UID: viewers take the first for the tracking one. */
-function tracking({ resultId }: DerivedSource, title: string, key: string): DicomJson[] {
+function tracking({ resultId }: DerivedSource, title: string, key: string): Fields[] {
   return [textValue('HAS OBS CONTEXT', NAMES.trackingIdentifier, title), uidValue('HAS OBS CONTEXT', NAMES.trackingUid, trackingUidOf(resultId, key))];
 }
 
-function subject(source: DerivedSource, finding: Finding): DicomJson[] {
+function subject(source: DerivedSource, finding: Finding): Fields[] {
   const { site, category } = subjectOf(source.analysis);
-  const side = (finding.attributes ?? []).find(({ name }) => name === 'side')?.value;
-  const laterality = side === 'right' ? [codeValue('HAS CONCEPT MOD', NAMES.laterality, VALUES.right)] : side === 'left' ? [codeValue('HAS CONCEPT MOD', NAMES.laterality, VALUES.left)] : [];
+  const side = lateralityOf(finding);
   return [
     codeValue('CONTAINS', NAMES.category, category),
     codeValue('CONTAINS', NAMES.finding, conceptOf(finding.code)),
-    codeValue('HAS CONCEPT MOD', NAMES.site, site, laterality),
-    ...algorithm(source),
+    codeValue('HAS CONCEPT MOD', NAMES.site, site, side && [codeValue('HAS CONCEPT MOD', NAMES.laterality, side)]),
+    // What a person added no algorithm has found.
+    ...(finding.review?.state === 'added' ? [] : algorithm(source)),
   ];
 }
 
-function algorithm({ provenance: { model } }: DerivedSource): DicomJson[] {
+function algorithm({ provenance: { model } }: DerivedSource): Fields[] {
   return [textValue('HAS CONCEPT MOD', NAMES.algorithmName, model.name), textValue('HAS CONCEPT MOD', NAMES.algorithmVersion, model.version)];
 }
 
 /** 0–1 as the percentage that the code is defined with. */
-function certainty(score: number, from?: DicomJson): DicomJson {
+function certainty(score: number, from?: Fields): Fields {
   return numberValue(NAMES.certainty, percent(score), PERCENT, from === undefined ? [] : [from]);
 }
 
@@ -117,7 +117,7 @@ function percent(part: number): number {
   return Number((part * 100).toPrecision(12));
 }
 
-function numbers({ kind }: Finding, measurements: Finding['measurements']): DicomJson[] {
+function numbers({ kind }: Finding, measurements: Finding['measurements']): Fields[] {
   return measurements.map(({ name, value, unit }) => {
     const { name: concept, derivation } = measurementConcept(kind, name);
     return numberValue(concept, value, unitConcept(unit), derivation === undefined ? [] : [codeValue('HAS CONCEPT MOD', NAMES.derivation, derivation)]);
@@ -125,7 +125,7 @@ function numbers({ kind }: Finding, measurements: Finding['measurements']): Dico
 }
 
 /** The side stands with the site. */
-function evaluations({ attributes = [] }: Finding): DicomJson[] {
+function evaluations({ attributes = [] }: Finding): Fields[] {
   return attributes.filter(({ name }) => name !== 'side').map((attribute) => {
     const { name, value } = attributeConcepts(attribute);
     return typeof value === 'string' ? textValue('CONTAINS', name, value) : codeValue('CONTAINS', name, value);
@@ -133,7 +133,7 @@ function evaluations({ attributes = [] }: Finding): DicomJson[] {
 }
 
 /** What a result without anything to report says. */
-export function nothingFound(source: DerivedSource): DicomJson {
+export function nothingFound(source: DerivedSource): Fields {
   const { sought } = subjectOf(source.analysis);
   return container(NAMES.evaluations, [codeValue('CONTAINS', sought, VALUES.absent), textValue('CONTAINS', NAMES.comment, source.summary.text)]);
 }

@@ -1,4 +1,4 @@
-import type { DicomJson } from '../../dicom/dicom-json.js';
+import type { Fields } from '../data-set.js';
 import type { Finding } from '../finding.js';
 import { NAMES } from './concepts.js';
 import { spatial2d, spatial3d } from './content.js';
@@ -10,7 +10,7 @@ import { ontoSlice, pixelOf, plus, reachMm, type SourceFrame } from './places.js
  *
  * @returns nothing where the source does not say where the slice lies
  */
-export function marksOf(finding: Finding, frame: SourceFrame): DicomJson[] {
+export function marksOf(finding: Finding, frame: SourceFrame): Fields[] {
   const { location } = finding;
   const { place } = frame;
   if (location?.center === undefined || place === undefined) return [];
@@ -23,7 +23,7 @@ export function marksOf(finding: Finding, frame: SourceFrame): DicomJson[] {
 }
 
 /** The whole of a frame, for what is said of an image and not of a place in it. */
-export function wholeImage(frame: SourceFrame, relationship: 'CONTAINS' | 'INFERRED FROM'): DicomJson | undefined {
+export function wholeImage(frame: SourceFrame, relationship: 'CONTAINS' | 'INFERRED FROM'): Fields | undefined {
   const { columns, rows } = frame;
   if (columns === undefined || rows === undefined) return undefined;
   return spatial2d(relationship, NAMES.region, 'POLYLINE', [[0, 0], [columns, 0], [columns, rows], [0, rows], [0, 0]], imageOf(frame));

@@ -81,7 +81,8 @@ export class ReproductionsController {
     if (!original) throw new AppError('result-not-found');
     noteForAudit(request, { studyInstanceUids: [original.studyInstanceUid], object: resultId });
     const rows = await this.store.list(institutionId, resultId, { limit, cursor });
-    return pageOf(rows.map((row) => ({ ...row, id: row.analysisId })), limit, reproductionJson);
+    // What differs would tell what a result says that is withheld.
+    return pageOf(rows.map((row) => ({ ...row, id: row.analysisId, ...(original.status === 'withheld' && { comparison: null }) })), limit, reproductionJson);
   }
 }
 

@@ -4,6 +4,7 @@ import { text } from '../../../imaging/dicom/attributes.js';
 import { describeSeries, type SeriesDescription } from '../../../imaging/volume/describe.js';
 import { AppError } from '../../../kernel/errors.js';
 import { LOGGER, type Logger } from '../../../platform/ops/logger.js';
+import { Turns } from '../../../platform/limits/turns.js';
 import { ImagingThreads, type SeriesSource } from '../../../platform/threads/imaging-threads.service.js';
 import { StudyReader, type StoredInstance } from '../../images/images.contract.js';
 import type { ResultRecord } from '../results.store.js';
@@ -13,6 +14,8 @@ const SAME = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]] as const;
 /** Registration looks no closer, so thinner slices are not read. Millimetres. */
 const FINEST_MM = 2;
 const READ_AT_ONCE = 8;
+/** Two whole series lie in memory while they are aligned, and every report that is opened may ask for it. */
+const AT_ONCE = 1;
 /** Under which share the images show different places. */
 const LEAST_OVERLAP = 0.25;
 /** What is wrong with images, not with us. */
@@ -28,6 +31,7 @@ interface Images {
 @Injectable()
 export class AlignmentService {
   private readonly running = new Map<string, Promise<StoredAlignment>>();
+  private readonly turns = new Turns();
 
   constructor(
     private readonly store: AlignmentStore,
@@ -36,7 +40,7 @@ export class AlignmentService {
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
-  /** Takes seconds the first time. @throws AppError `overloaded`, `processing-timeout` and those of the stores */
+  /** Takes seconds the first time. @throws AppError `overloaded`, `processing-timeout`, `too-many-requests` and those of the stores */
   async of(current: ResultRecord, prior: ResultRecord): Promise<StoredAlignment> {
     const known = await this.store.find(current.institutionId, current.id, prior.id);
     if (known) return known;
@@ -73,7 +77,7 @@ export class AlignmentService {
     // Lungs are filled more or less; a skull keeps its size.
     const method = current.analysis === 'brain-tumour-segmentation' ? 'rigid' : 'affine';
     try {
-      const { toPrior, overlap } = await this.threads.align(await this.read(now), await this.read(before), method);
+      const { toPrior, overlap } = await this.turns.run('align', AT_ONCE, async () => this.threads.align(await this.read(now), await this.read(before), method));
       return overlap < LEAST_OVERLAP ? none('The images show different places.') : { method, toPrior, overlap: Math.round(overlap * 1000) / 1000 };
     } catch (err) {
       if (!(err instanceof AppError) || !UNFIT.has(err.code)) throw err;

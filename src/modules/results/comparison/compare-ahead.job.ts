@@ -8,7 +8,7 @@ import { ComparisonService } from './comparison.service.js';
 
 const AGAIN_MS = 30_000;
 /** Of results or studies that are gone, or of a moment that has other work; nothing is lost, because a report that finds no alignment makes it. */
-const PASSING: ReadonlySet<string> = new Set<ErrorCode>(['overloaded', 'shutting-down', 'database-unavailable', 'storage-unavailable']);
+const PASSING: ReadonlySet<string> = new Set<ErrorCode>(['overloaded', 'too-many-requests', 'shutting-down', 'database-unavailable', 'storage-unavailable']);
 
 /** Lays a new result's images upon those of the study before, so that the first report has the comparison. */
 @Injectable()

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { comparisonText, TRENDS } from '../../../imaging/report/comparison-text.js';
+import { TRENDS } from '../../../imaging/report/comparison-text.js';
+import { comparisonSummary } from '../../../imaging/report/compose-comparison.js';
 import type { Language } from '../../../kernel/errors.js';
 import { resultExample } from '../findings-json.js';
 import type { ComparedInHistory, DatedResult } from './comparison.service.js';
@@ -49,7 +50,7 @@ export function comparisonJson({ current, prior, days, alignment, comparison, hi
     current: dated(current), prior: dated(prior), days,
     sameModel: current.record.provenance.model.digest === prior.record.provenance.model.digest,
     registration: { method, ...(overlap !== undefined && { overlap }), ...(reason !== undefined && { reason }) },
-    summary: { text: comparisonText(comparison, language) },
+    summary: { text: comparisonSummary({ current: current.record, prior: prior.record, isAligned: method !== 'none', comparison }, language) },
     ...comparison,
     history: history.map(dated),
   };

@@ -77,8 +77,12 @@ export class ComparisonService {
   private async named({ record }: DatedResult, id: string): Promise<DatedResult> {
     const other = id === record.id ? null : await this.store.find(record.institutionId, id);
     if (!other || other.status === 'withheld') throw new AppError('results-not-comparable', { detail: 'There is no other result with this id.' });
-    const study = (await this.studies.ofSamePatient(record.institutionId, record.studyInstanceUid)).find(({ studyInstanceUid }) => studyInstanceUid === other.studyInstanceUid);
+    // Oldest first.
+    const studies = await this.studies.ofSamePatient(record.institutionId, record.studyInstanceUid);
+    const [own, at] = [record, other].map((one) => studies.findIndex(({ studyInstanceUid }) => studyInstanceUid === one.studyInstanceUid));
+    const study = studies[at ?? -1];
     if (!study || other.analysis !== record.analysis) throw new AppError('results-not-comparable', { detail: 'The other result is of another patient or another analysis.' });
+    if ((at ?? 0) > (own ?? 0)) throw new AppError('results-not-comparable', { detail: 'The other result is of a later study.' });
     return { record: other, at: study.at };
   }
 }

@@ -79,7 +79,10 @@ export class DeliveriesStore {
     });
   }
 
-  /** Takes it, so that nobody else does meanwhile; undefined when it is sent, gone or not due. Until its end is known nothing was met. */
+  /**
+   * Takes it, so that nobody else does meanwhile: until `nextAt`, which tells this try from every other. undefined when it is sent, gone or not due. Until its end
+   * is known nothing was met.
+   */
   async claim(institutionId: string, id: string): Promise<Delivery | undefined> {
     const { rows } = await this.database.write<Row>({ institutionId }, Prisma.sql`
       UPDATE deliveries SET attempts = attempts + 1, failure = NULL, next_at = now() + make_interval(secs => ${LEASE_SECONDS}::double precision), updated_at = now()
@@ -96,18 +99,18 @@ export class DeliveriesStore {
   }
 
   /** Says how a try ended, unless somebody has begun anew since. */
-  async finish({ institutionId, id, attempts }: Delivery, outcome: { state: DeliveryState; failure?: Delivery['failure']; againAfterMs?: number }): Promise<void> {
+  async finish({ institutionId, id, nextAt }: Delivery, outcome: { state: DeliveryState; failure?: Delivery['failure']; againAfterMs?: number }): Promise<void> {
     const { state, failure = null, againAfterMs = 0 } = outcome;
     await this.database.write({ institutionId }, Prisma.sql`
       UPDATE deliveries SET state = ${state}, failure = ${failure === null ? null : JSON.stringify(failure)}::jsonb, next_at = now() + make_interval(secs => ${againAfterMs / 1000}::double precision),
         delivered_at = CASE WHEN ${state} = 'delivered' THEN now() END, updated_at = now()
-      WHERE id = ${id}::uuid AND institution_id = ${institutionId}::uuid AND state = 'waiting' AND attempts = ${attempts}::int`);
+      WHERE id = ${id}::uuid AND institution_id = ${institutionId}::uuid AND state = 'waiting' AND next_at = ${nextAt}::timestamptz`);
   }
 
   /** Gives a try back that was not made. */
-  async release({ institutionId, id, attempts }: Delivery): Promise<void> {
+  async release({ institutionId, id, nextAt }: Delivery): Promise<void> {
     await this.database.write({ institutionId }, Prisma.sql`
-      UPDATE deliveries SET attempts = attempts - 1, next_at = now(), updated_at = now() WHERE id = ${id}::uuid AND institution_id = ${institutionId}::uuid AND state = 'waiting' AND attempts = ${attempts}::int`);
+      UPDATE deliveries SET attempts = attempts - 1, next_at = now(), updated_at = now() WHERE id = ${id}::uuid AND institution_id = ${institutionId}::uuid AND state = 'waiting' AND next_at = ${nextAt}::timestamptz`);
   }
 
   /** Wakes a worker for those that are overdue: what would have woken one may be lost. @returns how many */

@@ -2,7 +2,7 @@ import dimse from 'dcmjs-dimse';
 import type { Socket } from 'node:net';
 import { IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME } from '../../../imaging/dicom/implementation.js';
 import { NotSent, type DestinationTarget, type Parcel, type SendFailure } from './destination.js';
-import { mayPass, reasonsText } from './failure-reason.js';
+import { isThereAlready, mayPass, reasonsText } from './failure-reason.js';
 
 type DimseTarget = Extract<DestinationTarget, { kind: 'dimse' }>;
 
@@ -81,8 +81,8 @@ export async function storeByDimse(target: DimseTarget, parcels: readonly Parcel
     client.send(target.host, target.port, target.callingAeTitle, target.calledAeTitle, { connectTimeout: timeoutMs, associationTimeout: timeoutMs, pduTimeout: timeoutMs });
   });
   close(client);
-  if (failure && !(waiting.size === 0 && statuses.every((status) => STORED.has(status)))) throw new NotSent(failure);
-  const refused = statuses.filter((status) => !STORED.has(status));
+  const refused = statuses.filter((status) => !STORED.has(status) && !isThereAlready(status));
+  if (failure && (waiting.size > 0 || refused.length > 0)) throw new NotSent(failure);
   if (refused.length > 0) throw new NotSent({ code: refused.some(mayPass) ? 'busy' : 'refused', detail: `C-STORE status ${reasonsText(refused)}`, again: refused.some(mayPass) });
   if (waiting.size > 0) throw new NotSent({ code: 'class-not-accepted', detail: 'The PACS does not take objects of this SOP Class', again: false });
 }

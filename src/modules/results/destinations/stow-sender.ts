@@ -3,7 +3,7 @@ import { AppError } from '../../../kernel/errors.js';
 import type { AllowedHosts } from '../../../platform/http/public-address.js';
 import { safeFetch } from '../../../platform/http/safe-fetch.js';
 import { NotSent, type DestinationTarget, type Parcel, type SendFailure } from './destination.js';
-import { mayPass, reasonsText } from './failure-reason.js';
+import { isThereAlready, mayPass, reasonsText } from './failure-reason.js';
 
 /** Answers that the next try would get too. */
 const FOR_GOOD: ReadonlySet<number> = new Set([400, 405, 406, 409, 410, 411, 413, 414, 415, 422]);
@@ -30,7 +30,10 @@ export async function storeByStow({ url }: Extract<DestinationTarget, { kind: 's
     headers: { 'content-type': `multipart/related; type="application/dicom"; boundary=${boundary}`, 'accept': 'application/dicom+json', ...(authorization !== null && { authorization }) },
   }).catch((error: unknown) => { throw new NotSent(failureOf(error)); });
   const reasons = reasonsIn(await answer.text());
-  if (reasons.length > 0) throw new NotSent(refusedFor(reasons));
+  const refused = reasons.filter((reason) => !isThereAlready(reason));
+  if (refused.length > 0) throw new NotSent(refusedFor(refused));
+  // What failed was there before, and the others were stored.
+  if (reasons.length > 0) return;
   if (!answer.ok) throw new NotSent({ code: isBusy(answer.status) ? 'busy' : 'refused', detail: `HTTP ${String(answer.status)}`, again: !FOR_GOOD.has(answer.status) });
 }
 

@@ -20,7 +20,8 @@ export const COLUMNS: readonly (readonly [name: string, meaning: string])[] = [
   ['studyInstanceUid', 'study'], ['patientId', 'our id of the patient, never the Patient ID; empty without one'],
   ['model', 'name of the model'], ['modelVersion', 'its version'], ['modelDigest', 'its digest'],
   ['findingId', 'finding; empty where the result has none'], ['number', 'its number in the result, from 1'], ['kind', 'kind of finding'],
-  ['codeSystem', 'system of its code'], ['code', 'its code'], ['codeMeaning', 'what the code means'], ['score', 'how sure the model is, 0–1'],
+  ['codeSystem', 'system of its code'], ['code', 'its code'], ['codeMeaning', 'what the code means'], ['score', 'how sure the model is, 0–1; empty for what a person added'],
+  ['review', 'what a person made of it: `accepted`, `edited`, `rejected` or `added`; empty where nobody has decided'], ['rejectionReason', 'why it was rejected'],
   ...ATTRIBUTES.map((name) => [name, `attribute \`${name}\``] as const),
   ...MEASURES.map(([column, name, unit]) => [column, `measurement \`${name}\` in ${unit === 'ml' ? 'millilitres' : unit === 'mm' ? 'millimetres' : 'Hounsfield units'}`] as const),
   ['centerX', 'centre, LPS millimetres'], ['centerY', 'centre, LPS millimetres'], ['centerZ', 'centre, LPS millimetres'],
@@ -43,7 +44,7 @@ function linesOf(result: ExportedResult): string {
   return released.map((finding, index) => csvLine([...first, ...cellsOf(finding, index + 1)])).join('');
 }
 
-function cellsOf({ id, kind, code, score, attributes = [], measurements, location }: Finding, number: number): (string | number | undefined)[] {
+function cellsOf({ id, kind, code, score, attributes = [], measurements, location, review }: Finding, number: number): (string | number | undefined)[] {
   const [x, y, z] = location?.center ?? [];
   const known = new Set<Finding['measurements'][number]>();
   const measures = MEASURES.map(([, name, unit]) => {
@@ -53,7 +54,7 @@ function cellsOf({ id, kind, code, score, attributes = [], measurements, locatio
     return inUnit(found, unit);
   });
   const others = measurements.filter((one) => !known.has(one)).map(({ name, value, unit }) => `${name}=${String(value)} ${unit}`).join('; ');
-  return [id, number, kind, code.system, code.value, code.meaning, score, ...ATTRIBUTES.map((wanted) => attributes.find(({ name }) => name === wanted)?.value), ...measures, x, y, z, others];
+  return [id, number, kind, code.system, code.value, code.meaning, review?.state === 'added' ? undefined : score, review?.state, review?.reason, ...ATTRIBUTES.map((wanted) => attributes.find(({ name }) => name === wanted)?.value), ...measures, x, y, z, others];
 }
 
 function inUnit({ value, unit }: { value: number; unit: string }, wanted: string): number | undefined {

@@ -32,7 +32,7 @@ export class ResultExportController {
     id: 'exportFindings',
     summary: 'Findings of a period as a table',
     description:
-      'A line for each finding, oldest result first; a result without findings, or one that is withheld, has one line. UTF-8 with a byte order mark, RFC 4180; text that a spreadsheet would take for a formula begins with `\'`. Columns:\n\n' +
+      'A line for each finding, oldest result first, as it stands after reviews; a result without findings, or one that is withheld, has one line. UTF-8 with a byte order mark, RFC 4180; text that a spreadsheet would take for a formula begins with `\'`. Columns:\n\n' +
       COLUMNS.map(([name, meaning]) => `- \`${name}\`: ${meaning}`).join('\n'),
     answers: { 200: { description: 'The table', mediaType: 'text/csv' } },
     problems: ['invalid-query'],

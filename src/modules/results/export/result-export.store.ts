@@ -13,6 +13,7 @@ export interface ExportedResult {
   studyInstanceUid: string;
   /** Ours; null when the study came without a Patient ID. */
   patientId: string | null;
+  /** As they stand, those that a person has rejected too. */
   findings: Finding[];
   provenance: Provenance;
 }
@@ -41,7 +42,7 @@ export class ResultExportStore {
         ...(to === undefined ? [] : [Prisma.sql`r.created_at < ${to}::timestamptz`]),
       ];
       const page = await this.database.read<ExportedResult>({ institutionId }, Prisma.sql`
-        SELECT r.id, r.created_at AS "createdAt", r.analysis, r.status, r.summary, r.study_instance_uid AS "studyInstanceUid", s.patient_id AS "patientId", r.findings, r.provenance
+        SELECT r.id, r.created_at AS "createdAt", r.analysis, r.status, r.summary, r.study_instance_uid AS "studyInstanceUid", s.patient_id AS "patientId", coalesce(r.reviewed -> 'findings', r.findings) AS findings, r.provenance
         FROM results r LEFT JOIN studies s ON s.id = r.study_id
         WHERE ${Prisma.join(conditions, ' AND ')} ORDER BY r.created_at, r.id LIMIT ${PAGE}::int`);
       if (page.length > 0) yield page;

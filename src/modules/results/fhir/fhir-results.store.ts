@@ -7,6 +7,7 @@ import type { Range } from '../../../kernel/range.js';
 import { Database } from '../../../platform/database/database.js';
 import { withinAny } from '../../../platform/database/ranges.js';
 import type { Alternatives } from '../../images/images.contract.js';
+import { newestOf } from '../object-refs.js';
 import type { ObjectRef } from '../results.contract.js';
 import type { StoredReview } from '../results.store.js';
 import type { StoredSignature } from '../review/versions.store.js';
@@ -135,9 +136,9 @@ function sourceOf({ findings, labels, segments, provenance, objects, review, sig
   };
 }
 
-/** The report is composed when it is asked for; objects are there when they were stored. */
+/** The report is composed when it is asked for; objects are there when they were stored and nothing newer stands in their place. */
 function documentsOf(objects: readonly ObjectRef[]): DocumentKind[] {
-  return DOCUMENT_KINDS.filter((kind) => kind === 'pdf' || objects.some((one) => one.kind === kind));
+  return DOCUMENT_KINDS.filter((kind) => kind === 'pdf' || newestOf(objects, kind) !== undefined);
 }
 
 /** Of the installation over what the model made, and over what a person signed. */

@@ -8,6 +8,7 @@ import { Operation } from '../../../platform/http/openapi.js';
 import { askedResult } from '../asked-result.js';
 import { resultExample } from '../findings-json.js';
 import { ResultsStore } from '../results.store.js';
+import { assertReleased } from '../withheld.js';
 import { outputDigestOf, PROVENANCE_STATEMENT, provenanceStatement, signedProvenanceSchema, type SignedProvenance } from './signed-statement.js';
 import { StatementSigner } from './statement-signer.js';
 
@@ -37,10 +38,11 @@ export class ProvenanceController {
     summary: 'Where a result comes from, signed',
     description: 'What the model made, of which input, by which software, with the Ed25519 signature of this installation; whatever people made of it since is not in it. `healthvision provenance verify` checks the document without an installation. The keys of the installation are those of `GET /audit-events/keys`.',
     answers: { 200: { description: 'The signed statement', schema: signedProvenanceSchema, example } },
-    problems: ['result-not-found', 'result-unsigned-provenance'],
+    problems: ['result-not-found', 'result-withheld', 'result-unsigned-provenance'],
   })
   async get(@Param('id', { schema: z.uuid() }) id: string, @CurrentPrincipal() { institutionId }: Principal, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<SignedProvenance> {
     const record = askedResult(request, await this.store.original(institutionId, id));
+    assertReleased(record);
     const { provenance: { signature, ...provenance }, findings, labels, segments } = record;
     const publicKey = signature && (await this.signer.publicKey(signature.keyId));
     if (!signature || !publicKey) throw new AppError('result-unsigned-provenance');

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
 import { Prisma } from '../../../generated/prisma/client.js';
 import type { ResultFacts, ReviewFacts } from '../../../imaging/report/review-figures.js';
+import { NEGATIVE_LABELS } from '../../../imaging/report/terms.js';
 import { Database, type Scope } from '../../../platform/database/database.js';
 import { ReviewedResults } from '../results.contract.js';
 
@@ -21,12 +22,16 @@ export class StoredReviewedResults extends ReviewedResults {
     const rows = await this.database.read<Row>(scope, Prisma.sql`
       SELECT r.analysis_id AS "analysisId", r.study_instance_uid AS "studyInstanceUid", r.created_at AS "createdAt",
         r.provenance #>> '{details,source,station}' AS station, r.provenance #>> '{details,source,scanner}' AS scanner, r.provenance #> '{details,source,input}' AS input,
-        greatest((SELECT max((l ->> 'probability')::float8) FROM jsonb_array_elements(r.labels) l), (SELECT max((f ->> 'score')::float8) FROM jsonb_array_elements(r.findings) f)) AS "topScore",
+        greatest((${TOP_LABEL}), (SELECT max((f ->> 'score')::float8) FROM jsonb_array_elements(r.findings) f)) AS "topScore",
         CASE WHEN r.reviewed IS NOT NULL THEN (${COUNTS}) END AS counts, CASE WHEN r.reviewed IS NOT NULL THEN (${LABELS}) END AS labels
       FROM results r WHERE r.analysis_id = ANY (${[...analysisIds]}::uuid[])`);
     return new Map(rows.map(({ analysisId, input, counts, labels, ...rest }) => [analysisId, { ...rest, input: inputSchema.parse(input), review: counts && { ...counts, labels: (labels ?? []).map(judged) } }]));
   }
 }
+
+/** Of the labels that say that something was found: one model is as sure of a healthy chest as another time of a sick one. */
+const TOP_LABEL = Prisma.sql`
+  SELECT max((l ->> 'probability')::float8) FROM jsonb_array_elements(r.labels) l WHERE regexp_replace(lower(trim(l ->> 'name')), '[[:space:]_-]+', ' ', 'g') <> ALL (${[...NEGATIVE_LABELS]}::text[])`;
 
 /** Findings of the model are those that `findings` has; all others are of persons. */
 const COUNTS = Prisma.sql`

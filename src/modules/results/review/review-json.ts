@@ -81,9 +81,11 @@ export function fullVersionJson(record: VersionRecord, words: Words): FullVersio
   return { ...versionJson(record, words), findings: findings.map(findingJson), labels, segments };
 }
 
-/** As the model made it. */
-export function firstVersionJson({ findings, labels, segments, createdAt }: ResultRecord, status: 'preliminary' | 'withheld'): FullVersionJson {
-  return { version: 1, kind: 'analysis', status, at: createdAt.toISOString(), by: null, decisions: [], findings: findings.map(findingJson), labels, segments };
+/** As the model made it; of a result that is withheld, that there is one. */
+export function firstVersionJson({ findings, labels, segments, createdAt, status }: ResultRecord): FullVersionJson {
+  const about = { version: 1, kind: 'analysis' as const, at: createdAt.toISOString(), by: null, decisions: [] };
+  if (status === 'withheld') return { ...about, status, findings: [], labels: [], segments: [] };
+  return { ...about, status: 'preliminary', findings: findings.map(findingJson), labels, segments };
 }
 
 const by = { id: '0198c0de-4a10-7c3e-9d52-6f0f1c2b3a4a', name: 'Ada Wong' };

@@ -123,7 +123,7 @@ export class ReviewsController {
   @Get(':id/versions/:number')
   @RequirePermission('results:read')
   @Operation({
-    id: 'getResultVersion', summary: 'A result as it was', description: 'Version 1 is what the model made, whatever came after.',
+    id: 'getResultVersion', summary: 'A result as it was', description: 'Version 1 is what the model made, whatever came after. Of a result that is withheld it holds nothing.',
     answers: { 200: { description: 'The version', schema: fullVersionSchema, example: fullVersionExample } },
     problems: ['result-not-found', 'result-version-not-found'],
   })
@@ -142,7 +142,7 @@ export class ReviewsController {
   private async first(institutionId: string, resultId: string): Promise<FullVersionJson> {
     const record = await this.results.original(institutionId, resultId);
     if (!record) throw new AppError('result-not-found');
-    return firstVersionJson(record, record.status === 'withheld' ? 'withheld' : 'preliminary');
+    return firstVersionJson(record);
   }
 
   private wordsOf({ institutionId, studyInstanceUid }: ResultRecord, { resultId, version, sealed }: VersionRecord): ReturnType<ReviewWords['open']> {
