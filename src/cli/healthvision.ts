@@ -23,6 +23,8 @@ async function main(): Promise<void> {
   const program = new Command('healthvision')
     .description('Medical-imaging AI backend. Not for primary diagnosis.')
     .version(VERSION)
+    // A command and its parent may have options of the same name.
+    .enablePositionalOptions()
     .showSuggestionAfterError(true)
     .addHelpText('after', '\nEvery command has --help and --json. Settings come from the environment; see README.md.');
   for (const make of [startCommand, demoCommand, migrateCommand, adminCommand, auditCommand, backupCommand, restoreCommand, keysCommand, modelsCommand, ingestCommand, analyzeCommand, evaluateCommand, provenanceCommand, openapiCommand]) program.addCommand(make());

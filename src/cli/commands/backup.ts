@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import type { BackupOutcome } from '../../platform/backup/take-backup.js';
 import type { Sealing } from '../../platform/backup/backup-seal.js';
@@ -41,15 +43,17 @@ export function backupCommand(): Command {
 
 async function take(options: TakeOptions): Promise<void> {
   const path = folderOf(options.to, '--to');
-  const [{ offline }, { OfflineAuditModule }, { recorded }, { StorageModule }, { ObjectStore }, { MasterKey: Key }, { BackupFolder }, { takeBackup }, { writeKeyFile }, { tlsOf }] = await Promise.all([
-    import('../offline.js'), import('../offline-audit.module.js'), import('../recorded.js'), import('../../platform/storage/storage.module.js'), import('../../platform/storage/object-store.js'), import('../../platform/crypto/master-key.js'),
+  const [{ offline }, { OfflineAuditModule }, { recorded }, { StorageModule }, { ObjectStore }, { MasterKey: Key }, { KeyVault }, { BackupFolder }, { takeBackup }, { writeKeyFile }, { tlsOf }] = await Promise.all([
+    import('../offline.js'), import('../offline-audit.module.js'), import('../recorded.js'), import('../../platform/storage/storage.module.js'), import('../../platform/storage/object-store.js'), import('../../platform/crypto/master-key.js'), import('../../platform/crypto/key-vault.js'),
     import('../../platform/backup/backup-folder.js'), import('../../platform/backup/take-backup.js'), import('../../platform/backup/key-file.js'), import('../../platform/database/connection.js'),
   ]);
   const config = parseConfig();
+  await assertInstallation(config);
   const started = performance.now();
   const bar = new ProgressBar('backup', options.json);
   const outcome = await offline([StorageModule, OfflineAuditModule], (app, { url }) => recorded(app, 'backup', async () => {
     const masterKey = app.get(Key);
+    await app.get(KeyVault).assertMasterKey();
     const sealing = await sealingOf(options, masterKey);
     if (options.keysTo !== undefined) await writeKeyFile(options.keysTo, config, sealing, path);
     return takeBackup({
@@ -61,6 +65,13 @@ async function take(options: TakeOptions): Promise<void> {
   bar.finish();
   if (options.json) writeJson({ ...summaryOf(outcome), seconds });
   else writeOutcome(outcome, seconds);
+}
+
+/** A DATA_DIR that is misspelt, or a scheduled job without MASTER_KEY, is not to make an empty installation and call that a backup. */
+async function assertInstallation(config: Config): Promise<void> {
+  const { masterKeysAtHand } = await import('../../platform/backup/key-file.js');
+  if (config.DATABASE_URL === undefined && !existsSync(join(config.dataDir, 'postgres.json'))) throw new CommandError('nothing-to-back-up', `There is no installation in ${config.dataDir} (DATA_DIR)`);
+  if ((await masterKeysAtHand(config)).length === 0) throw new CommandError('backup-key-missing', 'The installation’s master key is not at hand: set MASTER_KEY, or DATA_DIR to the folder that has it');
 }
 
 async function sealingOf({ recipient, passphraseFile }: TakeOptions, masterKey: MasterKey): Promise<Sealing> {

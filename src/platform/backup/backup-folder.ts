@@ -2,16 +2,16 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, open, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AppError } from '../../kernel/errors.js';
+import { AppError, isNoSpace } from '../../kernel/errors.js';
 import { withProcessLock } from '../database/embedded-lock.js';
-import { isMissing, storageError } from '../storage/storage-error.js';
+import { isMissing } from '../storage/storage-error.js';
 import { BACKUP_ID, parseManifest, type BackupManifest, type BackupPart } from './backup-manifest.js';
 
 const LOCK_PATIENCE_MS = 200;
 /** Far beyond what tables and settings need. */
 const MOST_MANIFEST_BYTES = 16 * 1024 * 1024;
-/** Begins the names of what is not whole yet. */
-const HALF = '.half-';
+/** Begins the names of what is not whole yet, or any more. */
+export const HALF = '.half-';
 const SETTINGS_KEPT = 10;
 
 export const DATABASE_PART = 'database.tar.gz.age';
@@ -70,9 +70,7 @@ export class BackupFolder {
   /** Removes what backups left that were cut off; objects that they had copied whole stay, and are used. Under the lock only. */
   async sweepHalves(): Promise<void> {
     for (const name of await this.names('')) if (name.startsWith(HALF)) await rm(join(this.path, name), { recursive: true, force: true });
-    for (const shard of await this.names('objects')) {
-      for (const name of await this.names(join('objects', shard))) if (name.startsWith(HALF)) await rm(join(this.path, 'objects', shard, name), { force: true });
-    }
+    for (const name of await this.names('objects')) if (name.startsWith(HALF)) await rm(join(this.path, 'objects', name), { force: true });
   }
 
   /** Whole backups, oldest first. */
@@ -134,7 +132,7 @@ export class BackupFolder {
   async objectSize(sha256: string): Promise<number | undefined> {
     const found = await stat(this.objectPath(sha256)).catch((error: unknown) => {
       if (isMissing(error)) return undefined;
-      throw storageError(error);
+      throw folderError(error);
     });
     return found?.isFile() === true ? found.size : undefined;
   }
@@ -143,7 +141,7 @@ export class BackupFolder {
   async names(folder: string): Promise<string[]> {
     return readdir(join(this.path, folder)).catch((error: unknown) => {
       if (isMissing(error)) return [];
-      throw storageError(error);
+      throw folderError(error);
     });
   }
 
@@ -160,7 +158,7 @@ export class BackupFolder {
       return await readFile(path, 'utf8');
     } catch (error) {
       if (isMissing(error)) throw new AppError((await this.names('')).includes(id) ? 'backup-corrupt' : 'backup-not-found', { detail: `${path} is missing.`, cause: error });
-      throw storageError(error);
+      throw folderError(error);
     }
   }
 
@@ -168,7 +166,7 @@ export class BackupFolder {
     try {
       return await work();
     } catch (error) {
-      throw storageError(error);
+      throw folderError(error);
     }
   }
 }
@@ -177,7 +175,7 @@ export class BackupFolder {
 export async function assertPart(path: string, { sizeBytes, sha256 }: BackupPart): Promise<void> {
   const found = await fileDigest(path).catch((error: unknown) => {
     if (isMissing(error)) throw new AppError('backup-corrupt', { detail: `${path} is missing.`, cause: error });
-    throw storageError(error);
+    throw folderError(error);
   });
   if (found.sizeBytes !== sizeBytes || found.sha256 !== sha256) throw new AppError('backup-corrupt', { detail: `${path} is not what was written.` });
 }
@@ -192,6 +190,14 @@ export async function fileDigest(path: string): Promise<BackupPart> {
     sizeBytes += bytes.length;
   }
   return { sizeBytes, sha256: hash.digest('hex') };
+}
+
+/** What the file system answered, as ours: a folder of backups is no blob store, and is told apart from it. */
+export function folderError(error: unknown): AppError {
+  if (error instanceof AppError) return error;
+  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+  if (isNoSpace(error)) return new AppError('storage-full', { detail: 'No room is left in the folder of the backups.', cause: error });
+  return new AppError('storage-unavailable', { detail: `The folder of the backups cannot be used (${code}).`, cause: error });
 }
 
 async function writeDurably(path: string, text: string): Promise<void> {

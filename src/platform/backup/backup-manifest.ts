@@ -5,8 +5,8 @@ import type { MasterKey } from '../crypto/master-key.js';
 
 /** Raised when older versions could no longer read what this one writes. */
 const FORMAT = 1;
-/** `20261129T193000Z-1a2b3c`: sorts by time. */
-export const BACKUP_ID = /^\d{8}T\d{6}Z-[0-9a-f]{6}$/;
+/** `20261129T193000123Z-1a2b3c`: sorts by time, to the millisecond. */
+export const BACKUP_ID = /^\d{8}T\d{9}Z-[0-9a-f]{6}$/;
 export const SHA256 = /^[0-9a-f]{64}$/;
 
 const sha256 = z.string().regex(SHA256);
@@ -28,10 +28,7 @@ const manifestSchema = z.strictObject({
   /** Who opens the database part: who has MASTER_KEY, the identities of these recipients, or the passphrase. */
   sealedFor: z.union([z.enum(['installation', 'passphrase']), z.array(z.string().max(4_000)).min(1)]),
   migrations: z.array(z.strictObject({ name, checksum: sha256 })).min(1).max(10_000),
-  database: part.extend({
-    tables: z.array(table).min(1).max(10_000),
-    sequences: z.array(z.strictObject({ name, lastValue: z.string().regex(/^-?\d{1,19}$/), isCalled: z.boolean() })).max(10_000),
-  }),
+  database: part.extend({ tables: z.array(table).min(1).max(10_000) }),
   blobs: part.extend({
     count, totalBytes: count,
     /** Not in the backups before this one. */
@@ -45,18 +42,17 @@ const manifestSchema = z.strictObject({
 /** What a backup is: written last, so that a backup that has one is whole. */
 export type BackupManifest = z.output<typeof manifestSchema>;
 export type TableCopy = z.output<typeof table>;
-export type SequenceValue = BackupManifest['database']['sequences'][number];
 export type BackupPart = z.output<typeof part>;
 
 export const MANIFEST_FORMAT = FORMAT;
 
 export function newBackupId(now: Date): string {
-  return `${now.toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}Z-${randomBytes(3).toString('hex')}`;
+  return `${now.toISOString().replaceAll(/[-:.]/g, '')}-${randomBytes(3).toString('hex')}`;
 }
 
 /** The time in a backup's id. */
 export function timeOf(id: string): Date {
-  return new Date(id.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z.*$/, '$1-$2-$3T$4:$5:$6Z'));
+  return new Date(id.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\d{3})Z.*$/, '$1-$2-$3T$4:$5:$6.$7Z'));
 }
 
 /** @throws AppError `backup-corrupt`, or `backup-incompatible` for a format of later versions */

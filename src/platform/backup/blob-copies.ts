@@ -5,8 +5,8 @@ import { AppError } from '../../kernel/errors.js';
 import { DurableFolders } from '../storage/durable-folders.js';
 import type { ListedObject } from '../storage/object-key.js';
 import type { ObjectReader, ObjectStore } from '../storage/object-store.js';
-import { isMissing, storageError } from '../storage/storage-error.js';
-import type { BackupFolder } from './backup-folder.js';
+import { isMissing } from '../storage/storage-error.js';
+import { folderError, HALF, type BackupFolder } from './backup-folder.js';
 import type { BlobCopy } from './blob-list.js';
 import { inParallel } from './in-parallel.js';
 
@@ -31,7 +31,7 @@ export interface CopiedBlobs {
 export async function copyBlobs(store: ObjectStore, folder: BackupFolder, known: ReadonlyMap<string, BlobCopy>, report: (done: number) => void): Promise<CopiedBlobs> {
   const blobs = new Map<string, BlobCopy>();
   const objects = join(folder.path, 'objects');
-  await mkdir(objects, { recursive: true, mode: 0o700 }).catch((error: unknown) => { throw storageError(error); });
+  await mkdir(objects, { recursive: true, mode: 0o700 }).catch((error: unknown) => { throw folderError(error); });
   const folders = new DurableFolders(objects);
   let [copied, copiedBytes] = [0, 0];
   await inParallel(store.list(''), AT_ONCE, async (listed) => {
@@ -46,7 +46,7 @@ export async function copyBlobs(store: ObjectStore, folder: BackupFolder, known:
     }
     report(blobs.size);
   });
-  await folders.sync(objects).catch((error: unknown) => { throw storageError(error); });
+  await folders.sync(objects).catch((error: unknown) => { throw folderError(error); });
   return { blobs, copied, copiedBytes };
 }
 
@@ -60,7 +60,7 @@ async function copyObject(store: ObjectStore, folder: BackupFolder, folders: Dur
     throw error;
   }
   // Its final name is its digest, which the last byte decides.
-  const draft = join(folder.path, 'objects', `.half-${randomBytes(8).toString('hex')}`);
+  const draft = join(folder.path, 'objects', `${HALF}${randomBytes(8).toString('hex')}`);
   try {
     const { sizeBytes } = reader;
     const sha256 = await spool(reader, draft);
@@ -71,7 +71,7 @@ async function copyObject(store: ObjectStore, folder: BackupFolder, folders: Dur
     return { key, sizeBytes, sha256, modifiedMs: Math.trunc(modifiedAt.getTime()) };
   } catch (error) {
     await rm(draft, { force: true }).catch(() => undefined);
-    throw storageError(error);
+    throw folderError(error);
   } finally {
     await reader.close();
   }
@@ -137,12 +137,12 @@ export async function damagedBlobs(folder: BackupFolder, blobs: Iterable<BlobCop
 /** @throws AppError `backup-corrupt` at the end, when the bytes are not those of the digest */
 async function readObject(folder: BackupFolder, { key, sizeBytes, sha256 }: BlobCopy, take: (piece: Uint8Array) => Promise<void>): Promise<void> {
   const corrupt = (cause?: unknown): AppError => new AppError('backup-corrupt', { detail: `The copy of the blob ${key} is missing or damaged.`, cause });
-  const file = await open(folder.objectPath(sha256), 'r').catch((error: unknown) => { throw isMissing(error) ? corrupt(error) : storageError(error); });
+  const file = await open(folder.objectPath(sha256), 'r').catch((error: unknown) => { throw isMissing(error) ? corrupt(error) : folderError(error); });
   try {
     const hash = createHash('sha256');
     let size = 0;
     for (;;) {
-      const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(Math.min(PIECE_BYTES, sizeBytes + 1)), 0).catch((error: unknown) => { throw storageError(error); });
+      const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(Math.min(PIECE_BYTES, sizeBytes + 1)), 0).catch((error: unknown) => { throw folderError(error); });
       if (bytesRead === 0) break;
       const piece = buffer.subarray(0, bytesRead);
       size += bytesRead;

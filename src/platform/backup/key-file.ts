@@ -5,20 +5,20 @@ import { z } from 'zod';
 import { AppError } from '../../kernel/errors.js';
 import type { Config } from '../config.js';
 import { loadMasterKey, MasterKey } from '../crypto/master-key.js';
-import { isMissing, storageError } from '../storage/storage-error.js';
+import { isMissing } from '../storage/storage-error.js';
 import { opener, sealer, type Opening, type Sealing } from './backup-seal.js';
 
 const key = z.string().refine((text) => Buffer.from(text, 'base64').length === 32);
 const keyFile = z.strictObject({ masterKeyId: z.string(), masterKey: key, madeAt: z.string() });
 
 /**
- * Writes the master key, sealed in the age format, to a place of its own: who finds the backups finds no key beside them.
+ * Writes the master key, sealed in the age format, to a place of its own: who finds the backups finds no key beside them. All of these throw as the file system does.
  *
  * @throws AppError `configuration-invalid` when it would be sealed for nobody else, or lie in the folder of the backups
  */
 export async function writeKeyFile(path: string, config: Config, sealing: Sealing, backupFolder: string): Promise<void> {
   if ('masterKey' in sealing) throw new AppError('configuration-invalid', { detail: 'The master key cannot be sealed with itself: --keys-to needs --recipient or --passphrase-file.' });
-  const folder = await realpath(dirname(resolve(path))).catch((error: unknown) => { throw storageError(error); });
+  const folder = await realpath(dirname(resolve(path)));
   const backups = await realpath(backupFolder).catch(() => resolve(backupFolder));
   if (`${folder}${sep}`.startsWith(`${backups}${sep}`)) throw new AppError('configuration-invalid', { detail: '--keys-to must not lie in the folder of the backups.' });
   const masterKey = loadMasterKey(config).toString('base64');
@@ -27,12 +27,12 @@ export async function writeKeyFile(path: string, config: Config, sealing: Sealin
   const sealed: Uint8Array[] = [];
   for await (const chunk of seal(Readable.from([Buffer.from(text)]))) sealed.push(chunk);
   const target = join(folder, basename(path));
-  await writeFile(target, Buffer.concat(sealed), { mode: 0o600, flush: true }).catch((error: unknown) => { throw storageError(error); });
+  await writeFile(target, Buffer.concat(sealed), { mode: 0o600, flush: true });
 }
 
 /** @returns the master key in base64 @throws AppError `backup-identity-wrong`, `backup-corrupt` */
 export async function readKeyFile(path: string, opening: Opening): Promise<string> {
-  const sealed = await readFile(path).catch((error: unknown) => { throw isMissing(error) ? error : storageError(error); });
+  const sealed = await readFile(path);
   const open = await opener(opening);
   const chunks: Uint8Array[] = [];
   for await (const chunk of open(Readable.from([sealed]))) chunks.push(chunk);
@@ -61,19 +61,15 @@ export async function installMasterKey(config: Config, masterKey: string): Promi
   const file = join(config.dataDir, 'master.key');
   const existing = await readFile(file, 'utf8').catch((error: unknown) => {
     if (isMissing(error)) return undefined;
-    throw storageError(error);
+    throw error;
   });
   if (existing?.trim() === masterKey) return () => Promise.resolve();
   if (existing !== undefined) throw new AppError('restore-target-not-empty', { detail: `${file} holds another master key.` });
-  try {
-    await mkdir(config.dataDir, { recursive: true });
-    await writeFile(file, `${masterKey}\n`, { mode: 0o600, flag: 'wx', flush: true });
-    // So that the owner of DATA_DIR can run HealthVision there after root did.
-    const owner = await stat(config.dataDir);
-    if (process.getuid?.() === 0) await chown(file, owner.uid, owner.gid);
-  } catch (error) {
-    throw storageError(error);
-  }
+  await mkdir(config.dataDir, { recursive: true });
+  await writeFile(file, `${masterKey}\n`, { mode: 0o600, flag: 'wx', flush: true });
+  // So that the owner of DATA_DIR can run HealthVision there after root did.
+  const owner = await stat(config.dataDir);
+  if (process.getuid?.() === 0) await chown(file, owner.uid, owner.gid);
   return () => rm(file, { force: true });
 }
 

@@ -1,3 +1,4 @@
+import type pg from 'pg';
 import type { ClientConfig } from 'pg';
 import { AppError } from '../../kernel/errors.js';
 import type { MasterKey } from '../crypto/master-key.js';
@@ -53,11 +54,19 @@ export async function restoreBackup({ folder, backup, opening, report }: Restore
   try {
     await restoreBlobs(store, folder, blobs.values(), (done) => { report('blobs', done / Math.max(1, blobs.size)); });
     report('database', 0);
-    await fillDatabase(folder, backup, opening, target);
+    await fillDatabase(folder, backup, opening, target, handOverAgain);
   } catch (error) {
     await removeBlobs(store, blobs.values()).catch(() => undefined);
     throw error;
   }
+}
+
+/**
+ * The queue did not come along, and with it the jobs of events that had been handed to it. Those that the outbox still has are handed over once more: a
+ * job looks at the rows first, so that what was done already is not done again.
+ */
+async function handOverAgain(client: pg.Client): Promise<void> {
+  await inTransaction(client, 'write', () => client.query('UPDATE outbox SET dispatched_at = NULL WHERE dispatched_at IS NOT NULL'));
 }
 
 /** @throws AppError `restore-target-not-empty` */

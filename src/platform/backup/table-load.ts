@@ -18,17 +18,19 @@ const PIECE = /^tables\/([^/]+)\/\d{6,}\.copy$/;
  * @param archive  as `dumpTables` writes it
  * @throws AppError `restore-target-not-empty`; `backup-corrupt` when rows, counts or digests are not those of the manifest
  */
-export async function loadTables(client: pg.Client, { tables, sequences }: BackupManifest['database'], archive: AsyncIterable<Uint8Array>): Promise<void> {
+export async function loadTables(client: pg.Client, { tables }: BackupManifest['database'], archive: AsyncIterable<Uint8Array>): Promise<void> {
   try {
     await inTransaction(client, 'write', async () => {
       await assertSame(client, tables);
+      // An owner that is the login of the processes too has been left few rights; the wall takes these away again.
+      await client.query(`DO $$ BEGIN EXECUTE format('GRANT ALL ON ALL TABLES IN SCHEMA %I TO CURRENT_USER; GRANT ALL ON ALL SEQUENCES IN SCHEMA %1$I TO CURRENT_USER', current_schema()); END $$`);
       await client.query(`LOCK TABLE ${tables.map(({ name }) => quoted(name)).join(', ')} IN ACCESS EXCLUSIVE MODE`);
       const filled = await filledTables(client, tables);
       if (filled.length > 0) throw new AppError('restore-target-not-empty', { detail: `There are rows in ${filled.slice(0, 5).join(', ')}.` });
       const standAgain = await standAside(client);
       await copyAll(client, tables, archive);
       for (const statement of standAgain) await client.query(statement);
-      for (const { name, lastValue, isCalled } of sequences) await client.query('SELECT setval($1::regclass, $2::bigint, $3)', [quoted(name), lastValue, isCalled]);
+      await advanceSequences(client);
     });
   } catch (error) {
     // What the rows are refused for: of a backup that was taken of one snapshot there is nothing to refuse.
@@ -62,6 +64,16 @@ async function standAside(client: pg.Client): Promise<string[]> {
     ...keys.map(({ name, relation, definition }) => `ALTER TABLE ${quoted(relation)} ADD CONSTRAINT ${quoted(name)} ${definition}`),
     ...forced.map(({ name }) => `ALTER TABLE ${quoted(name)} FORCE ROW LEVEL SECURITY`),
   ];
+}
+
+/** Behind the highest number that rows have. */
+async function advanceSequences(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ name: string; relation: string; column: string }>(`
+    SELECT s.oid::regclass::text AS name, d.refobjid::regclass::text AS relation, a.attname AS column
+    FROM pg_class s JOIN pg_depend d ON d.objid = s.oid AND d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
+      JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+    WHERE s.relkind = 'S' AND s.relnamespace = current_schema()::regnamespace`);
+  for (const { name, relation, column } of rows) await client.query(`SELECT setval($1::regclass, max(${quoted(column)})) FROM ${relation} HAVING max(${quoted(column)}) IS NOT NULL`, [name]);
 }
 
 async function copyAll(client: pg.Client, tables: readonly TableCopy[], archive: AsyncIterable<Uint8Array>): Promise<void> {

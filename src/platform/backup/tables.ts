@@ -2,7 +2,6 @@ import pg from 'pg';
 import type { ClientConfig } from 'pg';
 import { AppError } from '../../kernel/errors.js';
 import { quoted } from '../database/logins.js';
-import type { SequenceValue } from './backup-manifest.js';
 
 export interface TableShape {
   name: string;
@@ -61,17 +60,6 @@ export async function appliedMigrations(client: pg.Client): Promise<{ name: stri
   if (there?.is !== true) return [];
   const { rows } = await client.query<{ name: string; checksum: string }>(`SELECT migration_name AS name, checksum FROM ${RECORD} WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL ORDER BY migration_name`);
   return rows;
-}
-
-/** Sequences stand outside of transactions: what is read after a snapshot is what the snapshot used, or more. */
-export async function sequenceValues(client: pg.Client): Promise<SequenceValue[]> {
-  const { rows } = await client.query<{ name: string }>(`SELECT sequencename AS name FROM pg_sequences WHERE schemaname = current_schema() ORDER BY 1`);
-  const values: SequenceValue[] = [];
-  for (const { name } of rows) {
-    const { rows: [state] } = await client.query<{ value: string; called: boolean }>(`SELECT last_value::text AS value, is_called AS called FROM ${quoted(name)}`);
-    if (state) values.push({ name, lastValue: state.value, isCalled: state.called });
-  }
-  return values;
 }
 
 /** Names of the tables that hold anything. */

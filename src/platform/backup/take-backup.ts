@@ -10,9 +10,8 @@ import type { Config } from '../config.js';
 import type { MasterKey } from '../crypto/master-key.js';
 import { DELETION_HOLD } from '../storage/deletion-hold.js';
 import type { ObjectStore } from '../storage/object-store.js';
-import { storageError } from '../storage/storage-error.js';
 import { VERSION } from '../version.js';
-import { BLOBS_PART, DATABASE_PART, fileDigest, type BackupFolder } from './backup-folder.js';
+import { BLOBS_PART, DATABASE_PART, fileDigest, folderError, type BackupFolder } from './backup-folder.js';
 import { MANIFEST_FORMAT, manifestMac, newBackupId, type BackupManifest, type TableCopy } from './backup-manifest.js';
 import { sealedFor, sealer, type Sealing } from './backup-seal.js';
 import { copyBlobs } from './blob-copies.js';
@@ -20,7 +19,7 @@ import { readBlobList, writeBlobList, type BlobCopy } from './blob-list.js';
 import { prune } from './retention.js';
 import { publicSettings } from './settings-snapshot.js';
 import { dumpTables } from './table-dump.js';
-import { appliedMigrations, connectAsOwner, inTransaction, referencedBlobs, sequenceValues, tableShapes, type TableShape } from './tables.js';
+import { appliedMigrations, connectAsOwner, inTransaction, referencedBlobs, tableShapes, type TableShape } from './tables.js';
 
 /** Advisory lock of whoever takes a backup of this database; random. */
 const ONE_BACKUP = '8127340956182733';
@@ -96,7 +95,7 @@ async function oneBackup({ config, folder, sealing, store, masterKey, report }: 
     report('blobs', 0);
     const { blobs, copied, copiedBytes } = await copyBlobs(store, folder, known, (done) => { report('blobs', done); });
     await assertHeld(client);
-    await writeBlobList(join(draft, BLOBS_PART), blobs.values()).catch((error: unknown) => { throw storageError(error); });
+    await writeBlobList(join(draft, BLOBS_PART), blobs.values()).catch((error: unknown) => { throw folderError(error); });
     const settings = publicSettings(config);
     const manifest: BackupManifest = {
       format: MANIFEST_FORMAT, id, at: at.toISOString(), finishedAt: new Date().toISOString(), productVersion: VERSION, masterKeyId: masterKey.id, sealedFor: sealedFor(sealing), migrations, database,
@@ -128,8 +127,8 @@ async function dumpDatabase(client: pg.Client, path: string, seal: Awaited<Retur
     const shapes = await tableShapes(client);
     const tables: TableCopy[] = [];
     const dump = dumpTables(client, shapes, (copy) => report('database', tables.push(copy) / shapes.length));
-    await pipeline(dump, createGzip({ level: GZIP_LEVEL }), seal, createWriteStream(path, { flags: 'wx', mode: 0o600, flush: true })).catch(asStorageError);
-    return { ...(await fileDigest(path)), tables, sequences: await sequenceValues(client), migrations, references: await allReferences(client, shapes) };
+    await pipeline(dump, createGzip({ level: GZIP_LEVEL }), seal, createWriteStream(path, { flags: 'wx', mode: 0o600, flush: true })).catch(asFolderError);
+    return { ...(await fileDigest(path)), tables, migrations, references: await allReferences(client, shapes) };
   });
 }
 
@@ -158,6 +157,6 @@ async function newestBlobs(folder: BackupFolder): Promise<Map<string, BlobCopy>>
   }
 }
 
-function asStorageError(error: unknown): never {
-  throw error instanceof Error && 'syscall' in error ? storageError(error) : error;
+function asFolderError(error: unknown): never {
+  throw error instanceof Error && 'syscall' in error ? folderError(error) : error;
 }

@@ -20,6 +20,8 @@ export interface VerifyRequest {
   opening: Opening;
   /** Of the installation, where it is at hand. */
   masterKeys: readonly MasterKey[];
+  /** Runs work on the URL of an empty database that goes away afterwards; default: an embedded PostgreSQL of its own. */
+  inScratch?: (work: (url: string) => Promise<void>) => Promise<void>;
   report: (step: 'blobs' | 'database' | 'compare', done: number) => void;
 }
 
@@ -69,10 +71,10 @@ export async function verifyBackup(request: VerifyRequest): Promise<BackupVerifi
   return { id: backup.id, intact: faults.length === 0, faults, authentic, tables: manifest.database.tables.length, rows, blobs: manifest.blobs.count, missingBlobs: manifest.blobs.missing };
 }
 
-async function compareInScratch({ folder, backup, opening, report }: VerifyRequest, blobs: ReadonlyMap<string, BlobCopy>, faults: string[]): Promise<void> {
+async function compareInScratch({ folder, backup, opening, report, inScratch = inScratchDatabase }: VerifyRequest, blobs: ReadonlyMap<string, BlobCopy>, faults: string[]): Promise<void> {
   const { tables } = backup.manifest.database;
   report('database', 0);
-  await inScratchDatabase(async (url) => {
+  await inScratch(async (url) => {
     await fillDatabase(folder, backup, opening, { url, ssl: undefined });
     const client = await connectAsOwner(url, undefined);
     try {
@@ -93,7 +95,7 @@ async function compareInScratch({ folder, backup, opening, report }: VerifyReque
 }
 
 /** An embedded PostgreSQL in a temporary folder, gone afterwards. */
-async function inScratchDatabase(work: (url: string) => Promise<void>): Promise<void> {
+export async function inScratchDatabase(work: (url: string) => Promise<void>): Promise<void> {
   const dataDir = await mkdtemp(join(tmpdir(), 'healthvision-verify-'));
   // Root runs PostgreSQL under an account that has to pass.
   await chmod(dataDir, 0o711);
