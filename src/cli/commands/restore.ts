@@ -30,7 +30,7 @@ async function restore({ keysFrom, json, ...options }: RestoreOptions): Promise<
   const takeKeyAway = keysFrom === undefined ? undefined : await installMasterKey(config, await readKeyFile(keysFrom, await openingOf(options)));
   const bar = new ProgressBar('restore', json);
   const shares = { check: [0, 0.1], blobs: [0.1, 0.6], database: [0.7, 0] } as const;
-  let isFilled = false;
+  const progress = { isFilled: false };
   try {
     const chosen = await chosenBackup(options, config);
     const request = { ...chosen, report: (step: keyof typeof shares, done: number) => { bar.update(shares[step][0] + shares[step][1] * done, step); } };
@@ -43,7 +43,7 @@ async function restore({ keysFrom, json, ...options }: RestoreOptions): Promise<
       } finally {
         await store.onApplicationShutdown?.();
       }
-      isFilled = true;
+      progress.isFilled = true;
     });
     bar.finish();
     const changed = differences(manifest.settings, currentSettings(config, publicSettings));
@@ -56,7 +56,7 @@ async function restore({ keysFrom, json, ...options }: RestoreOptions): Promise<
     }
     if (chains.broken > 0) throw new CommandError('audit-broken', `${String(chains.broken)} chains of the audit trail are broken: run \`healthvision audit verify\``);
   } catch (error) {
-    if (!isFilled) await takeKeyAway?.();
+    if (!progress.isFilled) await takeKeyAway?.();
     throw error;
   }
 }

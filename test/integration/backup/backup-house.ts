@@ -53,6 +53,7 @@ export async function openBackupHouse(): Promise<BackupHouse> {
   const key = randomBytes(32).toString('base64');
   const masterKey = new MasterKey(parseConfig({ MASTER_KEY: key, DATA_DIR: directory }));
   const opening = { masterKeys: [masterKey] };
+  const owners: Owner[] = [];
   let count = 0;
   const urlOf = (name: string): string => postgres.url.replace(/\/\/[^@]+@/, '//hospital:secret@').replace(/\/healthvision$/, `/${name}`);
   const configOf = (name: string): Config => parseConfig({ DATA_DIR: join(directory, name), DATABASE_URL: urlOf(name), MASTER_KEY: key });
@@ -70,9 +71,11 @@ export async function openBackupHouse(): Promise<BackupHouse> {
       const name = await newDatabase(tables === 'tables' ? 'pattern' : undefined);
       const [url, config] = [urlOf(name), configOf(name)];
       const disk = new PretendedDisk();
+      const owner = new Owner(url);
+      owners.push(owner);
       const store = new DiskObjectStore(join(directory, `${name}-blobs`), disk.guard(directory));
       await store.prepare();
-      return { config, url, store, disk, open: () => openDatabase(config, createLogger('silent')), rows: (sql, values) => rowsOf(url, sql, values) };
+      return { config, url, store, disk, open: () => openDatabase(config, createLogger('silent')), rows: (sql, values) => owner.rows(sql, values) };
     },
     newFolder: () => new BackupFolder(join(directory, `backups-${String(++count)}`)),
     backup: ({ config, url, store }, folder, more) => takeBackup({ config, folder, sealing: { masterKey }, keepDays: 30, ownerUrl: url, ssl: undefined, store, masterKey, report: quiet, ...more }),
@@ -83,18 +86,27 @@ export async function openBackupHouse(): Promise<BackupHouse> {
       await restoreBackup(request, more.store ?? store, { url, ssl: undefined });
     },
     close: async () => {
+      for (const owner of owners) await owner.close();
       await postgres.close();
       rmSync(directory, { recursive: true, force: true });
     },
   };
 }
 
-async function rowsOf(url: string, sql: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
-  const client: pg.Client = await connectAsOwner(url, undefined);
-  try {
-    return await inTransaction(client, 'write', async () => (await client.query<Record<string, unknown>>(sql, values)).rows);
-  } finally {
-    await client.end();
+/** One connection, made at the first use. */
+class Owner {
+  private client: Promise<pg.Client> | undefined;
+
+  constructor(private readonly url: string) {}
+
+  async rows(sql: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
+    this.client ??= connectAsOwner(this.url, undefined);
+    const client = await this.client;
+    return inTransaction(client, 'write', async () => (await client.query<Record<string, unknown>>(sql, values)).rows);
+  }
+
+  async close(): Promise<void> {
+    await (await this.client)?.end();
   }
 }
 
