@@ -83,7 +83,7 @@ async function sealingOf({ recipient, passphraseFile }: TakeOptions, masterKey: 
 function summaryOf({ manifest, pruned }: BackupOutcome): object {
   const { id, at, masterKeyId, sealedFor, database, blobs } = manifest;
   const { count, totalBytes, copied, copiedBytes, missing } = blobs;
-  return { id, at, masterKeyId, sealedFor, database: { tables: database.tables.length, rows: rowsOf(manifest), sizeBytes: database.sizeBytes }, blobs: { count, totalBytes, copied, copiedBytes, missing }, pruned };
+  return { id, at, masterKeyId, sealedFor, database: { tables: database.tables.length + manifest.keys.tables.length, rows: rowsOf(manifest), sizeBytes: database.sizeBytes }, blobs: { count, totalBytes, copied, copiedBytes, missing }, pruned };
 }
 
 function writeOutcome({ manifest, pruned }: BackupOutcome, seconds: number): void {
@@ -93,8 +93,8 @@ function writeOutcome({ manifest, pruned }: BackupOutcome, seconds: number): voi
   if (blobs.missing > 0) process.stderr.write(`${paint('yellow', 'warning', process.stderr)}: ${String(blobs.missing)} blobs that rows name are missing from the store\n`);
 }
 
-function rowsOf({ database }: BackupOutcome['manifest']): number {
-  return database.tables.reduce((sum, { rows }) => sum + rows, 0);
+function rowsOf({ database, keys }: BackupOutcome['manifest']): number {
+  return [...database.tables, ...keys.tables].reduce((sum, { rows }) => sum + rows, 0);
 }
 
 async function verify({ json, ...options }: OpeningOptions & { json?: boolean }): Promise<void> {

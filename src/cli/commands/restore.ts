@@ -47,7 +47,7 @@ async function restore({ keysFrom, json, ...options }: RestoreOptions): Promise<
     });
     bar.finish();
     const changed = differences(manifest.settings, currentSettings(config, publicSettings));
-    const rows = manifest.database.tables.reduce((sum, table) => sum + table.rows, 0);
+    const rows = [...manifest.database.tables, ...manifest.keys.tables].reduce((sum, table) => sum + table.rows, 0);
     const seconds = Math.round((performance.now() - started) / 10) / 100;
     if (json) writeJson({ id: manifest.id, at: manifest.at, rows, blobs: manifest.blobs.count, missingBlobs: manifest.blobs.missing, audit: chains, changedSettings: changed, seconds });
     else {

@@ -15,6 +15,7 @@ export const HALF = '.half-';
 const SETTINGS_KEPT = 10;
 
 export const DATABASE_PART = 'database.tar.gz.age';
+export const KEYS_PART = 'keys.tar.gz.age';
 export const BLOBS_PART = 'blobs.jsonl.gz';
 
 export interface KnownBackup {
@@ -95,6 +96,22 @@ export class BackupFolder {
     const wanted = id ?? (await this.ids()).at(-1);
     if (wanted === undefined) throw new AppError('backup-not-found', { detail: `There is no backup in ${this.path}.` });
     return this.read(wanted);
+  }
+
+  /**
+   * The backup to take the keys of institutions and studies from: itself, or the newest after it where its own are gone. What was encrypted under a key
+   * that was destroyed since then stays unreadable, as it was meant to.
+   *
+   * @throws AppError `backup-corrupt`
+   */
+  async keysFor(backup: KnownBackup): Promise<KnownBackup> {
+    if ((await this.names(backup.id)).includes(KEYS_PART)) return backup;
+    for (const id of (await this.ids()).reverse()) if (id > backup.id && (await this.names(id)).includes(KEYS_PART)) return this.read(id);
+    throw new AppError('backup-corrupt', { detail: `${KEYS_PART} of ${backup.id} is missing, and no later backup has one.` });
+  }
+
+  async removeKeys(id: string): Promise<void> {
+    await this.attempt(() => rm(join(this.path, id, KEYS_PART), { force: true }));
   }
 
   async remove(id: string): Promise<void> {

@@ -29,6 +29,8 @@ const manifestSchema = z.strictObject({
   sealedFor: z.union([z.enum(['installation', 'passphrase']), z.array(z.string().max(4_000)).min(1)]),
   migrations: z.array(z.strictObject({ name, checksum: sha256 })).min(1).max(10_000),
   database: part.extend({ tables: z.array(table).min(1).max(10_000) }),
+  /** Apart from the rest, because they are not kept for as long: see `superseded`. */
+  keys: part.extend({ tables: z.array(table).max(100) }),
   blobs: part.extend({
     count, totalBytes: count,
     /** Not in the backups before this one. */

@@ -7,7 +7,7 @@ import type { ClientConfig } from 'pg';
 import { AppError } from '../../kernel/errors.js';
 import type { MasterKey } from '../crypto/master-key.js';
 import { applyMigrations, packagedMigrations, readMigrations } from '../database/migrations.js';
-import { BLOBS_PART, DATABASE_PART, type BackupFolder, type KnownBackup } from './backup-folder.js';
+import { assertPart, BLOBS_PART, DATABASE_PART, KEYS_PART, type BackupFolder, type KnownBackup } from './backup-folder.js';
 import { manifestMac, type BackupManifest } from './backup-manifest.js';
 import { opener, type Opening } from './backup-seal.js';
 import { readBlobList, type BlobCopy } from './blob-list.js';
@@ -29,16 +29,20 @@ export async function assertMigrations({ id, migrations, productVersion }: Backu
 /**
  * Makes the tables that the backup was taken of in an empty database and fills them, while no other process migrates.
  *
+ * @param keys  where the keys of institutions and studies come from: `BackupFolder.keysFor`
  * @param afterwards  runs on the same connection once they are filled
  * @throws AppError `backup-corrupt`, `backup-identity-wrong`, `restore-target-not-empty`, `configuration-invalid`
  */
-export async function fillDatabase(folder: BackupFolder, { id, manifest }: KnownBackup, opening: Opening, target: { url: string; ssl: ClientConfig['ssl'] }, afterwards?: (client: pg.Client) => Promise<void>): Promise<void> {
+export async function fillDatabase(folder: BackupFolder, { id, manifest }: KnownBackup, keys: KnownBackup, opening: Opening, target: { url: string; ssl: ClientConfig['ssl'] }, afterwards?: (client: pg.Client) => Promise<void>): Promise<void> {
   const open = await opener(opening);
   const only = new Set(manifest.migrations.map(({ name }) => name));
   await applyMigrations(target.url, {
     only, ...(target.ssl !== undefined && { ssl: target.ssl }),
     afterwards: async (client) => {
-      await unpacked(folder.pathOf(id, DATABASE_PART), open, (archive) => loadTables(client, manifest.database, archive));
+      await loadTables(client, [
+        { tables: manifest.database.tables, unpack: (take) => unpacked(folder.pathOf(id, DATABASE_PART), open, take) },
+        { tables: keys.manifest.keys.tables, unpack: (take) => unpacked(folder.pathOf(keys.id, KEYS_PART), open, take) },
+      ]);
       await afterwards?.(client);
     },
   });
@@ -50,6 +54,18 @@ export async function assertOpens(folder: BackupFolder, { id }: KnownBackup, ope
   const source = createReadStream(folder.pathOf(id, DATABASE_PART));
   for await (const first of open(source)) if (first.length > 0) break;
   source.destroy();
+}
+
+/**
+ * The backup that the keys come from.
+ *
+ * @throws AppError `backup-corrupt` when it or its keys are not what somebody with the master key wrote
+ */
+export async function keysOf(folder: BackupFolder, backup: KnownBackup, masterKeys: readonly MasterKey[]): Promise<KnownBackup> {
+  const keys = await folder.keysFor(backup);
+  if (isAuthentic(keys, masterKeys) === false) throw new AppError('backup-corrupt', { detail: `The manifest of ${keys.id} was not written by somebody with the master key.` });
+  await assertPart(folder.pathOf(keys.id, KEYS_PART), keys.manifest.keys);
+  return keys;
 }
 
 /** By key. @throws AppError `backup-corrupt` */

@@ -7,7 +7,7 @@ import { assertPart, BLOBS_PART, DATABASE_PART, type BackupFolder, type KnownBac
 import type { Opening } from './backup-seal.js';
 import { removeBlobs, restoreBlobs } from './blob-copies.js';
 import type { BlobCopy } from './blob-list.js';
-import { assertMigrations, assertOpens, blobsOf, fillDatabase, isAuthentic } from './read-backup.js';
+import { assertMigrations, assertOpens, blobsOf, fillDatabase, isAuthentic, keysOf } from './read-backup.js';
 import { appliedMigrations, connectAsOwner, filledTables, inTransaction, tableShapes } from './tables.js';
 
 export interface RestoreRequest {
@@ -37,6 +37,7 @@ export async function assertRestorable({ folder, backup, opening, masterKeys, re
   await assertMigrations(manifest);
   await assertPart(folder.pathOf(id, DATABASE_PART), manifest.database);
   await assertPart(folder.pathOf(id, BLOBS_PART), manifest.blobs);
+  await keysOf(folder, backup, masterKeys);
   await assertOpens(folder, backup, opening);
 }
 
@@ -47,14 +48,15 @@ export async function assertRestorable({ folder, backup, opening, masterKeys, re
  * @param target  URL of the owner
  * @throws AppError `restore-target-not-empty`, `backup-corrupt`, `storage-full`, `storage-unavailable`
  */
-export async function restoreBackup({ folder, backup, opening, report }: RestoreRequest, store: ObjectStore, target: { url: string; ssl: ClientConfig['ssl'] }): Promise<void> {
+export async function restoreBackup({ folder, backup, opening, masterKeys, report }: RestoreRequest, store: ObjectStore, target: { url: string; ssl: ClientConfig['ssl'] }): Promise<void> {
   await assertEmptyDatabase(backup, target);
+  const keys = await keysOf(folder, backup, masterKeys);
   const blobs = await blobsOf(folder, backup);
   await assertEmptyStore(store, blobs);
   try {
     await restoreBlobs(store, folder, blobs.values(), (done) => { report('blobs', done / Math.max(1, blobs.size)); });
     report('database', 0);
-    await fillDatabase(folder, backup, opening, target, handOverAgain);
+    await fillDatabase(folder, backup, keys, opening, target, handOverAgain);
   } catch (error) {
     await removeBlobs(store, blobs.values()).catch(() => undefined);
     throw error;

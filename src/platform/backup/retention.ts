@@ -24,6 +24,11 @@ export function superseded(ids: readonly string[], keepDays: number, now: Date):
   });
 }
 
+/** Whose keys are to go: a study that was erased stays readable from backups for two days and no longer. The newest keeps them in any case. */
+export function keyless(ids: readonly string[], now: Date): string[] {
+  return ids.slice(0, -1).filter((id) => now.getTime() - timeOf(id).getTime() > EVERY_ONE_MS);
+}
+
 /**
  * Removes old backups and the objects that none of the others has. Under the lock only.
  *
@@ -32,6 +37,7 @@ export function superseded(ids: readonly string[], keepDays: number, now: Date):
 export async function prune(folder: BackupFolder, keepDays: number, now: Date): Promise<{ backups: number; objects: number }> {
   const old = superseded(await folder.ids(), keepDays, now);
   for (const id of old) await folder.remove(id);
+  for (const id of keyless(await folder.ids(), now)) await folder.removeKeys(id);
   return { backups: old.length, objects: old.length === 0 ? 0 : await removeUnused(folder) };
 }
 

@@ -4,21 +4,28 @@ import pg from 'pg';
 import { AppError } from '../../kernel/errors.js';
 import { quoted } from '../database/logins.js';
 import { tarFiles, type TarFile } from '../packs/tar-reader.js';
-import type { BackupManifest, TableCopy } from './backup-manifest.js';
+import type { TableCopy } from './backup-manifest.js';
 import { RowDigest } from './row-digest.js';
 import { copyTarget, filledTables, inTransaction, tableShapes } from './tables.js';
 
 const PIECE = /^tables\/([^/]+)\/\d{6,}\.copy$/;
+
+/** Tables, and what hands over the archive that they are in. */
+export interface TablePart {
+  tables: readonly TableCopy[];
+  unpack: (take: (archive: AsyncIterable<Uint8Array>) => Promise<void>) => Promise<void>;
+}
 
 /**
  * Fills the tables of an empty database, in one transaction: all of it or nothing. Row-level security and foreign keys are out of the way inside of
  * it, and stand as they did when it ends; what the keys promise is checked by PostgreSQL as they come back.
  *
  * @param client  as the owner of the tables, whose migrations are those of the backup
- * @param archive  as `dumpTables` writes it
+ * @param parts  archives as `dumpTables` writes them
  * @throws AppError `restore-target-not-empty`; `backup-corrupt` when rows, counts or digests are not those of the manifest
  */
-export async function loadTables(client: pg.Client, { tables }: BackupManifest['database'], archive: AsyncIterable<Uint8Array>): Promise<void> {
+export async function loadTables(client: pg.Client, parts: readonly TablePart[]): Promise<void> {
+  const tables = parts.flatMap((part) => part.tables);
   try {
     await inTransaction(client, 'write', async () => {
       await assertSame(client, tables);
@@ -28,7 +35,7 @@ export async function loadTables(client: pg.Client, { tables }: BackupManifest['
       const filled = await filledTables(client, tables);
       if (filled.length > 0) throw new AppError('restore-target-not-empty', { detail: `There are rows in ${filled.slice(0, 5).join(', ')}.` });
       const standAgain = await standAside(client);
-      await copyAll(client, tables, archive);
+      for (const part of parts) await part.unpack((archive) => copyAll(client, part.tables, archive));
       for (const statement of standAgain) await client.query(statement);
       await advanceSequences(client);
     });

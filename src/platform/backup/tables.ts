@@ -9,6 +9,9 @@ export interface TableShape {
   columns: string[];
 }
 
+/** Who has these and the master key reads what is encrypted. A key that is destroyed is to be gone from backups soon. */
+export const KEY_TABLES: readonly string[] = ['institution_keys', 'study_keys'];
+
 /** Prisma's record of migrations is made by applying them. */
 const RECORD = '_prisma_migrations';
 

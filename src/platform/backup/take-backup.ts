@@ -11,7 +11,7 @@ import type { MasterKey } from '../crypto/master-key.js';
 import { DELETION_HOLD } from '../storage/deletion-hold.js';
 import type { ObjectStore } from '../storage/object-store.js';
 import { VERSION } from '../version.js';
-import { BLOBS_PART, DATABASE_PART, fileDigest, folderError, type BackupFolder } from './backup-folder.js';
+import { BLOBS_PART, DATABASE_PART, KEYS_PART, fileDigest, folderError, type BackupFolder } from './backup-folder.js';
 import { MANIFEST_FORMAT, manifestMac, newBackupId, type BackupManifest, type TableCopy } from './backup-manifest.js';
 import { sealedFor, sealer, type Sealing } from './backup-seal.js';
 import { copyBlobs } from './blob-copies.js';
@@ -19,7 +19,7 @@ import { readBlobList, writeBlobList, type BlobCopy } from './blob-list.js';
 import { prune } from './retention.js';
 import { publicSettings } from './settings-snapshot.js';
 import { dumpTables } from './table-dump.js';
-import { appliedMigrations, connectAsOwner, inTransaction, referencedBlobs, tableShapes, type TableShape } from './tables.js';
+import { appliedMigrations, connectAsOwner, inTransaction, KEY_TABLES, referencedBlobs, tableShapes, type TableShape } from './tables.js';
 
 /** Advisory lock of whoever takes a backup of this database; random. */
 const ONE_BACKUP = '8127340956182733';
@@ -91,14 +91,14 @@ async function oneBackup({ config, folder, sealing, store, masterKey, report }: 
   const draft = await folder.begin(id);
   try {
     report('database', 0);
-    const { references, migrations, ...database } = await dumpDatabase(client, join(draft, DATABASE_PART), seal, report);
+    const { references, ...rows } = await dumpDatabase(client, draft, seal, report);
     report('blobs', 0);
     const { blobs, copied, copiedBytes } = await copyBlobs(store, folder, known, (done) => { report('blobs', done); });
     await assertHeld(client);
     await writeBlobList(join(draft, BLOBS_PART), blobs.values()).catch((error: unknown) => { throw folderError(error); });
     const settings = publicSettings(config);
     const manifest: BackupManifest = {
-      format: MANIFEST_FORMAT, id, at: at.toISOString(), finishedAt: new Date().toISOString(), productVersion: VERSION, masterKeyId: masterKey.id, sealedFor: sealedFor(sealing), migrations, database,
+      format: MANIFEST_FORMAT, id, at: at.toISOString(), finishedAt: new Date().toISOString(), productVersion: VERSION, masterKeyId: masterKey.id, sealedFor: sealedFor(sealing), ...rows,
       blobs: {
         ...(await fileDigest(join(draft, BLOBS_PART))), count: blobs.size, totalBytes: [...blobs.values()].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0), copied, copiedBytes,
         missing: references.filter((key) => !blobs.has(key)).length,
@@ -115,20 +115,27 @@ async function oneBackup({ config, folder, sealing, store, masterKey, report }: 
   }
 }
 
-type DumpedDatabase = BackupManifest['database'] & Pick<BackupManifest, 'migrations'> & {
+type DumpedDatabase = Pick<BackupManifest, 'migrations' | 'database' | 'keys'> & {
   /** Keys of blobs that rows name. */
   references: string[];
 };
 
-async function dumpDatabase(client: pg.Client, path: string, seal: Awaited<ReturnType<typeof sealer>>, report: BackupRequest['report']): Promise<DumpedDatabase> {
+async function dumpDatabase(client: pg.Client, folder: string, seal: Awaited<ReturnType<typeof sealer>>, report: BackupRequest['report']): Promise<DumpedDatabase> {
   return inTransaction(client, 'snapshot', async () => {
     // The first query takes the snapshot.
     const migrations = await appliedMigrations(client);
     const shapes = await tableShapes(client);
-    const tables: TableCopy[] = [];
-    const dump = dumpTables(client, shapes, (copy) => report('database', tables.push(copy) / shapes.length));
-    await pipeline(dump, createGzip({ level: GZIP_LEVEL }), seal, createWriteStream(path, { flags: 'wx', mode: 0o600, flush: true })).catch(asFolderError);
-    return { ...(await fileDigest(path)), tables, migrations, references: await allReferences(client, shapes) };
+    let done = 0;
+    const write = async (part: string, chosen: readonly TableShape[]): Promise<BackupManifest['database']> => {
+      const tables: TableCopy[] = [];
+      const path = join(folder, part);
+      const dump = dumpTables(client, chosen, (copy) => { tables.push(copy); report('database', ++done / shapes.length); });
+      await pipeline(dump, createGzip({ level: GZIP_LEVEL }), seal, createWriteStream(path, { flags: 'wx', mode: 0o600, flush: true })).catch(asFolderError);
+      return { ...(await fileDigest(path)), tables };
+    };
+    const keys = await write(KEYS_PART, shapes.filter(({ name }) => KEY_TABLES.includes(name)));
+    const database = await write(DATABASE_PART, shapes.filter(({ name }) => !KEY_TABLES.includes(name)));
+    return { keys, database, migrations, references: await allReferences(client, shapes) };
   });
 }
 

@@ -8,7 +8,7 @@ import { assertPart, BLOBS_PART, DATABASE_PART, type BackupFolder, type KnownBac
 import type { Opening } from './backup-seal.js';
 import { damagedBlobs } from './blob-copies.js';
 import type { BlobCopy } from './blob-list.js';
-import { assertMigrations, assertOpens, blobsOf, fillDatabase, isAuthentic } from './read-backup.js';
+import { assertMigrations, assertOpens, blobsOf, fillDatabase, isAuthentic, keysOf } from './read-backup.js';
 import { digestTable } from './table-dump.js';
 import { connectAsOwner, inTransaction, referencedBlobs } from './tables.js';
 
@@ -32,6 +32,8 @@ export interface BackupVerification {
   faults: string[];
   /** Whether it is as somebody with the master key wrote it; null without that key. */
   authentic: boolean | null;
+  /** The backup whose keys were taken: a later one where its own are no longer kept. */
+  keysFrom: string | null;
   tables: number;
   rows: number;
   blobs: number;
@@ -66,16 +68,18 @@ export async function verifyBackup(request: VerifyRequest): Promise<BackupVerifi
     for (const key of damaged.slice(0, MOST_NAMED)) faults.push(`The copy of the blob ${key} is missing or damaged.`);
     if (damaged.length > MOST_NAMED) faults.push(`… and of ${String(damaged.length - MOST_NAMED)} more.`);
   }
-  if (hasDatabase && faults.length === 0) await finding(compareInScratch(request, blobs ?? new Map(), faults));
-  const rows = manifest.database.tables.reduce((sum, table) => sum + table.rows, 0);
-  return { id: backup.id, intact: faults.length === 0, faults, authentic, tables: manifest.database.tables.length, rows, blobs: manifest.blobs.count, missingBlobs: manifest.blobs.missing };
+  const keys = await finding(keysOf(folder, backup, masterKeys));
+  const tables = [...manifest.database.tables, ...(keys?.manifest.keys.tables ?? [])];
+  if (hasDatabase && keys && faults.length === 0) await finding(compareInScratch(request, keys, blobs ?? new Map(), faults));
+  const rows = tables.reduce((sum, table) => sum + table.rows, 0);
+  return { id: backup.id, intact: faults.length === 0, faults, authentic, keysFrom: keys?.id ?? null, tables: tables.length, rows, blobs: manifest.blobs.count, missingBlobs: manifest.blobs.missing };
 }
 
-async function compareInScratch({ folder, backup, opening, report, inScratch = inScratchDatabase }: VerifyRequest, blobs: ReadonlyMap<string, BlobCopy>, faults: string[]): Promise<void> {
-  const { tables } = backup.manifest.database;
+async function compareInScratch({ folder, backup, opening, report, inScratch = inScratchDatabase }: VerifyRequest, keys: KnownBackup, blobs: ReadonlyMap<string, BlobCopy>, faults: string[]): Promise<void> {
+  const tables = [...backup.manifest.database.tables, ...keys.manifest.keys.tables];
   report('database', 0);
   await inScratch(async (url) => {
-    await fillDatabase(folder, backup, opening, { url, ssl: undefined });
+    await fillDatabase(folder, backup, keys, opening, { url, ssl: undefined });
     const client = await connectAsOwner(url, undefined);
     try {
       await inTransaction(client, 'snapshot', async () => {

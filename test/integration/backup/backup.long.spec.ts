@@ -1,10 +1,12 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { uuidv7 } from '../../../src/kernel/uid.js';
 import { BackupFolder } from '../../../src/platform/backup/backup-folder.js';
+import { manifestMac, newBackupId } from '../../../src/platform/backup/backup-manifest.js';
 import { applyMigrations, packagedMigrations, readMigrations } from '../../../src/platform/database/migrations.js';
 import { createS3Client } from '../../../src/platform/storage/s3-client.js';
 import { S3ObjectStore } from '../../../src/platform/storage/s3-object-store.js';
@@ -120,6 +122,29 @@ describe('a backup', () => {
     await nameBlob(own, 'models/gone');
     expect((await house.backup(own, backups)).manifest.blobs.missing).toBe(1);
     expect(await house.verify(backups)).toMatchObject({ intact: true, missingBlobs: 1 });
+  });
+
+  it('keeps keys for two days, so that what was erased since stays unreadable in those before', async () => {
+    const [own, backups] = [await house.newInstallation(), house.newFolder()];
+    const [kept, destroyed] = [uuidv7(), uuidv7()];
+    for (const id of [kept, destroyed]) {
+      await own.rows('INSERT INTO study_keys (id, institution_id, study_instance_uid, wrapping_key_id, wrapped) VALUES ($1, $2, $3, $4, $5)', [id, uuidv7(), id, uuidv7(), randomBytes(60)]);
+    }
+    await furnish(own, 2);
+    const { manifest } = await house.backup(own, backups);
+    // Three days ago, and so written by who has the key.
+    const old = { ...manifest, id: newBackupId(new Date(Date.now() - 3 * 24 * 3_600_000)) };
+    renameSync(join(backups.path, manifest.id), join(backups.path, old.id));
+    writeFileSync(backups.pathOf(old.id, 'manifest.json'), JSON.stringify(old));
+    writeFileSync(backups.pathOf(old.id, 'manifest.mac'), manifestMac(JSON.stringify(old), house.masterKey));
+    await own.rows('DELETE FROM study_keys WHERE id = $1', [destroyed]);
+    const newest = (await house.backup(own, backups)).manifest.id;
+    expect(readdirSync(join(backups.path, old.id)).sort()).toEqual(['blobs.jsonl.gz', 'database.tar.gz.age', 'manifest.json', 'manifest.mac']);
+    expect(await house.verify(backups, { backup: await backups.find(old.id) })).toMatchObject({ intact: true, keysFrom: newest });
+    const target = await house.newInstallation();
+    await house.restore(target, backups, { backup: await backups.find(old.id) });
+    expect(await target.rows('SELECT id FROM study_keys')).toEqual([{ id: kept }]);
+    expect(await target.rows('SELECT 1 FROM users')).toHaveLength(2);
   });
 
   it('of an older version is migrated after it was filled', async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { generateIdentity, identityToRecipient } from 'age-encryption';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TombstonesStore } from '../../../src/modules/images/tombstones.store.js';
-import { BLOBS_PART, DATABASE_PART, type BackupFolder } from '../../../src/platform/backup/backup-folder.js';
+import { BLOBS_PART, DATABASE_PART, KEYS_PART, type BackupFolder } from '../../../src/platform/backup/backup-folder.js';
 import { manifestMac } from '../../../src/platform/backup/backup-manifest.js';
 import { writeBlobList } from '../../../src/platform/backup/blob-list.js';
 import { connectAsOwner } from '../../../src/platform/backup/tables.js';
@@ -132,7 +132,7 @@ describe('a damaged backup', () => {
   it('is refused whole, whichever bit of it is another', async () => {
     const target = await house.newInstallation();
     const { id, manifest } = await folder.find();
-    for (const path of [await part(DATABASE_PART), await part(BLOBS_PART), await part('manifest.json'), await part('manifest.mac')]) {
+    for (const path of [await part(DATABASE_PART), await part(KEYS_PART), await part(BLOBS_PART), await part('manifest.json'), await part('manifest.mac')]) {
       for (const change of [flipBit, (bytes: Buffer) => bytes.subarray(0, bytes.length - 7), (): Buffer => Buffer.alloc(0), (bytes: Buffer) => Buffer.concat([bytes, Buffer.from('0')])]) {
         const repair = damage(path, change);
         await expectRefused('backup-corrupt', target);
