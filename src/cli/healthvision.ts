@@ -5,6 +5,7 @@ import { VERSION } from '../platform/version.js';
 import { adminCommand } from './commands/admin.js';
 import { analyzeCommand } from './commands/analyze.js';
 import { auditCommand } from './commands/audit.js';
+import { backupCommand } from './commands/backup.js';
 import { demoCommand } from './commands/demo.js';
 import { evaluateCommand } from './commands/evaluate.js';
 import { ingestCommand } from './commands/ingest.js';
@@ -13,6 +14,7 @@ import { migrateCommand } from './commands/migrate.js';
 import { modelsCommand } from './commands/models.js';
 import { openapiCommand } from './commands/openapi.js';
 import { provenanceCommand } from './commands/provenance.js';
+import { restoreCommand } from './commands/restore.js';
 import { startCommand } from './commands/start.js';
 import { failureLines } from './failure.js';
 
@@ -21,9 +23,11 @@ async function main(): Promise<void> {
   const program = new Command('healthvision')
     .description('Medical-imaging AI backend. Not for primary diagnosis.')
     .version(VERSION)
+    // A command and its parent may have options of the same name.
+    .enablePositionalOptions()
     .showSuggestionAfterError(true)
     .addHelpText('after', '\nEvery command has --help and --json. Settings come from the environment; see README.md.');
-  for (const make of [startCommand, demoCommand, migrateCommand, adminCommand, auditCommand, keysCommand, modelsCommand, ingestCommand, analyzeCommand, evaluateCommand, provenanceCommand, openapiCommand]) program.addCommand(make());
+  for (const make of [startCommand, demoCommand, migrateCommand, adminCommand, auditCommand, backupCommand, restoreCommand, keysCommand, modelsCommand, ingestCommand, analyzeCommand, evaluateCommand, provenanceCommand, openapiCommand]) program.addCommand(make());
   prepare(program);
   try {
     await program.parseAsync();

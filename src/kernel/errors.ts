@@ -41,6 +41,14 @@ export const ERROR_CODES = {
   'processing-timeout': { status: 500, en: 'The processing took longer than allowed', zh: '处理超时' },
   'shutting-down': { status: 503, en: 'The server is shutting down', zh: '服务器正在关闭' },
   'configuration-invalid': { status: 500, en: 'The configuration is not valid', zh: '配置无效' },
+  // Backup and restore
+  'backup-running': { status: 409, en: 'Another backup is under way', zh: '另一个备份正在进行' },
+  'backup-not-found': { status: 404, en: 'There is no such backup', zh: '没有该备份' },
+  'backup-corrupt': { status: 422, en: 'The backup is damaged', zh: '备份已损坏' },
+  'backup-incompatible': { status: 422, en: 'The backup was made by a version that this one cannot read', zh: '备份由本版本无法读取的版本生成' },
+  'backup-identity-wrong': { status: 422, en: 'The backup cannot be opened with this identity or passphrase', zh: '该身份密钥或口令无法打开备份' },
+  'backup-key-missing': { status: 422, en: 'The master key that the backup was made under is missing', zh: '缺少备份所用的主密钥' },
+  'restore-target-not-empty': { status: 409, en: 'The installation is not empty', zh: '目标安装不为空' },
   // Files and images
   'empty-file': { status: 422, en: 'The file is empty', zh: '文件为空' },
   'not-dicom': { status: 422, en: 'The file is neither DICOM nor a supported image or archive', zh: '文件不是 DICOM，也不是支持的图像或压缩包' },

@@ -4,6 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import { DimseServer } from '../modules/images/dimse/dimse-server.js';
 import { BootstrapService, type FirstAdministrator } from '../modules/users/bootstrap.service.js';
 import { AppError } from '../kernel/errors.js';
+import { BackupAgeModule } from '../platform/backup/backup-age.module.js';
 import type { Config } from '../platform/config.js';
 import type { DatabaseUrls } from '../platform/database/connection.js';
 import { DatabaseModule } from '../platform/database/database.module.js';
@@ -100,7 +101,7 @@ async function composition(config: Config, logger: Logger, urls: DatabaseUrls): 
     : config.APP_ROLE === 'worker' ? (await import('./worker.js')).workerRole(config)
     : (await import('./all.js')).allRole(config);
   class Product {}
-  return { module: Product, imports: [OpsModule.forRoot(config, logger), DatabaseModule.forUrls(urls), VaultModule, StorageModule, role] };
+  return { module: Product, imports: [OpsModule.forRoot(config, logger), DatabaseModule.forUrls(urls), VaultModule, StorageModule, BackupAgeModule, role] };
 }
 
 function urlOf(app: NestFastifyApplication, config: Config): string {

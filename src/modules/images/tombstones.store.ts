@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Prisma } from '../../generated/prisma/client.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { Database, prismaOf } from '../../platform/database/database.js';
+import { DELETION_HOLD } from '../../platform/storage/deletion-hold.js';
 
 /** How long a blob may wait for its row before the sweep takes it for the leftover of a process that died. */
 const RESERVATION_MINUTES = 10;
@@ -45,10 +46,11 @@ export class TombstonesStore {
     await prismaOf(tx).$executeRaw`DELETE FROM instance_versions WHERE study_id = ${studyId}::uuid`;
   }
 
-  /** Up to `limit` blobs whose time has come, locked: a second sweep gets others. */
+  /** Up to `limit` blobs whose time has come, locked: a second sweep gets others. None while a backup copies what its snapshot names. */
   async due(tx: Transaction, limit: number): Promise<string[]> {
     const rows = await prismaOf(tx).$queryRaw<{ blob_key: string }[]>`
-      SELECT blob_key FROM blob_tombstones WHERE due_at <= now() ORDER BY due_at LIMIT ${limit}::int FOR UPDATE SKIP LOCKED`;
+      WITH hold AS MATERIALIZED (SELECT pg_try_advisory_xact_lock_shared(${DELETION_HOLD}::bigint) AS is_free)
+      SELECT blob_key FROM blob_tombstones WHERE due_at <= now() AND (SELECT is_free FROM hold) ORDER BY due_at LIMIT ${limit}::int FOR UPDATE SKIP LOCKED`;
     return rows.map(({ blob_key }) => blob_key);
   }
 

@@ -13,9 +13,10 @@ const POLL_MS = 20;
  * name of its own that never comes back, so removing what a dead one left can never take the lock from a living one, as
  * breaking a single stale lock file can.
  *
- * @throws AppError `database-unavailable` when the lock is not had within `timeoutMs`
+ * @param refusal  of who does not get the lock in time, told the process that holds it
+ * @throws AppError `database-unavailable`, or `refusal`, when the lock is not had within `timeoutMs`
  */
-export async function withProcessLock<T>(directory: string, work: () => Promise<T>, timeoutMs = 180_000): Promise<T> {
+export async function withProcessLock<T>(directory: string, work: () => Promise<T>, timeoutMs = 180_000, refusal: (pid: string) => AppError = databaseIsBusy): Promise<T> {
   const name = await presenceName();
   const choosing = join(directory, `choosing-${name}`);
   let ticket = '';
@@ -34,7 +35,7 @@ export async function withProcessLock<T>(directory: string, work: () => Promise<
     ticket = `ticket-${String(number)}-${name}`;
     await writeFile(join(directory, ticket), '', { flag: 'wx', mode: 0o600 });
     await rm(choosing, { force: true });
-    await waitForTurn(directory, { number, name }, timeoutMs);
+    await waitForTurn(directory, { number, name }, timeoutMs, refusal);
     return await work();
   } finally {
     clearInterval(heartbeat);
@@ -43,12 +44,16 @@ export async function withProcessLock<T>(directory: string, work: () => Promise<
   }
 }
 
+function databaseIsBusy(pid: string): AppError {
+  return new AppError('database-unavailable', { detail: `Process ${pid} has been starting or stopping the embedded PostgreSQL for too long; end it and try again.` });
+}
+
 interface Ticket {
   number: number;
   name: string;
 }
 
-async function waitForTurn(directory: string, own: Ticket, timeoutMs: number): Promise<void> {
+async function waitForTurn(directory: string, own: Ticket, timeoutMs: number, refusal: (pid: string) => AppError): Promise<void> {
   const deadline = Date.now() + timeoutMs;
   const isAhead = (file: string): boolean => {
     const other = parseTicket(file);
@@ -62,10 +67,7 @@ async function waitForTurn(directory: string, own: Ticket, timeoutMs: number): P
       (await findLiving(directory, isAhead));
     if (blocker === undefined) return;
     if (Date.now() > deadline) {
-      const pid = blocker.slice(blocker.lastIndexOf('-') + 1).split('.')[0] ?? '';
-      throw new AppError('database-unavailable', {
-        detail: `Process ${pid} has been starting or stopping the embedded PostgreSQL for too long; end it and try again.`,
-      });
+      throw refusal(blocker.slice(blocker.lastIndexOf('-') + 1).split('.')[0] ?? '');
     }
     await sleep(POLL_MS);
   }

@@ -25,6 +25,8 @@ export interface MigrationOptions {
   /** TLS settings of the connection, when the URL does not say enough. */
   ssl?: Exclude<ClientConfig['ssl'], undefined>;
   log?: Log;
+  /** Names of those to apply; default: all. */
+  only?: ReadonlySet<string>;
   /** Runs when the schema is the newest, on the same connection and before other processes get their turn. */
   afterwards?: (client: pg.Client) => Promise<void>;
 }
@@ -45,7 +47,7 @@ export interface MigrationOutcome {
  */
 export async function applyMigrations(databaseUrl: string, options: MigrationOptions = {}): Promise<MigrationOutcome> {
   const { log = () => undefined, migrationsDir = packagedMigrations(), afterwards = () => Promise.resolve() } = options;
-  const migrations = await readMigrations(migrationsDir);
+  const migrations = (await readMigrations(migrationsDir)).filter(({ name }) => options.only?.has(name) ?? true);
   const connection: ClientConfig = { connectionString: databaseUrl, ...(options.ssl !== undefined && { ssl: options.ssl }) };
   const client = new pg.Client({ ...connection, connectionTimeoutMillis: 10_000, keepAlive: true });
   // A connection that breaks while it only holds the lock; the next query on it reports the loss.
@@ -103,7 +105,7 @@ export async function readMigrations(migrationsDir: string): Promise<Migration[]
 }
 
 /** `prisma/migrations` beside the nearest package.json: the same folder from the sources and from what is compiled. */
-function packagedMigrations(): string {
+export function packagedMigrations(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(folder, 'prisma', 'migrations')) && folder !== dirname(folder)) folder = dirname(folder);
   return join(folder, 'prisma', 'migrations');

@@ -19,13 +19,16 @@ export interface OpenedDatabase extends DatabaseUrls {
   close(): Promise<void>;
 }
 
+/** What happens to the database under its owner's login before it is migrated. */
+export type BeforeMigrations = (ownerUrl: string, ssl: AdmissionOptions['ssl']) => Promise<void>;
+
 /**
  * The database of the configuration: the given one, or the embedded server under `DATA_DIR`. Migrations are applied, the wall between
  * institutions stands, and the processes have logins that it binds.
  *
  * @throws AppError `configuration-invalid`, `database-unavailable`, `storage-full`
  */
-export async function openDatabase(config: Config, logger: Logger, report: (step: string) => void = () => undefined): Promise<OpenedDatabase> {
+export async function openDatabase(config: Config, logger: Logger, report: (step: string) => void = () => undefined, before: BeforeMigrations = () => Promise.resolve()): Promise<OpenedDatabase> {
   const log = (level: 'info' | 'warn' | 'error', message: string, fields: object = {}): void => { logger[level](fields, message); };
   let close = (): Promise<void> => Promise.resolve();
   let processUrl = config.DATABASE_URL;
@@ -42,6 +45,7 @@ export async function openDatabase(config: Config, logger: Logger, report: (step
     const tls = ssl === undefined ? {} : { ssl };
     let urls: DatabaseUrls = { appUrl: processUrl, systemUrl: processUrl };
     const options: AdmissionOptions = { ownerUrl, processUrl, masterKey: new MasterKey(config), log, ...tls };
+    await before(ownerUrl, ssl);
     const migrations = await applyMigrations(ownerUrl, { log, ...tls, afterwards: async (client) => { urls = await wallIn(client, options, config); } });
     report('database migrated');
     return { url: ownerUrl, appUrl: urls.appUrl, systemUrl: urls.systemUrl, embedded: config.DATABASE_URL === undefined, migrations, close };

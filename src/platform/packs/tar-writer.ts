@@ -23,14 +23,24 @@ export async function writeArchive(files: readonly { path: string; file: string 
 async function* blocks(files: readonly { path: string; file: string }[]): AsyncGenerator<Uint8Array> {
   for (const { path, file } of files) {
     const { size } = await stat(file);
-    yield header(path, size);
+    yield tarHeader(path, size);
     for await (const chunk of createReadStream(file)) yield chunk as Uint8Array; // files are read in byte mode
-    yield Buffer.alloc((BLOCK - (size % BLOCK)) % BLOCK);
+    yield tarPadding(size);
   }
-  yield Buffer.alloc(2 * BLOCK);
+  yield tarEnd();
 }
 
-function header(path: string, sizeBytes: number): Buffer {
+/** What follows a file. */
+export function tarPadding(sizeBytes: number): Buffer {
+  return Buffer.alloc((BLOCK - (sizeBytes % BLOCK)) % BLOCK);
+}
+
+export function tarEnd(): Buffer {
+  return Buffer.alloc(2 * BLOCK);
+}
+
+/** What comes before a file. @throws AppError `invalid-archive` for a path of more than 100 bytes, or 8 GiB and more */
+export function tarHeader(path: string, sizeBytes: number): Buffer {
   if (Buffer.byteLength(path) > 100 || sizeBytes >= MOST_BYTES) throw new AppError('invalid-archive', { detail: 'A file of the pack has too long a path or is too large for an archive.' });
   const block = Buffer.alloc(BLOCK);
   block.write(path, 0);

@@ -1,4 +1,4 @@
-import { Global, Module } from '@nestjs/common';
+import { Global, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { join } from 'node:path';
 import { Gauge } from 'prom-client';
 import { AppError } from '../../kernel/errors.js';
@@ -18,10 +18,7 @@ import { ObjectStore } from './object-store.js';
       provide: ObjectStore,
       inject: [CONFIG, Metrics],
       useFactory: async (config: Config, metrics: Metrics) => {
-        const folder = join(config.dataDir, config.BLOB_STORE === 's3' ? 'drafts' : 'blobs');
-        const guard = new DiskGuard(folder, config.STORAGE_RESERVE_BYTES);
-        const store = config.BLOB_STORE === 's3' ? await s3Store(config, folder, guard) : new DiskObjectStore(folder, guard);
-        await store.prepare();
+        const { store, guard } = await openObjectStore(config);
         showFreeBytes(metrics, guard);
         return store;
       },
@@ -32,8 +29,17 @@ import { ObjectStore } from './object-store.js';
 })
 export class StorageModule {}
 
+/** The store of the configuration, ready; one in S3 is to be let go with `onApplicationShutdown`. @throws AppError `configuration-invalid`, `storage-unavailable` */
+export async function openObjectStore(config: Config): Promise<{ store: ObjectStore & Partial<OnApplicationShutdown>; guard: DiskGuard }> {
+  const folder = join(config.dataDir, config.BLOB_STORE === 's3' ? 'drafts' : 'blobs');
+  const guard = new DiskGuard(folder, config.STORAGE_RESERVE_BYTES);
+  const store = config.BLOB_STORE === 's3' ? await s3Store(config, folder, guard) : new DiskObjectStore(folder, guard);
+  await store.prepare();
+  return { store, guard };
+}
+
 /** The SDK is loaded where it is wanted only: it takes time and memory. */
-async function s3Store(config: Config, draftFolder: string, guard: DiskGuard): Promise<ObjectStore> {
+async function s3Store(config: Config, draftFolder: string, guard: DiskGuard): Promise<ObjectStore & OnApplicationShutdown> {
   if (config.S3_BUCKET === undefined) throw new AppError('configuration-invalid', { detail: 'S3_BUCKET is required when BLOB_STORE=s3.' });
   const [{ createS3Client }, { S3ObjectStore }] = await Promise.all([import('./s3-client.js'), import('./s3-object-store.js')]);
   return new S3ObjectStore(createS3Client(config), config.S3_BUCKET, draftFolder, guard);
