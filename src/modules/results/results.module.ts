@@ -1,11 +1,7 @@
 import { Module } from '@nestjs/common';
 import { ThreadsModule } from '../../platform/threads/threads.module.js';
 import { ImagesCoreModule } from '../images/images-core.module.js';
-import { AlignmentService } from './comparison/alignment.service.js';
-import { AlignmentStore } from './comparison/alignment.store.js';
 import { ComparisonController } from './comparison/comparison.controller.js';
-import { ComparisonService } from './comparison/comparison.service.js';
-import { TrendService } from './comparison/trend.service.js';
 import { fhirControllers } from './fhir/fhir-resource.controller.js';
 import { FhirController } from './fhir/fhir.controller.js';
 import { FhirResultsStore } from './fhir/fhir-results.store.js';
@@ -15,18 +11,14 @@ import { ResultFhirController } from './fhir/result-fhir.controller.js';
 import { DeviceResources, ResultResources } from './fhir/result-resources.js';
 import { DeliveriesController } from './destinations/deliveries.controller.js';
 import { DestinationsController } from './destinations/destinations.controller.js';
-import { PreviewService } from './preview.service.js';
 import { ResultObjectsController } from './result-objects.controller.js';
 import { ResultRetentionController } from './result-retention.controller.js';
+import { ReportsModule } from './reports.module.js';
 import { ResultsCoreModule } from './results-core.module.js';
 import { ResultExportController } from './export/result-export.controller.js';
 import { ResultExportStore } from './export/result-export.store.js';
-import { ReportComparisonService } from './report/report-comparison.service.js';
 import { ReportController } from './report/report.controller.js';
-import { ReportService } from './report/report.service.js';
-import { ReportStore } from './report/report.store.js';
 import { ResultsController } from './results.controller.js';
-import { VolumeSectionsReader } from './volume-sections.js';
 import { UsersModule } from '../users/users.module.js';
 import { ProvenanceController } from './provenance/provenance.controller.js';
 import { ReviewService } from './review/review.service.js';
@@ -34,13 +26,13 @@ import { ReviewsController } from './review/reviews.controller.js';
 
 /** HTTP. */
 @Module({
-  imports: [ResultsCoreModule, ImagesCoreModule, ThreadsModule, UsersModule],
+  imports: [ResultsCoreModule, ReportsModule, ImagesCoreModule, ThreadsModule, UsersModule],
   controllers: [
     ResultsController, ResultExportController, ReportController, ResultObjectsController, ReviewsController, ProvenanceController, ComparisonController, ResultRetentionController, DestinationsController, DeliveriesController,
     ResultFhirController, ...fhirControllers, FhirController,
   ],
   providers: [
-    PreviewService, VolumeSectionsReader, ReportService, ReportComparisonService, ReportStore, ResultExportStore, ReviewService, AlignmentStore, AlignmentService, ComparisonService, TrendService,
+    ResultExportStore, ReviewService,
     FhirService, FhirResultsStore, PatientResources, ImagingStudyResources, ResultResources, DeviceResources,
   ],
 })
