@@ -84,6 +84,12 @@ CREATE TABLE "escalation_steps" (
 );
 
 -- CreateIndex
+CREATE INDEX "notification_states_user_id_called_at_idx" ON "notification_states"("user_id", "called_at");
+
+-- CreateIndex
+CREATE INDEX "notification_preferences_institution_id_idx" ON "notification_preferences"("institution_id");
+
+-- CreateIndex
 CREATE INDEX "notification_mails_state_next_at_idx" ON "notification_mails"("state", "next_at");
 
 -- CreateIndex

@@ -1,9 +1,20 @@
 import { Module } from '@nestjs/common';
+import { ChainController } from './escalation/chain.controller.js';
+import { ChainStore } from './escalation/chain.store.js';
+import { EscalationReportController } from './escalation/escalation-report.controller.js';
+import { EscalationReportStore } from './escalation/escalation-report.store.js';
+import { EscalationController } from './escalation/escalation.controller.js';
 import { EventFeed } from './event-feed.service.js';
 import { EventsController } from './events.controller.js';
 import { NotificationsCoreModule } from './notifications-core.module.js';
 import { NotificationsController } from './notifications.controller.js';
+import { PreferencesController } from './preferences/preferences.controller.js';
+import { InboxStore } from './reading/inbox.store.js';
 
 /** HTTP. */
-@Module({ imports: [NotificationsCoreModule], controllers: [NotificationsController, EventsController], providers: [EventFeed] })
+@Module({
+  imports: [NotificationsCoreModule],
+  controllers: [NotificationsController, EventsController, PreferencesController, ChainController, EscalationController, EscalationReportController],
+  providers: [EventFeed, InboxStore, ChainStore, EscalationReportStore],
+})
 export class NotificationsModule {}

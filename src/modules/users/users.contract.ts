@@ -61,3 +61,23 @@ export abstract class PersonProofs {
   /** How a person is called; undefined when there is no such person. */
   abstract nameOf(person: { institutionId: string; userId: string }): Promise<string | undefined>;
 }
+
+/** Somebody who may be told of things. */
+export interface Person {
+  id: string;
+  email: string;
+  displayName: string;
+  role: string;
+  /** They can sign in: neither invited nor disabled, and their institution is not suspended. */
+  isActive: boolean;
+  /** Of their role. */
+  permissions: ReadonlySet<string>;
+}
+
+/** The people of an institution, for those who have something to tell them. */
+export abstract class People {
+  /** Those of `ids` who are of the institution, whatever their state. */
+  abstract withIds(institutionId: string, ids: readonly string[]): Promise<Person[]>;
+  /** Everybody of these roles, whatever their state. */
+  abstract withRoles(institutionId: string, roles: readonly string[]): Promise<Person[]>;
+}
