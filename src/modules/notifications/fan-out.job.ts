@@ -3,10 +3,9 @@ import { Database } from '../../platform/database/database.js';
 import { LiveChannel } from '../../platform/database/live-channel.js';
 import { LOGGER, type Logger } from '../../platform/ops/logger.js';
 import { JobHandler, type JobContext } from '../../platform/queue/job.js';
-import { RESULT_CRITICAL, type AnalysisEnded, type ResultReady } from '../analysis/analysis.contract.js';
+import type { AnalysisEnded, ResultReady } from '../analysis/analysis.contract.js';
 import { StudyResults, type ResultReviewed } from '../results/results.contract.js';
 import type { BreakGlassTaken } from '../users/users.contract.js';
-import { EscalationsStore } from './escalation/escalations.store.js';
 import { Announcements } from './mail/announcements.service.js';
 import { NotificationsStore, type NotificationSubject } from './notifications.store.js';
 import { CRITICAL_TOPICS, NOTIFICATIONS_LIVE, type NotifiedTopic } from './topics.js';
@@ -24,7 +23,6 @@ export class FanOutJob extends JobHandler<Told> {
     private readonly store: NotificationsStore,
     private readonly results: StudyResults,
     private readonly announcements: Announcements,
-    private readonly escalations: EscalationsStore,
     private readonly live: LiveChannel,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
@@ -42,7 +40,6 @@ export class FanOutJob extends JobHandler<Told> {
       if ('resultId' in subject && subject.resultId !== null && !(await this.results.lock(tx, institutionId, subject.resultId))) return 'gone';
       if (!(await this.store.insert(tx, { id: jobId, institutionId, topic, subject, critical: CRITICAL_TOPICS.includes(topic) }))) return false;
       await this.announcements.announce(tx, { institutionId, id: jobId, topic }, subscribers);
-      if (topic === RESULT_CRITICAL) await this.escalations.start(tx, institutionId, jobId);
       return true;
     });
     if (made === 'gone') return;

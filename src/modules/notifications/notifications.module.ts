@@ -6,7 +6,9 @@ import { EscalationReportStore } from './escalation/escalation-report.store.js';
 import { EscalationController } from './escalation/escalation.controller.js';
 import { EventFeed } from './event-feed.service.js';
 import { EventsController } from './events.controller.js';
+import { StoredNotificationTargets } from './notification-targets.service.js';
 import { NotificationsCoreModule } from './notifications-core.module.js';
+import { NotificationTargets } from './notifications.contract.js';
 import { NotificationsController } from './notifications.controller.js';
 import { PreferencesController } from './preferences/preferences.controller.js';
 import { InboxStore } from './reading/inbox.store.js';
@@ -15,6 +17,7 @@ import { InboxStore } from './reading/inbox.store.js';
 @Module({
   imports: [NotificationsCoreModule],
   controllers: [NotificationsController, EventsController, PreferencesController, ChainController, EscalationController, EscalationReportController],
-  providers: [EventFeed, InboxStore, ChainStore, EscalationReportStore],
+  providers: [EventFeed, InboxStore, ChainStore, EscalationReportStore, { provide: NotificationTargets, useClass: StoredNotificationTargets }],
+  exports: [NotificationTargets],
 })
 export class NotificationsModule {}

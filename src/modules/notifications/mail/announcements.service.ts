@@ -1,6 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import type { Transaction } from '../../../kernel/transaction.js';
+import { RESULT_CRITICAL } from '../../analysis/analysis.contract.js';
 import { People, type Person } from '../../users/users.contract.js';
+import { EscalationsStore } from '../escalation/escalations.store.js';
 import { MAIL_WAYS, rolesToldOf, type Preferences } from '../preferences/preferences.js';
 import { PreferencesStore } from '../preferences/preferences.store.js';
 import { CRITICAL_TOPICS, hiddenTopics, NOTIFIED_TOPICS, type NotifiedTopic } from '../topics.js';
@@ -13,13 +15,14 @@ export interface Subscriber {
   preferences: Preferences;
 }
 
-/** Decides who gets an e-mail about a notification, and when. */
+/** Decides who is told of a notification beyond its list, and when. */
 @Injectable()
 export class Announcements {
   constructor(
     private readonly people: People,
     private readonly preferences: PreferencesStore,
     private readonly mails: MailsStore,
+    private readonly escalations: EscalationsStore,
   ) {}
 
   /** Before the transaction of the notification, which must not wait for another connection. */
@@ -33,14 +36,22 @@ export class Announcements {
     return [...preferences].map(([userId, theirs]) => ({ userId, preferences: theirs })).filter((subscriber) => subscriber.preferences.email[topic] !== 'off');
   }
 
-  /** In the transaction of the notification: one mail for each. */
+  /** In the transaction of the notification: one mail for each, and the chain begins where it is a critical result. */
   async announce(tx: Transaction, { institutionId, id: notificationId, topic }: { institutionId: string; id: string; topic: NotifiedTopic }, subscribers: readonly Subscriber[]): Promise<void> {
+    if (topic === RESULT_CRITICAL) await this.escalations.start(tx, institutionId, notificationId);
     if (subscribers.length === 0) return;
     const now = await this.mails.now(tx);
     await this.mails.add(tx, { institutionId, notificationId, step: 0, now }, subscribers.map(({ userId, preferences }) => {
       const way = preferences.email[topic];
       return { userId, digest: way === 'digest', nextAt: dueAt(now, topic, way === 'digest' ? 'digest' : 'immediately', preferences) };
     }));
+  }
+
+  /** Somebody, and what they want now. */
+  async recipient(institutionId: string, userId: string): Promise<{ person: Person; preferences: Preferences } | undefined> {
+    const [person] = await this.people.withIds(institutionId, [userId]);
+    const preferences = person && (await this.preferences.of(institutionId, [person])).get(person.id);
+    return person && preferences && { person, preferences };
   }
 
   /** What waits for somebody follows what they want from now on. */

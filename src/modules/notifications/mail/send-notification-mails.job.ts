@@ -6,11 +6,10 @@ import { publicUrl } from '../../../platform/mail/public-url.js';
 import { LOGGER, type Logger } from '../../../platform/ops/logger.js';
 import { Metrics } from '../../../platform/ops/metrics.js';
 import { JobHandler, type JobContext } from '../../../platform/queue/job.js';
-import { People, type Person } from '../../users/users.contract.js';
+import type { Person } from '../../users/users.contract.js';
 import type { Preferences } from '../preferences/preferences.js';
-import { PreferencesStore } from '../preferences/preferences.store.js';
 import { CRITICAL_TOPICS, NOTIFIED_TOPICS, type NotifiedTopic } from '../topics.js';
-import { mayBeTold } from './announcements.service.js';
+import { Announcements, mayBeTold } from './announcements.service.js';
 import { MailsStore, type ClaimedMail, type NotificationMailsDue } from './mails.store.js';
 import { afterQuiet, isQuiet } from './moments.js';
 import { notificationMail, type MailContent } from './notification-mail.js';
@@ -35,8 +34,7 @@ export class SendNotificationMailsJob extends JobHandler<NotificationMailsDue> {
   constructor(
     @Inject(CONFIG) config: Config,
     private readonly mails: MailsStore,
-    private readonly people: People,
-    private readonly preferences: PreferencesStore,
+    private readonly announcements: Announcements,
     private readonly mailer: Mailer,
     private readonly metrics: Metrics,
     @Inject(LOGGER) private readonly logger: Logger,
@@ -61,12 +59,12 @@ export class SendNotificationMailsJob extends JobHandler<NotificationMailsDue> {
   private async deliver(claimed: readonly ClaimedMail[]): Promise<boolean> {
     const [first] = claimed;
     if (!first) return true;
-    const [person] = await this.people.withIds(first.institutionId, [first.userId]);
-    const preferences = person && (await this.preferences.of(first.institutionId, [person])).get(person.id);
-    if (!person || !preferences) {
+    const recipient = await this.announcements.recipient(first.institutionId, first.userId);
+    if (!recipient) {
       await this.mails.finish(claimed, { state: 'skipped', failure: 'not-active' });
       return true;
     }
+    const { person, preferences } = recipient;
     const wanted: Topical[] = [];
     for (const mail of claimed) {
       const reason = whyNot(mail, person, preferences);
