@@ -2,22 +2,23 @@ import type { ModuleMetadata } from '@nestjs/common';
 import { uuidv7 } from '../../../src/kernel/uid.js';
 import { ANALYSIS_FAILED, type AnalysisEnded } from '../../../src/modules/analysis/analysis.contract.js';
 import { FanOutJob } from '../../../src/modules/notifications/fan-out.job.js';
+import { SendNotificationMailsJob } from '../../../src/modules/notifications/mail/send-notification-mails.job.js';
+import { ADMIN, eventually } from '../../support/product.js';
 import { openHouse, type House } from '../results/house.js';
 import { call, signIn } from '../users/house.js';
 import { openMailbox, parsed, type Mailbox, type ReceivedMail } from '../users/mailbox.js';
 
-export const PASSWORD = 'orbit pickle trumpet lagoon';
 export const BASE = 'https://imaging.hospital.test';
 
 export interface Person {
   id: string;
   email: string;
-  /** Bearer token. */
-  token: string;
+  /** Signs in when it is first asked for. */
+  token(): Promise<string>;
 }
 
 /** Somebody asks the API. */
-export type Ask = <T = Record<string, unknown>>(person: Pick<Person, 'token'>, method: string, path: string, body?: unknown, headers?: Record<string, string>) => Promise<{ status: number; body: T; headers: Headers }>;
+export type Ask = (person: Pick<Person, 'token'>, method: string, path: string, body?: unknown, headers?: Record<string, string>) => Promise<{ status: number; body: Record<string, unknown>; headers: Headers }>;
 
 export interface Messenger {
   house: House;
@@ -44,15 +45,16 @@ export const NO_CONTEXT = { attempt: 1, signal: new AbortController().signal };
 export async function openMessenger(imports: NonNullable<ModuleMetadata['imports']> = [], variables: Record<string, string> = {}): Promise<Messenger> {
   const mailbox = await openMailbox();
   const house = await openHouse({ imports, variables: { SMTP_URL: mailbox.url, PUBLIC_URL: `${BASE}/`, MAIL_FROM: 'HealthVision <noreply@hospital.test>', ...variables } });
-  const administrator = { token: house.token };
-  const ask: Ask = ({ token }, method, path, body, headers) => call(token, method, `${house.url}/api/v1${path}`, body, headers);
+  const administrator = { token: () => Promise.resolve(house.token) };
+  const { passwordHash } = await house.owner.user.findFirstOrThrow({ where: { email: ADMIN.email } });
+  const ask: Ask = async ({ token }, method, path, body, headers) => call(await token(), method, `${house.url}/api/v1${path}`, body, headers);
   return {
     house, mailbox, administrator, ask,
     person: async (role, more = {}) => {
-      const email = `${role}.${uuidv7()}@people.test`;
-      const { status, body } = await ask<{ id: string }>(administrator, 'POST', '/users', { email, displayName: 'Dr. Ada Lovelace', role, password: PASSWORD, ...more });
-      if (status !== 201) throw new Error(`no such person: ${JSON.stringify(body)}`);
-      return { id: body.id, email, token: (await signIn(house.url, email, PASSWORD)).access_token };
+      // With the administrator's password: making one anew takes its time.
+      const { id, email } = await house.owner.user.create({ data: { id: uuidv7(), email: `${role}.${uuidv7()}@people.test`, displayName: 'Dr. Ada Lovelace', role, passwordHash, institutionId: house.institutionId, ...more } });
+      let signedIn: Promise<string> | undefined;
+      return { id, email, token: () => (signedIn ??= signIn(house.url, email).then((tokens) => tokens.access_token)) };
     },
     notify: async (topic = ANALYSIS_FAILED, more = {}) => {
       const jobId = uuidv7();
@@ -64,6 +66,22 @@ export async function openMessenger(imports: NonNullable<ModuleMetadata['imports
       await house.close();
       await mailbox.close();
     },
+  };
+}
+
+/** What a person's mails do, and what makes them do it. */
+export function mailDesk({ house, ask }: Messenger) {
+  const rows = (person: Person) => house.owner.notificationMail.findMany({ where: { userId: person.id }, orderBy: { id: 'asc' } });
+  /** Sends what is due, as the timer does. */
+  const send = (): Promise<void> => house.app.get(SendNotificationMailsJob).handle({ institutionId: house.institutionId }, NO_CONTEXT);
+  return {
+    rows, send,
+    choose: async (person: Person, body: Record<string, unknown>): Promise<void> => {
+      const { status, body: answer } = await ask(person, 'PUT', '/notification-preferences', { timeZone: 'UTC', ...body });
+      if (status !== 200) throw new Error(JSON.stringify(answer));
+    },
+    become: (person: Person, data: { nextAt?: Date; attempts?: number; digest?: boolean; claimId?: string }) => house.owner.notificationMail.updateMany({ where: { userId: person.id }, data }),
+    settled: (person: Person) => eventually('the mails to be settled', async () => { await send(); const all = await rows(person); return all.length > 0 && all.every(({ state }) => state !== 'waiting') && all; }),
   };
 }
 

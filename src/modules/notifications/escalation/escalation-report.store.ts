@@ -47,6 +47,9 @@ export interface AcknowledgementTimes {
 const SECONDS = Prisma.raw('extract(epoch FROM n.acknowledged_at - e.started_at)::float8');
 const COLUMNS = Prisma.sql`e.notification_id AS "notificationId", e.state, e.steps, e.next_step AS "nextStep", e.started_at AS "startedAt", n.acknowledged_at AS "acknowledgedAt", n.acknowledged_by AS "acknowledgedBy", ${SECONDS} AS seconds`;
 
+/** Between the two nearest, to the millisecond. */
+const percentile = (part: number): Prisma.Sql => Prisma.sql`round((percentile_cont(${part}::float8) WITHIN GROUP (ORDER BY ${SECONDS}))::numeric, 3)::float8`;
+
 /** Reads what became of escalations. */
 @Injectable()
 export class EscalationReportStore {
@@ -70,7 +73,7 @@ export class EscalationReportStore {
   async times(institutionId: string, { from, to }: Period): Promise<AcknowledgementTimes> {
     const [row] = await this.database.read<AcknowledgementTimes>({ institutionId }, Prisma.sql`
       SELECT count(*)::int AS count, count(n.acknowledged_at)::int AS acknowledged,
-        percentile_cont(0.5) WITHIN GROUP (ORDER BY ${SECONDS}) AS "medianSeconds", percentile_cont(0.95) WITHIN GROUP (ORDER BY ${SECONDS}) AS "p95Seconds"
+        ${percentile(0.5)} AS "medianSeconds", ${percentile(0.95)} AS "p95Seconds"
       FROM escalations e JOIN notifications n ON n.id = e.notification_id
       WHERE e.institution_id = ${institutionId}::uuid AND e.started_at >= ${from.toISOString()}::timestamptz AND e.started_at < ${to.toISOString()}::timestamptz`);
     return row ?? { count: 0, acknowledged: 0, medianSeconds: null, p95Seconds: null };
