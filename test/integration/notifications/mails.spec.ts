@@ -22,6 +22,8 @@ const clock = (hours: number): string => new Date(Date.now() + hours * 3_600_000
 describe('a critical result', () => {
   it('is told to radiologists at once unless they say otherwise, in both languages, and to nobody else', async () => {
     const [radiologist, technician, auditor] = [await messenger.person('radiologist'), await messenger.person('technician'), await messenger.person('auditor')];
+    const elsewhere = await messenger.house.owner.institution.create({ data: { id: uuidv7(), name: 'Another hospital' } });
+    const stranger = await messenger.person('radiologist', { institutionId: elsewhere.id });
     const { study, instance } = await uploadStudy(messenger.house, 4711);
     await commitResult(messenger.house, conclusion(messenger.house, { study, instance }, { summary: { text: 'Pneumothorax of Mr. Secret', critical: true } }), [RESULT_CRITICAL]);
     const [mail] = await eventually('a mail', () => Promise.resolve(messenger.to(radiologist).length > 0 && messenger.to(radiologist)));
@@ -36,7 +38,8 @@ describe('a critical result', () => {
     // Nothing of the patient, nor what would lead to one elsewhere.
     for (const secret of [study.studyInstanceUid, instance.sopInstanceUid, 'P4711', 'Secret', 'Pneumothorax', 'chest']) for (const text of [mail?.raw, mail?.text, mail?.html]) expect(text).not.toContain(secret);
     expect(await desk.settled(radiologist)).toHaveLength(1);
-    expect([...messenger.to(technician), ...messenger.to(auditor)]).toEqual([]);
+    expect([...messenger.to(technician), ...messenger.to(auditor), ...messenger.to(stranger)]).toEqual([]);
+    expect(await desk.rows(stranger)).toEqual([]);
     expect(messenger.to(radiologist)).toHaveLength(1);
   });
 

@@ -21,11 +21,14 @@ export class ClimbEscalationsJob extends JobHandler<EscalationDue> {
   }
 
   async handle(_: EscalationDue, { closing, signal }: Pick<JobContext, 'closing' | 'signal'>): Promise<void> {
+    const errors: unknown[] = [];
     while (closing?.aborted !== true && !signal.aborted) {
       const claimed = await this.escalations.claim();
-      if (!claimed) return;
-      await this.climb(claimed);
+      if (!claimed) break;
+      // What is wrong with one does not keep the others waiting.
+      await this.climb(claimed).catch((error: unknown) => { errors.push(error); });
     }
+    if (errors.length > 0) throw errors[0];
   }
 
   /** What fails here is taken up again once the claim is over. */

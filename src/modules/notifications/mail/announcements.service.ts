@@ -1,5 +1,6 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import type { Transaction } from '../../../kernel/transaction.js';
+import { CONFIG, type Config } from '../../../platform/config.js';
 import { RESULT_CRITICAL } from '../../analysis/analysis.contract.js';
 import { People, type Person } from '../../users/users.contract.js';
 import { EscalationsStore } from '../escalation/escalations.store.js';
@@ -19,6 +20,7 @@ export interface Subscriber {
 @Injectable()
 export class Announcements {
   constructor(
+    @Inject(CONFIG) private readonly config: Config,
     private readonly people: People,
     private readonly preferences: PreferencesStore,
     private readonly mails: MailsStore,
@@ -29,7 +31,8 @@ export class Announcements {
   async subscribers(institutionId: string, topic: NotifiedTopic): Promise<Subscriber[]> {
     const [chosen, byRole] = await Promise.all([
       this.preferences.subscribers(institutionId, topic).then((ids) => this.people.withIds(institutionId, ids)),
-      this.people.withRoles(institutionId, rolesToldOf(topic)),
+      // Without a relay mails become files, which nobody has asked for.
+      this.config.SMTP_URL === undefined ? [] : this.people.withRoles(institutionId, rolesToldOf(topic)),
     ]);
     const people = new Map([...chosen, ...byRole].filter((person) => mayBeTold(person, topic)).map((person) => [person.id, person]));
     const preferences = await this.preferences.of(institutionId, [...people.values()]);

@@ -34,7 +34,7 @@ export const NOTIFICATION_TEXTS: Readonly<Record<Language, NotificationTexts>> =
     },
     escalation: {
       subject: 'Nobody has acknowledged a critical result',
-      line: (minutes) => `A critical result came in ${minutes === 1 ? '1 minute' : `${String(minutes)} minutes`} ago, and nobody has acknowledged it. Your institution has chosen you to be told. Please look at it now and acknowledge it.`,
+      line: (minutes) => `A critical result came in ${minutes === 0 ? 'just now' : minutes === 1 ? '1 minute ago' : `${String(minutes)} minutes ago`}, and nobody has acknowledged it. Your institution has chosen you to be told. Please look at it now and acknowledge it.`,
     },
   },
   'zh-CN': {
@@ -57,7 +57,7 @@ export const NOTIFICATION_TEXTS: Readonly<Record<Language, NotificationTexts>> =
     },
     escalation: {
       subject: '危急结果无人确认',
-      line: (minutes) => `一项危急结果于 ${String(minutes)} 分钟前产生，至今无人确认。贵机构指定由您接收此提醒。请立即查看并确认。`,
+      line: (minutes) => `一项危急结果${minutes === 0 ? '刚刚' : `于 ${String(minutes)} 分钟前`}产生，至今无人确认。贵机构指定由您接收此提醒。请立即查看并确认。`,
     },
   },
 };
