@@ -84,6 +84,9 @@ CREATE TABLE "escalation_steps" (
 );
 
 -- CreateIndex
+CREATE INDEX "notifications_institution_id_critical_acknowledged_at_idx" ON "notifications"("institution_id", "critical", "acknowledged_at");
+
+-- CreateIndex
 CREATE INDEX "notification_states_user_id_called_at_idx" ON "notification_states"("user_id", "called_at");
 
 -- CreateIndex

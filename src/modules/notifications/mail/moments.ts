@@ -15,9 +15,12 @@ interface WallClock {
 }
 
 const FORMATS = new Map<string, Intl.DateTimeFormat>();
+/** A zone may be written with capitals anywhere, so there are more names than zones. */
+const MOST_FORMATS = 1_000;
 
 export function wallClock(at: Date, timeZone: string): WallClock {
   const format = FORMATS.get(timeZone) ?? new Intl.DateTimeFormat('en-GB', { timeZone, hourCycle: 'h23', year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit' });
+  if (FORMATS.size >= MOST_FORMATS) FORMATS.clear();
   FORMATS.set(timeZone, format);
   const parts = Object.fromEntries(format.formatToParts(at).map(({ type, value }) => [type, value]));
   return { date: `${parts.year ?? ''}-${parts.month ?? ''}-${parts.day ?? ''}`, minutes: Number(parts.hour) * 60 + Number(parts.minute) };

@@ -47,8 +47,17 @@ export class InboxStore {
       ...(cursor === undefined ? [] : [Prisma.sql`n.id < ${cursor}::uuid`]),
       ...(acknowledged === undefined ? [] : [acknowledged ? Prisma.sql`n.acknowledged_at IS NOT NULL` : Prisma.sql`n.acknowledged_at IS NULL`]),
       ...(topic === undefined ? [] : [Prisma.sql`n.topic = ${topic}`]),
-      ...(read === undefined ? [] : [read ? IS_READ : Prisma.sql`NOT ${IS_READ}`]),
+      ...(read === undefined ? [] : await this.conditionsOf(reader, read)),
     ], limit);
+  }
+
+  /** With those that narrow the search: of years of notifications a few are unread, or a few are read. */
+  private async conditionsOf({ institutionId, userId }: Reader, read: boolean): Promise<Prisma.Sql[]> {
+    const [mark] = await this.database.read<{ upTo: string }>({ institutionId }, Prisma.sql`SELECT up_to::text AS "upTo" FROM notification_read_marks WHERE institution_id = ${institutionId}::uuid AND user_id = ${userId}::uuid`);
+    const own = Prisma.sql`SELECT notification_id FROM notification_states WHERE user_id = ${userId}::uuid`;
+    if (read) return [IS_READ, ...(mark ? [] : [Prisma.sql`n.id IN (${own} AND read_at IS NOT NULL)`])];
+    const after = mark && Prisma.sql`n.id IN (SELECT id FROM notifications WHERE institution_id = ${institutionId}::uuid AND created_at > ${mark.upTo}::timestamptz UNION ${own} AND called_at IS NOT NULL)`;
+    return [Prisma.sql`NOT ${IS_READ}`, ...(after ? [after] : [])];
   }
 
   async find(reader: Reader, id: string): Promise<InboxRecord | undefined> {
@@ -81,15 +90,16 @@ export class InboxStore {
   /** How many are unread, and how many of those are critical and open; at most `MOST_UNREAD`. */
   async unread({ institutionId, userId, hidden }: Reader): Promise<{ unread: number; critical: number }> {
     const shown = Prisma.sql`n.institution_id = ${institutionId}::uuid ${isShown(hidden)}`;
+    const states = Prisma.sql`LEFT JOIN notification_states s ON s.notification_id = n.id AND s.user_id = ${userId}::uuid`;
+    const most = Prisma.sql`LIMIT ${MOST_UNREAD}::int`;
     const [row] = await this.database.read<{ unread: number; critical: number }>({ institutionId }, Prisma.sql`
-      WITH mark AS (SELECT max(up_to) AS up_to FROM notification_read_marks WHERE institution_id = ${institutionId}::uuid AND user_id = ${userId}::uuid),
+      WITH m AS (SELECT coalesce(max(up_to), '-infinity') AS up_to FROM notification_read_marks WHERE institution_id = ${institutionId}::uuid AND user_id = ${userId}::uuid),
       unread AS (
-        (SELECT n.id, n.critical AND n.acknowledged_at IS NULL AS open FROM notifications n LEFT JOIN notification_states s ON s.notification_id = n.id AND s.user_id = ${userId}::uuid
-          WHERE ${shown} AND n.created_at > coalesce((SELECT up_to FROM mark), '-infinity') AND (s.read_at IS NULL OR s.read_at < s.called_at) ORDER BY open DESC LIMIT ${MOST_UNREAD}::int)
+        (SELECT n.id FROM notifications n ${states} WHERE ${shown} AND n.created_at > (SELECT up_to FROM m) AND (s.read_at IS NULL OR s.read_at < s.called_at) ${most})
         UNION
-        (SELECT n.id, n.critical AND n.acknowledged_at IS NULL AS open FROM notification_states s JOIN notifications n ON n.id = s.notification_id
-          WHERE s.user_id = ${userId}::uuid AND s.called_at IS NOT NULL AND ${shown} AND s.called_at > coalesce(greatest(s.read_at, (SELECT up_to FROM mark WHERE n.created_at <= up_to)), '-infinity') LIMIT ${MOST_UNREAD}::int))
-      SELECT least(count(*), ${MOST_UNREAD})::int AS unread, least(count(*) FILTER (WHERE open), ${MOST_UNREAD})::int AS critical FROM unread`);
+        (SELECT n.id FROM notification_states s JOIN notifications n ON n.id = s.notification_id CROSS JOIN m WHERE s.user_id = ${userId}::uuid AND s.called_at IS NOT NULL AND ${shown} AND NOT ${IS_READ} ${most})),
+      critical AS (SELECT n.id FROM notifications n ${states} CROSS JOIN m WHERE ${shown} AND n.critical AND n.acknowledged_at IS NULL AND NOT ${IS_READ} ${most})
+      SELECT least((SELECT count(*) FROM unread), ${MOST_UNREAD})::int AS unread, (SELECT count(*) FROM critical)::int AS critical`);
     return row ?? { unread: 0, critical: 0 };
   }
 
