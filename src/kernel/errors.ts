@@ -146,6 +146,7 @@ export const ERROR_CODES = {
   'issuer-unavailable': { status: 503, en: 'The identity provider does not answer', zh: '身份提供方无响应' },
   'viewer-not-installed': { status: 404, en: 'The viewer is not installed', zh: '未安装影像查看器' },
   'notification-not-found': { status: 404, en: 'No such notification', zh: '通知不存在' },
+  'escalation-not-found': { status: 404, en: 'The notification has no escalation', zh: '该通知没有升级记录' },
   'scope-not-held': { status: 403, en: 'A key cannot carry a permission its owner lacks', zh: '密钥不能包含所有者没有的权限' },
 } as const satisfies Record<string, { status: number; en: string; zh: string }>;
 

@@ -6,8 +6,9 @@ import { JobHandler, type JobContext } from '../../platform/queue/job.js';
 import type { AnalysisEnded, ResultReady } from '../analysis/analysis.contract.js';
 import { StudyResults, type ResultReviewed } from '../results/results.contract.js';
 import type { BreakGlassTaken } from '../users/users.contract.js';
+import { Announcements } from './mail/announcements.service.js';
 import { NotificationsStore, type NotificationSubject } from './notifications.store.js';
-import { CRITICAL_TOPICS, NOTIFICATIONS_LIVE } from './topics.js';
+import { CRITICAL_TOPICS, NOTIFICATIONS_LIVE, type NotifiedTopic } from './topics.js';
 import type { WebhookDisabled } from './webhooks/webhook.js';
 
 type Told = AnalysisEnded | ResultReady | ResultReviewed | BreakGlassTaken | WebhookDisabled;
@@ -22,19 +23,25 @@ export class FanOutJob extends JobHandler<Told> {
     private readonly database: Database,
     private readonly store: NotificationsStore,
     private readonly results: StudyResults,
+    private readonly announcements: Announcements,
     private readonly live: LiveChannel,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
     super();
   }
 
-  async handle(event: Told, { jobId, topic }: JobContext): Promise<void> {
+  async handle(event: Told, { jobId, topic: told }: JobContext): Promise<void> {
     const { institutionId } = event;
+    // The relay feeds it with these topics alone.
+    const topic = told as NotifiedTopic;
     const subject = subjectOf(event);
+    const subscribers = await this.announcements.subscribers(institutionId, topic);
     const made = await this.database.transaction({ institutionId }, async (tx) => {
       // A result that was erased meanwhile is not told of: nothing is to stay that names it.
       if ('resultId' in subject && subject.resultId !== null && !(await this.results.lock(tx, institutionId, subject.resultId))) return 'gone';
-      return this.store.insert(tx, { id: jobId, institutionId, topic, subject, critical: CRITICAL_TOPICS.includes(topic) });
+      if (!(await this.store.insert(tx, { id: jobId, institutionId, topic, subject, critical: CRITICAL_TOPICS.includes(topic) }))) return false;
+      await this.announcements.announce(tx, { institutionId, id: jobId, topic }, subscribers);
+      return true;
     });
     if (made === 'gone') return;
     if (!made) this.logger.debug({ notificationId: jobId }, 'notification was made before');

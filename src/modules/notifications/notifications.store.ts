@@ -58,20 +58,6 @@ export class NotificationsStore {
     return row ? recordOf(row) : null;
   }
 
-  /** Newest first; `cursor` is the last id of the page before. */
-  async list(institutionId: string, filter: { acknowledged?: boolean | undefined; topic?: string | undefined; hidden?: readonly string[] }, limit: number, cursor: string | undefined): Promise<NotificationRecord[]> {
-    const { acknowledged, topic, hidden = [] } = filter;
-    const conditions = [
-      Prisma.sql`institution_id = ${institutionId}::uuid`,
-      ...(cursor === undefined ? [] : [Prisma.sql`id < ${cursor}::uuid`]),
-      ...(acknowledged === undefined ? [] : [acknowledged ? Prisma.sql`acknowledged_at IS NOT NULL` : Prisma.sql`acknowledged_at IS NULL`]),
-      ...(topic === undefined ? [] : [Prisma.sql`topic = ${topic}`]),
-      ...(hidden.length === 0 ? [] : [Prisma.sql`NOT topic = ANY (${[...hidden]}::text[])`]),
-    ];
-    const rows = await this.database.read<Notification>({ institutionId }, Prisma.sql`SELECT ${COLUMNS} FROM notifications WHERE ${Prisma.join(conditions, ' AND ')} ORDER BY id DESC LIMIT ${limit}::int`);
-    return rows.map(recordOf);
-  }
-
   async newest(institutionId: string): Promise<NotificationRecord | null> {
     const [row] = await this.database.read<Notification>({ institutionId }, Prisma.sql`
       SELECT ${COLUMNS} FROM notifications WHERE institution_id = ${institutionId}::uuid ORDER BY created_at DESC, id DESC LIMIT 1`);
@@ -91,15 +77,9 @@ export class NotificationsStore {
   async removeAbout(tx: Transaction, institutionId: string, subject: { studyInstanceUid: string } | { resultId: string }): Promise<void> {
     await prismaOf(tx).$executeRaw`DELETE FROM notifications WHERE institution_id = ${institutionId}::uuid AND subject @> ${JSON.stringify(subject)}::jsonb`;
   }
-
-  /** The first acknowledgement stays. */
-  async acknowledge(institutionId: string, id: string, userId: string, at: Date): Promise<void> {
-    await this.database.write({ institutionId }, Prisma.sql`
-      UPDATE notifications SET acknowledged_at = ${at}::timestamptz, acknowledged_by = ${userId}::uuid WHERE id = ${id}::uuid AND institution_id = ${institutionId}::uuid AND acknowledged_at IS NULL`);
-  }
 }
 
-function recordOf({ id, topic, subject, critical, createdAt, acknowledgedAt, acknowledgedBy }: Notification): NotificationRecord {
+export function recordOf({ id, topic, subject, critical, createdAt, acknowledgedAt, acknowledgedBy }: Notification): NotificationRecord {
   return { id, topic, subject: subjectOf(subject), critical, createdAt, acknowledgedAt, acknowledgedBy };
 }
 

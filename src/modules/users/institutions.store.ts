@@ -24,7 +24,7 @@ const COLUMNS = columnsOf(Prisma.InstitutionScalarFieldEnum);
 /** What tells of patients, and of work on what is theirs: an institution that has any of it stays. */
 const HOLDINGS = ['studies', 'instances', 'patients', 'uploads', 'results', 'analysis_runs'] as const;
 /** What an institution without patients may still have; people and their keys go by cascade. Its record of what was done stays. */
-const BELONGINGS = ['users', 'oauth_clients', 'client_assertions', 'dimse_callers', 'image_policies', 'notifications', 'break_glass_grants', 'study_keys', 'institution_keys'] as const;
+const BELONGINGS = ['users', 'oauth_clients', 'client_assertions', 'dimse_callers', 'image_policies', 'notifications', 'notification_read_marks', 'escalation_chains', 'break_glass_grants', 'study_keys', 'institution_keys'] as const;
 
 @Injectable()
 export class InstitutionsStore {

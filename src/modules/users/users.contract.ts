@@ -62,15 +62,22 @@ export abstract class PersonProofs {
   abstract nameOf(person: { institutionId: string; userId: string }): Promise<string | undefined>;
 }
 
-/** Somebody who runs an institution. */
-export interface Administrator {
+/** Somebody who may be told of things. */
+export interface Person {
   id: string;
-  displayName: string;
   email: string;
+  displayName: string;
+  role: string;
+  /** They can sign in: neither invited nor disabled, and their institution is not suspended. */
+  isActive: boolean;
+  /** Of their role. */
+  permissions: ReadonlySet<string>;
 }
 
-/** Whom the product tells what concerns an institution as a whole. */
-export abstract class Administrators {
-  /** Those who can sign in; nobody of an institution that is suspended. At most fifty. */
-  abstract of(institutionId: string): Promise<Administrator[]>;
+/** The people of an institution, for those who have something to tell them. */
+export abstract class People {
+  /** Those of `ids` who are of the institution, whatever their state. */
+  abstract withIds(institutionId: string, ids: readonly string[]): Promise<Person[]>;
+  /** Everybody of these roles, whatever their state. */
+  abstract withRoles(institutionId: string, roles: readonly string[]): Promise<Person[]>;
 }

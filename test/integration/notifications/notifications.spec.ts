@@ -4,8 +4,9 @@ import { ANALYSIS_FAILED, RESULT_CRITICAL, RESULT_READY, type AnalysisEnded } fr
 import { FanOutJob } from '../../../src/modules/notifications/fan-out.job.js';
 import { Database } from '../../../src/platform/database/database.js';
 import { Outbox } from '../../../src/platform/queue/outbox.js';
-import { eventually } from '../../support/product.js';
+import { ADMIN, eventually } from '../../support/product.js';
 import { commitResult, conclusion, openHouse, uploadStudy, type House } from '../results/house.js';
+import { signIn } from '../users/house.js';
 
 let house: House;
 beforeAll(async () => { house = await openHouse(); });
@@ -110,6 +111,75 @@ describe('the list', () => {
     const response = await house.fetch(`/api/v1/notifications/${foreign}/acknowledge`, { method: 'POST' });
     expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([404, 'notification-not-found']);
     expect((await list('?limit=200')).items.map(({ id }) => id)).not.toContain(foreign);
+  });
+});
+
+describe('what somebody has read', () => {
+  /** Another person of the institution, with the administrator's password. */
+  async function colleague(): Promise<{ id: string; fetch: (path: string, init?: RequestInit) => Promise<{ status: number; body: InboxAnswer }> }> {
+    const { passwordHash } = await house.owner.user.findFirstOrThrow({ where: { email: ADMIN.email } });
+    const { id, email } = await house.owner.user.create({ data: { id: uuidv7(), email: `${uuidv7()}@people.test`, displayName: 'Somebody', role: 'radiologist', passwordHash, institutionId: house.institutionId } });
+    const { access_token: token } = await signIn(house.url, email);
+    return {
+      id,
+      fetch: async (path, init = {}) => {
+        const response = await fetch(`${house.url}/api/v1/notifications${path}`, { ...init, headers: { authorization: `Bearer ${token}` } });
+        return { status: response.status, body: (await response.json()) as InboxAnswer };
+      },
+    };
+  }
+  type InboxItem = NotificationJson & { readAt: string | null };
+  /** A list, counts or one notification. */
+  interface InboxAnswer { items: InboxItem[]; unread: number; critical: unknown; readAt: string | null }
+  const made = (topic: string, more: object = {}) => house.owner.notification.create({ data: { id: uuidv7(), institutionId: house.institutionId, topic, subject: {}, ...more } });
+
+  it('is theirs alone, and no acknowledgement', async () => {
+    const [one, other] = [await colleague(), await colleague()];
+    const { id } = await made(RESULT_READY);
+    const before = (await other.fetch('/unread')).body.unread;
+    const read = await one.fetch(`/${id}/read`, { method: 'POST' });
+    expect(read).toMatchObject({ status: 200, body: { id, readAt: expect.any(String) as unknown, calledAt: null, acknowledgedAt: null } });
+    expect((await one.fetch(`/${id}/read`, { method: 'POST' })).body.readAt).toBe(read.body.readAt);
+    expect((await one.fetch('?read=false&limit=200')).body.items.map((item) => item.id)).not.toContain(id);
+    expect((await one.fetch('?read=true')).body.items.map((item) => item.id)).toEqual([id]);
+    expect((await other.fetch('?read=false&limit=200')).body.items.map((item) => item.id)).toContain(id);
+    expect((await other.fetch('/unread')).body.unread).toBe(before);
+    expect((await one.fetch('/unread')).body.unread).toBe(before - 1);
+    // Whoever acknowledges one has read it.
+    expect((await other.fetch(`/${id}/acknowledge`, { method: 'POST' })).body).toMatchObject({ acknowledgedBy: other.id, readAt: expect.any(String) as unknown });
+  });
+
+  it('is everything that is there, and nothing that comes after', async () => {
+    const one = await colleague();
+    const [old, critical] = [await made(RESULT_READY, { createdAt: new Date(Date.now() - 3_600_000) }), await made(RESULT_CRITICAL, { critical: true })];
+    expect(Number((await one.fetch('/unread')).body.critical)).toBeGreaterThan(0);
+    const [answer] = await Promise.all([one.fetch('/read-all', { method: 'POST' }), one.fetch('/read-all', { method: 'POST' })]);
+    expect(answer).toMatchObject({ status: 200, body: { unread: 0, critical: 0 } });
+    expect((await one.fetch('?read=false')).body.items).toEqual([]);
+    expect((await one.fetch('?read=true&limit=200')).body.items.map(({ id }) => id)).toEqual(expect.arrayContaining([old.id, critical.id]));
+    expect((await one.fetch('?acknowledged=false&limit=200')).body.items.map(({ id }) => id)).toContain(critical.id);
+    // One that comes in late, behind what was read.
+    const late = await made(RESULT_READY, { createdAt: new Date(Date.now() - 1_000) });
+    expect((await one.fetch('?read=false')).body.items.map(({ id }) => id)).toEqual([late.id]);
+    // The escalation chain calls for them: unread again, whenever it came in.
+    await house.owner.notificationState.upsert({ where: { notificationId_userId: { notificationId: old.id, userId: one.id } }, create: { notificationId: old.id, userId: one.id, institutionId: house.institutionId, calledAt: new Date() }, update: { calledAt: new Date() } });
+    expect((await one.fetch('?read=false')).body.items.map(({ id, readAt }) => [id, readAt])).toEqual([[late.id, null], [old.id, null]]);
+    expect((await one.fetch('/unread')).body).toEqual({ unread: 2, critical: 0 });
+    await one.fetch(`/${old.id}/read`, { method: 'POST' });
+    expect((await one.fetch('/unread')).body).toEqual({ unread: 1, critical: 0 });
+    await one.fetch('/read-all', { method: 'POST' });
+    expect((await one.fetch('/unread')).body).toEqual({ unread: 0, critical: 0 });
+  });
+
+  it('is nothing of another institution, nor what they are not shown', async () => {
+    const one = await colleague();
+    const foreign = await made(RESULT_READY, { institutionId: uuidv7() });
+    const hidden = await made('access.break-glass', { critical: true });
+    await one.fetch('/read-all', { method: 'POST' });
+    await made('access.break-glass', { critical: true, createdAt: new Date(Date.now() + 1_000) });
+    expect((await one.fetch('/unread')).body).toEqual({ unread: 0, critical: 0 });
+    for (const id of [foreign.id, hidden.id, uuidv7()]) expect(await one.fetch(`/${id}/read`, { method: 'POST' })).toMatchObject({ status: 404, body: { code: 'notification-not-found' } });
+    expect(await house.owner.notificationState.count({ where: { notificationId: foreign.id } })).toBe(0);
   });
 });
 

@@ -17,6 +17,8 @@ export interface Mailbox {
   mails: ReceivedMail[];
   /** Refuses everything with a passing failure while it is true. */
   away: boolean;
+  /** Addresses that it says it does not know. */
+  unknown: Set<string>;
   /** The newest mail to an address that came after `count` mails to it. */
   next(address: string, count?: number): Promise<ReceivedMail>;
   close(): Promise<void>;
@@ -28,6 +30,7 @@ export async function openMailbox(): Promise<Mailbox> {
   const server = new SMTPServer({
     authOptional: true, disabledCommands: ['STARTTLS'], logger: false,
     onMailFrom: (_address, _session, done) => { done(mailbox.away ? Object.assign(new Error('come back later'), { responseCode: 451 }) : null); },
+    onRcptTo: ({ address }, _session, done) => { done(mailbox.unknown.has(address) ? Object.assign(new Error('no such mailbox'), { responseCode: 550 }) : null); },
     onData: (stream, session, done) => {
       const chunks: Buffer[] = [];
       stream.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -44,7 +47,7 @@ export async function openMailbox(): Promise<Mailbox> {
   const address = server.server.address();
   if (address === null || typeof address === 'string') throw new Error('no port');
   const mailbox: Mailbox = {
-    url: `smtp://127.0.0.1:${String(address.port)}`, mails, away: false,
+    url: `smtp://127.0.0.1:${String(address.port)}`, mails, away: false, unknown: new Set(),
     next: (to, count = 0) => eventually(`a mail to ${to}`, () => Promise.resolve(mails.filter((mail) => mail.to.includes(to))[count])),
     close: () => new Promise((resolve) => { server.close(() => { resolve(); }); }),
   };

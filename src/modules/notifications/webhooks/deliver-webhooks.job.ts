@@ -6,7 +6,8 @@ import { isDatabaseAway } from '../../../platform/database/database.js';
 import { LOGGER, type Logger } from '../../../platform/ops/logger.js';
 import { Metrics } from '../../../platform/ops/metrics.js';
 import { HandBack, JobHandler, type JobContext } from '../../../platform/queue/job.js';
-import { Administrators } from '../../users/users.contract.js';
+import { People } from '../../users/users.contract.js';
+import { administratorsOf } from './administrators.js';
 import { waitAfter } from './retry-schedule.js';
 import { TEST_EVENT, type Webhook, type WebhookDelivery, type WebhookDue } from './webhook.js';
 import { WebhookClaimsStore, type AfterFailure } from './webhook-claims.store.js';
@@ -31,7 +32,7 @@ export class DeliverWebhooksJob extends JobHandler<WebhookDue> {
     private readonly webhooks: WebhooksStore,
     private readonly details: WebhookDetails,
     private readonly sender: WebhookSender,
-    private readonly administrators: Administrators,
+    private readonly people: People,
     private readonly audit: AuditWriter,
     metrics: Metrics,
     @Inject(LOGGER) private readonly logger: Logger,
@@ -105,7 +106,7 @@ export class DeliverWebhooksJob extends JobHandler<WebhookDue> {
     if (after.state === 'given-up') this.tries.inc({ outcome: 'given-up' });
     this.logger.warn({ deliveryId, webhookId, failure, status, attempts, givenUp: after.state === 'given-up' }, 'an event could not be delivered to a webhook');
     const mayDisable = 'disable' in after || after.state === 'given-up';
-    const told = mayDisable ? await this.administrators.of(institutionId) : [];
+    const told = mayDisable ? await administratorsOf(this.people, institutionId) : [];
     const reason = await this.claims.failed(delivery, answer, after, told.map(({ id }) => id));
     if (reason !== undefined) {
       this.disabled.inc({ reason });

@@ -2,7 +2,8 @@ import { Injectable } from '@nestjs/common';
 import { Mailer } from '../../../platform/mail/mailer.js';
 import { Metrics } from '../../../platform/ops/metrics.js';
 import { JobHandler } from '../../../platform/queue/job.js';
-import { Administrators } from '../../users/users.contract.js';
+import { People } from '../../users/users.contract.js';
+import { administratorsOf } from './administrators.js';
 import { disabledMail } from './disabled-mail.js';
 import type { WebhookDisabledMail } from './webhook.js';
 import { WebhooksStore } from './webhooks.store.js';
@@ -12,7 +13,7 @@ import { WebhooksStore } from './webhooks.store.js';
 export class MailWebhookDisabledJob extends JobHandler<WebhookDisabledMail> {
   constructor(
     private readonly webhooks: WebhooksStore,
-    private readonly administrators: Administrators,
+    private readonly people: People,
     private readonly mailer: Mailer,
     private readonly metrics: Metrics,
   ) {
@@ -20,7 +21,7 @@ export class MailWebhookDisabledJob extends JobHandler<WebhookDisabledMail> {
   }
 
   async handle({ institutionId, webhookId, userId, reason }: WebhookDisabledMail): Promise<void> {
-    const [webhook, administrators] = await Promise.all([this.webhooks.find(institutionId, webhookId), this.administrators.of(institutionId)]);
+    const [webhook, administrators] = await Promise.all([this.webhooks.find(institutionId, webhookId), administratorsOf(this.people, institutionId)]);
     const administrator = administrators.find(({ id }) => id === userId);
     if (!administrator || webhook?.disabledReason !== reason) return;
     try {

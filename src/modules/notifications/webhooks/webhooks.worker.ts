@@ -4,7 +4,7 @@ import type { JobDefinition } from '../../../platform/queue/job.js';
 import { ImagesCoreModule } from '../../images/images-core.module.js';
 import { STUDY_DELETED } from '../../images/images.contract.js';
 import { RESULT_REMOVED } from '../../results/results.contract.js';
-import { UsersCoreModule } from '../../users/users-core.module.js';
+import { PeopleModule } from '../../users/people.module.js';
 import { DeliverWebhooksJob } from './deliver-webhooks.job.js';
 import { ForgetWebhookDeliveriesJob } from './forget-webhook-deliveries.job.js';
 import { MailWebhookDisabledJob } from './mail-webhook-disabled.job.js';
@@ -30,7 +30,7 @@ export const webhooksJobs: readonly JobDefinition[] = [
 ];
 
 @Module({
-  imports: [WebhooksCoreModule, ImagesCoreModule, UsersCoreModule, MailModule],
+  imports: [WebhooksCoreModule, ImagesCoreModule, PeopleModule, MailModule],
   providers: [WebhookPlanningStore, WebhookPlanner, WebhookClaimsStore, WebhookSender, PlanWebhooksJob, DeliverWebhooksJob, WakeWebhooksJob, WebhookUpkeepJob, ForgetWebhookDeliveriesJob, MailWebhookDisabledJob],
 })
 export class WebhooksWorkerModule {}

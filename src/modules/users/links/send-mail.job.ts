@@ -3,6 +3,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, type Config } from '../../../platform/config.js';
 import { Database } from '../../../platform/database/database.js';
 import { Mailer } from '../../../platform/mail/mailer.js';
+import { publicUrl } from '../../../platform/mail/public-url.js';
 import { Metrics } from '../../../platform/ops/metrics.js';
 import { JobHandler, type JobContext } from '../../../platform/queue/job.js';
 import { sha256Hex } from '../secrets.js';
@@ -50,11 +51,6 @@ export class SendMailJob extends JobHandler<MailRequested> {
     const made = await this.database.transaction({ institutionId }, (tx) => this.links.replace(tx, { id: jobId, institutionId, userId, purpose, tokenHash: sha256Hex(token), createdBy }));
     return made ? `${base}/${purpose}?token=${token}` : undefined;
   }
-}
-
-/** Where people find this installation. Never what a request said its host was: a mail would lead to wherever its sender likes. */
-function publicUrl({ PUBLIC_URL, PORT, TLS_CERT_FILE }: Pick<Config, 'PUBLIC_URL' | 'PORT' | 'TLS_CERT_FILE'>): string {
-  return PUBLIC_URL?.replace(/\/+$/, '') ?? `${TLS_CERT_FILE === undefined ? 'http' : 'https'}://localhost:${String(PORT)}`;
 }
 
 function purposeOf(kind: MailKind): LinkPurpose | undefined {
