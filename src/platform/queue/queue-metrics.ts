@@ -6,7 +6,7 @@ import { JOB_STATES, QueueView, type JobCounts } from './queue-view.js';
 import { JOB_DEFINITIONS } from './relay.service.js';
 
 /** Two gauges and several scrapers make do with one count. */
-const FRESH_MS = 3_000;
+const FRESH_MS = 500;
 
 /** How long the queues are, asked for at every scrape. Every worker tells the same; while the queue is away they tell nothing. */
 @Injectable()

@@ -32,7 +32,7 @@ export interface JobView {
   createdAt: Date;
   startedAt: Date | null;
   finishedAt: Date | null;
-  /** When a job that is delayed gets its turn. */
+  /** About when a job that is delayed gets its turn. */
   dueAt: Date | null;
 }
 
@@ -123,7 +123,8 @@ export function viewOf(job: Job, state: JobState): JobView {
   const { id = '', name, timestamp, delay, attemptsMade, failedReason, processedOn, finishedOn } = job;
   return {
     id, topic: name, state, institutionId: institutionOf(job), attempts: attemptsMade, failure: failureOf(failedReason),
-    createdAt: new Date(timestamp), startedAt: dateOf(processedOn), finishedAt: dateOf(finishedOn), dueAt: state === 'delayed' ? new Date(timestamp + delay) : null,
+    createdAt: new Date(timestamp), startedAt: dateOf(processedOn), finishedAt: dateOf(finishedOn), // After a try the wait counts from that.
+    dueAt: state === 'delayed' ? new Date(Math.max(timestamp, processedOn ?? 0) + delay) : null,
   };
 }
 

@@ -5,8 +5,6 @@ import { Outbox, type Unacknowledged } from './outbox.js';
 import { QueueAccess } from './queue-access.js';
 import { Repairs } from './repairs.service.js';
 
-/** So long a queue may take for an event before somebody makes sure that it still has the job. */
-const UNACKNOWLEDGED_SECONDS = 20;
 const BATCH = 500;
 /** Questions to one queue at a time. */
 const ASKED_AT_ONCE = 25;
@@ -19,6 +17,9 @@ type Found = 'there' | 'done' | 'gone';
  */
 @Injectable()
 export class ReconcileJob extends JobHandler {
+  /** So long a queue may take for an event before somebody makes sure that it still has the job. Less in tests. */
+  static afterSeconds = 20;
+
   constructor(
     private readonly outbox: Outbox,
     private readonly access: QueueAccess,
@@ -30,7 +31,7 @@ export class ReconcileJob extends JobHandler {
 
   async handle(_payload: Record<string, never>, { signal }: JobContext): Promise<void> {
     while (!signal.aborted) {
-      const events = await this.outbox.unacknowledged(UNACKNOWLEDGED_SECONDS, BATCH);
+      const events = await this.outbox.unacknowledged(ReconcileJob.afterSeconds, BATCH);
       const lost = await this.lost(events);
       if (lost.length > 0) {
         const again = await this.outbox.dispatchAgain(lost);

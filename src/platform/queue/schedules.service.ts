@@ -8,9 +8,6 @@ import { QueueAccess } from './queue-access.js';
 import { JOB_DEFINITIONS } from './relay.service.js';
 import { Repairs } from './repairs.service.js';
 
-/** So often every worker makes sure that the queue still has them. */
-export const SCHEDULES_CHECK_MS = 10_000;
-
 /** A timed job, as the queue knows it. */
 type Timed = JobDefinition & { everyMs: number };
 
@@ -20,8 +17,9 @@ type Timed = JobDefinition & { everyMs: number };
  */
 @Injectable()
 export class SchedulesService implements OnApplicationBootstrap, BeforeApplicationShutdown {
-  /** For tests, which have less time. */
-  static checkMs = SCHEDULES_CHECK_MS;
+  /** So often every worker makes sure that the queue still has them. Oftener in tests. */
+  static checkMs = 10_000;
+
   private timer: NodeJS.Timeout | undefined;
   private checking: Promise<void> | undefined;
   /** Without a next run at the last look: between two runs there may be none for a moment. */
