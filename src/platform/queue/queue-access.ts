@@ -74,7 +74,6 @@ export class QueueAccess implements OnApplicationShutdown {
     pool.setMaxListeners(0);
     pool.on('error', () => undefined);
     this.closeConnection = () => pool.end();
-    // QueueOptions is typed for Redis; the PostgreSQL backend takes a pool.
-    return { connection: pool as unknown as NonNullable<QueueOptions['connection']> };
+    return { connection: pool };
   }
 }

@@ -13,7 +13,6 @@ import { queueErrors } from './queue-errors.js';
 import { QueueMetrics } from './queue-metrics.js';
 import { PROBE_QUEUE, QueueProbe } from './queue-probe.js';
 import { QueueView } from './queue-view.js';
-import { ReconcileJob, reconcileJob } from './reconcile.job.js';
 import { JOB_DEFINITIONS, RelayService } from './relay.service.js';
 import { Repairs } from './repairs.service.js';
 import { SchedulesService } from './schedules.service.js';
@@ -33,18 +32,17 @@ export class QueueModule {
   }
 
   /**
-   * For processes that run jobs: relay, schedules, reconciler and a consumer for every job, or for those of `WORKER_QUEUES`.
+   * For processes that run jobs: relay, schedules and a consumer for every job, or for those of `WORKER_QUEUES`.
    * @throws ConfigurationError when two jobs share a queue or `WORKER_QUEUES` names none
    */
-  static forWorkers(config: Config, given: readonly JobDefinition[]): DynamicModule {
-    const jobs = [...given, reconcileJob];
+  static forWorkers(config: Config, jobs: readonly JobDefinition[]): DynamicModule {
     const consumed = selectJobs(config, jobs);
     return {
       module: QueueModule,
       global: true,
       imports: [connection(), BullModule.registerQueue({ name: PROBE_QUEUE }, ...jobs.map(({ queue }) => ({ name: queue })))],
       providers: [
-        Outbox, QueueProbe, RelayService, SchedulesService, Acknowledgements, ConsumerLifecycle, Repairs, ReconcileJob, QueueAccess, QueueView, QueueControl, QueueMetrics,
+        Outbox, QueueProbe, RelayService, SchedulesService, Acknowledgements, ConsumerLifecycle, Repairs, QueueAccess, QueueView, QueueControl, QueueMetrics,
         { provide: JOB_DEFINITIONS, useValue: jobs },
         { provide: QUEUE_NAMES, useValue: jobs.map(({ queue }) => queue) },
         queueErrors([PROBE_QUEUE, ...jobs.map(({ queue }) => queue)]),

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { LOGGER, type Logger } from '../ops/logger.js';
-import { JobHandler, type JobContext, type JobDefinition } from './job.js';
+import { JobHandler, type JobContext } from './job.js';
 import { Outbox, type Unacknowledged } from './outbox.js';
 import { QueueAccess } from './queue-access.js';
 import { Repairs } from './repairs.service.js';
@@ -72,6 +72,3 @@ export class ReconcileJob extends JobHandler {
 function foundOf(state: string | undefined): Found {
   return state === 'completed' ? 'done' : state === 'unknown' || state === undefined ? 'gone' : 'there';
 }
-
-/** Comes with the queue itself. */
-export const reconcileJob: JobDefinition = { queue: 'reconcile', handler: ReconcileJob, everyMs: 10_000, concurrency: 1 };

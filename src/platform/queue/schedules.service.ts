@@ -80,7 +80,7 @@ async function stateOf(queue: Queue, { queue: name, everyMs }: Timed): Promise<'
   const scheduler = await queue.getJobScheduler(name);
   if (!scheduler) return 'gone';
   // The next run is made when the one before begins.
-  if (scheduler.every !== everyMs || scheduler.next === undefined || scheduler.next === null) return 'idle';
+  if (scheduler.every !== everyMs || typeof scheduler.next !== 'number') return 'idle';
   const next = await queue.getJob(`repeat:${name}:${String(scheduler.next)}`);
   return next && next.finishedOn === undefined ? 'scheduled' : 'idle';
 }

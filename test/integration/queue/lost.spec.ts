@@ -18,6 +18,7 @@ import { Outbox } from '../../../src/platform/queue/outbox.js';
 import { QueueControl } from '../../../src/platform/queue/queue-control.service.js';
 import { QueueView } from '../../../src/platform/queue/queue-view.js';
 import { QueueModule } from '../../../src/platform/queue/queue.module.js';
+import { queueJobs, QueueWorkerModule } from '../../../src/platform/queue/queue.worker.js';
 import { ReconcileJob } from '../../../src/platform/queue/reconcile.job.js';
 import { SchedulesService } from '../../../src/platform/queue/schedules.service.js';
 import { StorageModule } from '../../../src/platform/storage/storage.module.js';
@@ -63,6 +64,7 @@ const jobs: JobDefinition[] = [
   { queue: 'work', handler: WorkJob, topics: ['test.work'], concurrency: 2 },
   { queue: 'also', handler: AlsoJob, topics: ['test.work'], concurrency: 2 },
   { queue: 'tick', handler: TickJob, everyMs: 500, concurrency: 1 },
+  ...queueJobs,
 ];
 
 class TestModule {}
@@ -83,7 +85,7 @@ describe.each(['postgres', ...(redisIsInstalled() ? ['redis'] : [])])('a queue o
     config = parseConfig({ DATA_DIR: temporaryDirectory(), QUEUE_BACKEND: backend, ...(redis && { REDIS_URL: redis.url }) });
     database = await openDatabase(config, createLogger('silent'));
     app = await NestFactory.createApplicationContext(
-      { module: TestModule, imports: [OpsModule.forRoot(config, createLogger('silent')), DatabaseModule.forUrls(database), StorageModule, QueueModule.forWorkers(config, jobs)], providers: [WorkJob, AlsoJob, TickJob] },
+      { module: TestModule, imports: [OpsModule.forRoot(config, createLogger('silent')), DatabaseModule.forUrls(database), StorageModule, QueueModule.forWorkers(config, jobs), QueueWorkerModule], providers: [WorkJob, AlsoJob, TickJob] },
       { logger: false, abortOnError: false },
     );
   });
