@@ -4,8 +4,9 @@ import { AccountPageController } from './pages/account-page.controller.js';
 import { AssetsController } from './pages/assets.controller.js';
 import { SignInPagesController } from './pages/sign-in-pages.controller.js';
 import { WorklistPageController } from './pages/worklist-page.controller.js';
+import { QueueBoardController } from './queue-board/queue-board.controller.js';
 import { ViewerFiles } from './viewer/viewer-files.service.js';
 import { ViewerController } from './viewer/viewer.controller.js';
 
-@Module({ imports: [UsersModule], controllers: [WorklistPageController, SignInPagesController, AccountPageController, AssetsController, ViewerController], providers: [ViewerFiles] })
+@Module({ imports: [UsersModule], controllers: [WorklistPageController, SignInPagesController, AccountPageController, AssetsController, QueueBoardController, ViewerController], providers: [ViewerFiles] })
 export class WebModule {}
