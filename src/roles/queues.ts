@@ -5,5 +5,5 @@ export const QUEUES: readonly string[] = [
   'purge-results', 'deliver-results', 'signed-objects', 'overdue-deliveries', 'result-retention',
   'plan', 'run', 'check-model', 'recover', 'forget-study', 'forget-result',
   'fan-out', 'forget-notifications',
-  'reconcile',
+  'reconcile', 'orphan-blobs',
 ];
