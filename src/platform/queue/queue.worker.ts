@@ -3,7 +3,7 @@ import type { JobDefinition } from './job.js';
 import { ReconcileJob } from './reconcile.job.js';
 
 export const queueJobs: readonly JobDefinition[] = [
-  { queue: 'reconcile', handler: ReconcileJob, everyMs: 10_000, concurrency: 1 },
+  { queue: 'reconcile', handler: ReconcileJob, everyMs: 5_000, concurrency: 1 },
 ];
 
 @Module({ providers: [ReconcileJob] })

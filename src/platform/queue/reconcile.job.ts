@@ -18,7 +18,7 @@ type Found = 'there' | 'done' | 'gone';
 @Injectable()
 export class ReconcileJob extends JobHandler {
   /** So long a queue may take for an event before somebody makes sure that it still has the job. Less in tests. */
-  static afterSeconds = 20;
+  static afterSeconds = 10;
 
   constructor(
     private readonly outbox: Outbox,
