@@ -123,6 +123,7 @@ export function consumerOf(definition: JobDefinition, config: Config): Type<Work
 function withoutDetails(error: unknown): Error {
   const code = error instanceof AppError ? error.code : error instanceof Error && 'code' in error ? String(error.code) : undefined;
   const safe = new Error(`${failureClassOf(error)}: ${code ?? (error instanceof Error ? error.name : 'unknown')}`, { cause: error });
-  safe.stack = error instanceof Error ? (error.stack ?? '').split('\n').filter((line) => line.trimStart().startsWith('at ')).join('\n') : '';
+  const places = error instanceof Error ? (error.stack ?? '').split('\n').filter((line) => line.trimStart().startsWith('at ')) : [];
+  safe.stack = [safe.message, ...places].join('\n');
   return safe;
 }
