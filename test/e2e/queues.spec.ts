@@ -113,7 +113,7 @@ describe('Queues', () => {
       await page.getByLabel('Password', { exact: true }).fill(ADMIN.password);
       await page.getByRole('button', { name: 'Sign in' }).click();
       await page.getByText(id).first().waitFor();
-      await page.getByText('bug: ').first().waitFor();
+      await eventually('what it met to be shown', async () => (await page.locator('main').innerText()).includes('bug: 22P02'));
       await page.screenshot({ path: join(shots, 'board.png') });
       expect(await page.content()).not.toContain('1.2.3');
       const tried = page.waitForResponse((response) => response.url().endsWith('/retry/failed'), { timeout: 15_000 });

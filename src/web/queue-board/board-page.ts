@@ -7,6 +7,9 @@ import { html, json, type Html } from '../pages/html.js';
 /** Only what we serve runs and is loaded. Some of its parts bring styles of their own. */
 export const BOARD_POLICY = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'self'; frame-ancestors 'none'";
 
+/** Of its scripts, one of which runs beside the page and loads others. */
+export const BOARD_SCRIPT_POLICY = "default-src 'none'; script-src 'self'";
+
 /** Where npm put the files of the board's page. */
 export function boardFolder(): string {
   const ofBoard = createRequire(createRequire(import.meta.url).resolve('@bull-board/api'));

@@ -17,7 +17,7 @@ import { pageLanguage } from '../pages/language.js';
 import { answerPage } from '../pages/page.js';
 import { readerOf } from '../pages/reader.js';
 import { packagedFiles, type PackagedFile } from '../viewer/viewer-package.js';
-import { boardFolder, BoardPage, BOARD_POLICY } from './board-page.js';
+import { boardFolder, BoardPage, BOARD_POLICY, BOARD_SCRIPT_POLICY } from './board-page.js';
 
 const BASE = '/admin/queues/';
 const PERMISSION = 'queues:write';
@@ -65,6 +65,7 @@ export class QueueBoardController {
     const type = TYPES[extname(name)];
     if (!file || type === undefined) throw new AppError('not-found');
     if (HASHED.test(name)) void reply.header('Cache-Control', 'public, max-age=31536000, immutable');
+    if (name.endsWith('.js')) void reply.header('Content-Security-Policy', BOARD_SCRIPT_POLICY);
     const isKnown = isNotModified(request, reply, etagOf(name, file.sizeBytes, file.modifiedMs));
     void reply.type(type).send(isKnown ? undefined : await readFile(file.path));
   }
