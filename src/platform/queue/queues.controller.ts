@@ -15,7 +15,7 @@ import { jobExample, jobJson, jobPage, jobSchema, queueExample, queueJson, queue
 const PLATFORM = 'queues:write';
 const ETAG = { ETag: 'Whether the queue is paused, for If-Match' };
 
-const queueName = z.string().regex(/^[a-z][a-z-]{0,40}$/).meta({ example: 'run' });
+const queueName = z.string().regex(/^[a-z][a-z-]{0,40}$/).meta({ example: 'orphan-blobs' });
 const jobId = z.string().regex(/^[\w:-]{1,100}$/).meta({ example: jobExample.id });
 const jobsQuery = z.strictObject({
   state: z.enum(JOB_STATES).default('failed').meta({ description: 'Jobs in this state', example: 'failed' }),
