@@ -147,6 +147,10 @@ export const ERROR_CODES = {
   'viewer-not-installed': { status: 404, en: 'The viewer is not installed', zh: '未安装影像查看器' },
   'notification-not-found': { status: 404, en: 'No such notification', zh: '通知不存在' },
   'escalation-not-found': { status: 404, en: 'The notification has no escalation', zh: '该通知没有升级记录' },
+  'queue-not-found': { status: 404, en: 'No such queue', zh: '队列不存在' },
+  'job-not-found': { status: 404, en: 'No such job', zh: '作业不存在' },
+  'job-not-parked': { status: 409, en: 'Only a job that was given up can be retried', zh: '只有已放弃的作业可以重试' },
+  'job-not-removable': { status: 409, en: 'The job cannot be removed now', zh: '当前无法移除该作业' },
   'scope-not-held': { status: 403, en: 'A key cannot carry a permission its owner lacks', zh: '密钥不能包含所有者没有的权限' },
 } as const satisfies Record<string, { status: number; en: string; zh: string }>;
 

@@ -7,9 +7,11 @@ import { usersJobs, UsersWorkerModule } from '../modules/users/users.worker.js';
 import type { Config } from '../platform/config.js';
 import type { JobDefinition } from '../platform/queue/job.js';
 import { QueueModule } from '../platform/queue/queue.module.js';
+import { queueJobs, QueueWorkerModule } from '../platform/queue/queue.worker.js';
+import { storageJobs, StorageWorkerModule } from '../platform/storage/storage.worker.js';
 
-export const WORKER_MODULES = [UsersWorkerModule, ImagesWorkerModule, ResultsWorkerModule, AnalysisWorkerModule, NotificationsWorkerModule];
-export const JOBS: readonly JobDefinition[] = [...usersJobs, ...imagesJobs, ...resultsJobs, ...analysisJobs, ...notificationsJobs];
+export const WORKER_MODULES = [UsersWorkerModule, ImagesWorkerModule, ResultsWorkerModule, AnalysisWorkerModule, NotificationsWorkerModule, QueueWorkerModule, StorageWorkerModule];
+export const JOBS: readonly JobDefinition[] = [...usersJobs, ...imagesJobs, ...resultsJobs, ...analysisJobs, ...notificationsJobs, ...queueJobs, ...storageJobs];
 
 class WorkerRole {}
 

@@ -74,7 +74,7 @@ beforeAll(async () => {
   fillings = {
     'study': studyInstanceUid, 'studyInstanceUid': studyInstanceUid, 'series': uid('0020000E'), 'instance': uid('00080018'), 'frames': '1', 'tag': '7FE00010',
     'name': model.name, 'version': model.version, 'number': '1', 'token': 'nobody-knows', 'sessionId': sessionId ?? '',
-    '/api/v1/institutions/{id}': institutionId, '/api/v1/users/{id}': somebody.id, '/api/v1/api-keys/{id}': key.id, '/api/v1/oauth-clients/{id}': client.id, '/api/v1/dimse-callers/{id}': caller.id, '/api/v1/routing-rules/{id}': rule.id, '/api/v1/destinations/{id}': destination.id, '/api/v1/webhooks/{id}': webhook.id, 'deliveryId': uuidv7(),
+    '/api/v1/institutions/{id}': institutionId, '/api/v1/users/{id}': somebody.id, '/api/v1/api-keys/{id}': key.id, '/api/v1/oauth-clients/{id}': client.id, '/api/v1/dimse-callers/{id}': caller.id, '/api/v1/routing-rules/{id}': rule.id, '/api/v1/destinations/{id}': destination.id, '/api/v1/webhooks/{id}': webhook.id, 'deliveryId': uuidv7(), '/api/v1/queues/{name}/jobs/{id}': uuidv7(),
     '/api/v1/uploads/{id}': upload.headers.get('location')?.split('/').at(-1) ?? '', '/api/v1/analyses/{id}': run.id, '/api/v1/results/{id}': run.resultId ?? '',
     '/api/v1/notifications/{id}': await first('/api/v1/notifications'), '/api/v1/patients/{id}': await first('/api/v1/patients'), '/api/v1/audit-events/{id}': await first('/api/v1/audit-events'),
     '/api/v1/break-glass/{id}': ((await grant.json()) as { id: string }).id, '/api/v1/users/me/sessions/{id}': sessionId ?? '',
@@ -103,7 +103,7 @@ const ELSEWHERE: Readonly<Record<string, number>> = {
   // A search below a study that is not there finds nothing. PS3.18 §8.3.4
   'GET /dicom-web/studies/{study}/series': 200, 'GET /dicom-web/studies/{study}/instances': 200, 'GET /dicom-web/studies/{study}/series/{series}/instances': 200,
   // The matrix sends no parts, no offset, and no method to override.
-  'POST /dicom-web/studies/{study}': 400, 'PATCH /api/v1/uploads/{id}': 400, 'POST /api/v1/uploads/{id}': 405,
+  'POST /dicom-web/studies/{study}': 400, 'PATCH /api/v1/uploads/{id}': 400, 'POST /api/v1/uploads/{id}': 405, 'POST /api/v1/queues/{name}/pause': 403, 'POST /api/v1/queues/{name}/resume': 403,
 };
 
 /** What ends the caller's own sign-in would spoil the cells after it. */

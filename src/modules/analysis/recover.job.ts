@@ -3,6 +3,7 @@ import { Database } from '../../platform/database/database.js';
 import { LOGGER, type Logger } from '../../platform/ops/logger.js';
 import { JobHandler } from '../../platform/queue/job.js';
 import { Outbox } from '../../platform/queue/outbox.js';
+import { Repairs } from '../../platform/queue/repairs.service.js';
 import { ClaimsStore } from './claims.store.js';
 import { RunNotices } from './run-notices.service.js';
 import { ended, requested } from './run-events.js';
@@ -22,13 +23,14 @@ export class RecoverJob extends JobHandler {
     private readonly claims: ClaimsStore,
     private readonly outbox: Outbox,
     private readonly notices: RunNotices,
+    private readonly repairs: Repairs,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
     super();
   }
 
   async handle(): Promise<void> {
-    const settled = await this.database.transaction('system', async (tx) => {
+    const { settled, woken } = await this.database.transaction('system', async (tx) => {
       const endings: { run: RunRow; ending: Ending | undefined }[] = [];
       for (const run of await this.claims.silent(tx, BATCH)) {
         const ending = endingOf(run);
@@ -41,9 +43,12 @@ export class RecoverJob extends JobHandler {
           await this.outbox.append(tx, requested(run));
         }
       }
-      for (const run of await this.claims.forgotten(tx, FORGOTTEN_SECONDS, WAKE_UPS)) await this.outbox.append(tx, requested(run));
-      return endings;
+      const forgotten = await this.claims.forgotten(tx, FORGOTTEN_SECONDS, WAKE_UPS);
+      for (const run of forgotten) await this.outbox.append(tx, requested(run));
+      return { settled: endings, woken: forgotten.length };
     });
+    this.repairs.count('silent-run', settled.length);
+    this.repairs.count('waiting-run', woken);
     for (const { run, ending } of settled) {
       this.logger.warn({ analysisId: run.id, attempts: run.attempts, outcome: ending?.status ?? 'queued' }, 'the worker of a run fell silent');
       await (ending ? this.notices.tell(run, ending) : this.notices.changed(run.id));

@@ -148,7 +148,7 @@ export class RunJob extends JobHandler<AnalysisRequested> {
     const again = ofSurroundings ? run.faults < MAX_FAULTS - 1 : THREAD_FAULTS.has(code) && run.attempts < (code === 'out-of-memory' ? 2 : MAX_ATTEMPTS);
     if (again) {
       this.logger.warn({ err: error, analysisId: run.id, code }, 'analysis is tried again');
-      await this.claims.requeue(run, ofSurroundings ? 'surroundings' : 'counted');
+      await this.requeue(run, ofSurroundings ? 'surroundings' : 'counted');
       return;
     }
     this.logger.error({ err: error, analysisId: run.id, code }, 'analysis failed');
@@ -162,6 +162,11 @@ export class RunJob extends JobHandler<AnalysisRequested> {
   }
 
   private async handBack(run: RunRow): Promise<void> {
-    await this.claims.requeue(run, 'handed-back');
+    await this.requeue(run, 'handed-back');
+  }
+
+  /** A run whose end was asked for meanwhile ends here; one that another worker has is not touched. */
+  private async requeue(run: RunRow, why: Parameters<ClaimsStore['requeue']>[1]): Promise<void> {
+    if (!(await this.claims.requeue(run, why))) await this.ending.end(run, { status: 'cancelled' });
   }
 }

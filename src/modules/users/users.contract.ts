@@ -4,7 +4,7 @@ export const PERMISSIONS = [
   'patients:read', 'patients:export', 'patients:erase', 'break-glass:use',
   'images:read', 'images:write', 'images:delete', 'images:hold', 'images:export', 'dimse-callers:read', 'dimse-callers:write',
   'analyses:read', 'analyses:create', 'analyses:cancel', 'routing:read', 'routing:write', 'critical-rules:read', 'critical-rules:write', 'models:read', 'models:choose', 'models:write',
-  'results:read', 'results:review', 'destinations:read', 'destinations:write', 'webhooks:read', 'webhooks:write', 'notifications:read', 'audit:read', 'jobs:read', 'jobs:write',
+  'results:read', 'results:review', 'destinations:read', 'destinations:write', 'webhooks:read', 'webhooks:write', 'notifications:read', 'audit:read', 'jobs:read', 'jobs:write', 'queues:write',
 ] as const;
 
 export type Permission = (typeof PERMISSIONS)[number];
@@ -18,7 +18,7 @@ export const ROLES = ['platform-admin', 'admin', 'radiologist', 'technician', 'a
 export type Role = (typeof ROLES)[number];
 
 /** What concerns the whole installation. */
-const PLATFORM: ReadonlySet<Permission> = new Set<Permission>(['institutions:create', 'models:write']);
+const PLATFORM: ReadonlySet<Permission> = new Set<Permission>(['institutions:create', 'models:write', 'queues:write']);
 const clinical = ['patients:read', 'images:read', 'analyses:read', 'models:read', 'results:read', 'notifications:read'] as const;
 
 /** What break-glass gives for a while: to see what is needed to treat somebody, and to change nothing. */

@@ -12,6 +12,8 @@ import { AuditWriter } from './audit-writer.js';
 
 /** Health, figures, documents and pages: they show nobody's data. */
 const NOT_AUDITED = /^\/(?:$|health$|ready$|metrics$|docs|openapi\.|\.well-known\/|login$|viewer|assets|static|favicon)/;
+/** Asks anew every few seconds while its page is open, and shows nobody's data: what it changes is on record. */
+const QUEUE_BOARD = /^\/admin\/queues(?:\/|$)/;
 const CHANGING = new Set(['POST', 'PUT', 'PATCH', 'DELETE']);
 
 /**
@@ -69,7 +71,7 @@ class AuditInterceptor implements NestInterceptor {
 }
 
 function isAudited(request: FastifyRequest, template: string | undefined): template is string {
-  if (template === undefined || NOT_AUDITED.test(template)) return false;
+  if (template === undefined || NOT_AUDITED.test(template) || (QUEUE_BOARD.test(template) && !CHANGING.has(request.method))) return false;
   // A question of a browser before the call itself.
   return request.method !== 'OPTIONS' || request.headers['access-control-request-method'] === undefined;
 }

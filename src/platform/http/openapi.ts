@@ -182,7 +182,7 @@ function withoutPrefilledFilters(document: OpenAPIObject): OpenAPIObject {
 const TAGS = [
   ['sign-in', 'Tokens and keys'], ['institutions', 'Institutions'], ['users', 'People'], ['api-keys', 'Keys of systems'], ['oauth-clients', 'Systems that sign in by themselves'], ['break-glass', 'Emergency access'],
   ['images', 'Upload of files'], ['studies', 'Studies and their completeness'], ['patients', 'Patients, what is kept of them, and its end'], ['dicomweb', 'DICOMweb (PS3.18)'], ['dimse', 'Who may send by DIMSE'],
-  ['analyses', 'Runs of an analysis'], ['models', 'Installed models'], ['routing-rules', 'Which studies are analysed, and how urgently'], ['critical-rules', 'When a result is critical'], ['results', 'Findings'], ['fhir', 'FHIR R4, to read'], ['destinations', 'Where the SEG and SR of results are sent'],
+  ['analyses', 'Runs of an analysis'], ['models', 'Installed models'], ['routing-rules', 'Which studies are analysed, and how urgently'], ['critical-rules', 'When a result is critical'], ['results', 'Findings'], ['fhir', 'FHIR R4, to read'], ['destinations', 'Where the SEG and SR of results are sent'], ['jobs', 'Queues, and jobs that need somebody'],
   ['webhooks', 'What other systems are told'], ['notifications', 'What people should know'], ['audit', 'Who did and saw what'], ['operations', 'Health and metrics'],
 ] as const;
 

@@ -3,9 +3,13 @@ import { Inject, Injectable, type BeforeApplicationShutdown, type OnApplicationB
 import { ModuleRef } from '@nestjs/core';
 import { DelayedError, WaitingError, type Job } from 'bullmq';
 import { setMaxListeners } from 'node:events';
+import { Counter } from 'prom-client';
 import { AppError } from '../../kernel/errors.js';
 import type { Config } from '../config.js';
 import { LOGGER, type Logger } from '../ops/logger.js';
+import { Metrics } from '../ops/metrics.js';
+import { Acknowledgements } from './acknowledgements.service.js';
+import { failureClassOf, waitAfter } from './failure-class.js';
 import { HandBack, type JobDefinition, type JobHandler } from './job.js';
 
 /** A lock is renewed every half of this; a worker that died loses its jobs after it. */
@@ -14,14 +18,25 @@ const STALLED_CHECK_MS = 5_000;
 /** How long running jobs may finish after the process was asked to stop, before they are handed back. */
 const GRACE_MS = 20_000;
 
+/** Option of a job: how long it waits after a failure, and whether there is another try, is decided by what it met. */
+export const BACKOFF_BY_CLASS = { type: 'by-class' };
+/** What BullMQ takes for: no other try. */
+const NO_MORE = -1;
+
 /** What stops when this process stops: shared by all its consumers. */
 @Injectable()
 export class ConsumerLifecycle implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly abort = new AbortController();
   private readonly close = new AbortController();
   private readonly hosts = new Set<WorkerHost>();
+  private readonly failures: Counter;
 
-  constructor(@Inject(LOGGER) private readonly logger: Logger) {
+  constructor(
+    readonly acknowledgements: Acknowledgements,
+    metrics: Metrics,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {
+    this.failures = new Counter({ name: 'healthvision_job_failures_total', help: 'Tries of jobs that failed, by queue and by what they met: transient, out-of-memory, bad-input, bug', labelNames: ['queue', 'class'], registers: [metrics.registry] });
     // Every run that is computed listens to it, and there may be many at a time.
     setMaxListeners(0, this.abort.signal);
   }
@@ -42,7 +57,7 @@ export class ConsumerLifecycle implements OnApplicationBootstrap, BeforeApplicat
   onApplicationBootstrap(): void {
     for (const { worker } of this.hosts) {
       worker.on('error', (err) => { this.logger.debug({ err, queue: worker.name }, 'queue connection'); });
-      worker.on('failed', (job, err) => { this.logger.error({ err, queue: worker.name, jobId: job?.id, attempt: job?.attemptsMade }, 'job failed'); });
+      worker.on('failed', (job, err) => { this.report(worker.name, job, err); });
       worker.on('stalled', (jobId) => { this.logger.warn({ queue: worker.name, jobId }, 'job lost its worker and is taken up again'); });
       // Ends with the worker; its troubles come as events.
       worker.run().catch((err: unknown) => { this.logger.debug({ err, queue: worker.name }, 'queue consumer ended'); });
@@ -55,6 +70,14 @@ export class ConsumerLifecycle implements OnApplicationBootstrap, BeforeApplicat
     const timer = setTimeout(() => { this.abort.abort(); }, GRACE_MS);
     await Promise.all([...this.hosts].map(({ worker }) => worker.close().catch(() => undefined)));
     clearTimeout(timer);
+    await this.acknowledgements.flush();
+  }
+
+  private report(queue: string, job: Job | undefined, err: Error): void {
+    const failure = failureClassOf(err.cause ?? err);
+    this.failures.inc({ queue, class: failure });
+    const isParked = job?.finishedOn !== undefined;
+    this.logger[isParked ? 'error' : 'warn']({ err, queue, jobId: job?.id, attempt: job?.attemptsMade, class: failure }, isParked ? 'job is parked' : 'job failed and is tried again');
   }
 }
 
@@ -62,7 +85,10 @@ export class ConsumerLifecycle implements OnApplicationBootstrap, BeforeApplicat
 export function consumerOf(definition: JobDefinition, config: Config): Type<WorkerHost> {
   const concurrency = definition.concurrency === 'configured' ? config.WORKER_CONCURRENCY : definition.concurrency;
 
-  @Processor({ name: definition.queue }, { concurrency, lockDuration: LOCK_MS, stalledInterval: STALLED_CHECK_MS, maxStalledCount: 10, autorun: false })
+  @Processor({ name: definition.queue }, {
+    concurrency, lockDuration: LOCK_MS, stalledInterval: STALLED_CHECK_MS, maxStalledCount: 10, autorun: false,
+    settings: { backoffStrategy: (tries, _type, err) => waitAfter(failureClassOf(err?.cause ?? err), tries, definition.attempts) ?? NO_MORE },
+  })
   class Consumer extends WorkerHost {
     constructor(
       @Inject(ModuleRef) private readonly moduleRef: ModuleRef,
@@ -76,6 +102,8 @@ export function consumerOf(definition: JobDefinition, config: Config): Type<Work
       const handler = this.moduleRef.get<JobHandler<never>>(definition.handler, { strict: false });
       try {
         await handler.handle(job.data, { jobId: job.id ?? '', topic: job.name, attempt: job.attemptsMade + 1, signal: this.lifecycle.signal, closing: this.lifecycle.closing });
+        // Now, so that a queue that forgets the job this moment does not have it done twice.
+        if (definition.topics !== undefined && job.id !== undefined) this.lifecycle.acknowledgements.done(definition.queue, job.id);
       } catch (error) {
         if (!(error instanceof HandBack)) throw withoutDetails(error);
         if (error.afterMs !== undefined) {
@@ -91,10 +119,11 @@ export function consumerOf(definition: JobDefinition, config: Config): Type<Work
   return Consumer;
 }
 
-/** BullMQ stores a failure's message; a library's message may quote a row. Codes are enough there, the log has the stack. */
+/** BullMQ stores a failure's message; a library's message may quote a row. Class and code are enough there, `bug: TypeError`; the log has the stack. */
 function withoutDetails(error: unknown): Error {
   const code = error instanceof AppError ? error.code : error instanceof Error && 'code' in error ? String(error.code) : undefined;
-  const safe = new Error(code ?? (error instanceof Error ? error.name : 'unknown'), { cause: error });
-  safe.stack = error instanceof Error ? (error.stack ?? '').split('\n').filter((line) => line.trimStart().startsWith('at ')).join('\n') : '';
+  const safe = new Error(`${failureClassOf(error)}: ${code ?? (error instanceof Error ? error.name : 'unknown')}`, { cause: error });
+  const places = error instanceof Error ? (error.stack ?? '').split('\n').filter((line) => line.trimStart().startsWith('at ')) : [];
+  safe.stack = [safe.message, ...places].join('\n');
   return safe;
 }

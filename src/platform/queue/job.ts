@@ -45,6 +45,6 @@ export interface JobDefinition {
   everyMs?: number;
   /** Jobs at a time in one process; `configured` = WORKER_CONCURRENCY. */
   concurrency: number | 'configured';
-  /** Tries before the job is parked as failed. */
+  /** Tries before the job is parked as failed, while what it meets may pass; anything else is tried less often (`failure-class`). */
   attempts?: number;
 }

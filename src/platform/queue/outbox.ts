@@ -17,11 +17,19 @@ export interface DomainEvent {
 export interface OutboxEntry extends DomainEvent {
   id: string;
   priority: number;
+  /** Queues that have yet to acknowledge it, when it was handed over before; empty the first time. */
+  pending: string[];
+}
+
+/** An event that was handed over, and the queues that have not said that they are done with it. */
+export interface Unacknowledged {
+  id: string;
+  pending: string[];
 }
 
 export const OUTBOX_TOPIC = 'outbox';
 
-/** Events wait here, in the transaction of the change, until the relay has handed them to the queue. */
+/** Events wait here, in the transaction of the change, until the relay has handed them to the queue, and after that until every queue has acknowledged them. */
 @Injectable()
 export class Outbox {
   constructor(@Inject(Database) private readonly database: Database) {}
@@ -44,23 +52,57 @@ export class Outbox {
   /**
    * Takes up to `limit` events that nobody has dispatched, hands them to `deliver`, and marks them in the same transaction.
    * Two relays never take the same row; a crash before the commit delivers again with the same ids.
+   *
+   * @param queuesOf  who has to acknowledge an event
    */
-  async drain(limit: number, deliver: (events: OutboxEntry[]) => Promise<void>): Promise<number> {
+  async drain(limit: number, queuesOf: (event: OutboxEntry) => readonly string[], deliver: (events: OutboxEntry[]) => Promise<void>): Promise<number> {
     return this.database.transaction('system', async (tx) => {
       const client = prismaOf(tx);
       const rows = await client.$queryRaw<OutboxRow[]>`
-        SELECT id, institution_id, topic, payload, priority FROM outbox
+        SELECT id, institution_id, topic, payload, priority, coalesce(pending, '{}') AS pending FROM outbox
         WHERE dispatched_at IS NULL ORDER BY id LIMIT ${limit} FOR UPDATE SKIP LOCKED`;
       if (rows.length === 0) return 0;
-      await deliver(rows.map(({ institution_id, ...row }) => ({ ...row, institutionId: institution_id })));
-      await client.outboxEvent.updateMany({ where: { id: { in: rows.map(({ id }) => id) } }, data: { dispatchedAt: new Date() } });
+      const events = rows.map(({ institution_id, ...row }) => ({ ...row, institutionId: institution_id }));
+      await deliver(events);
+      const queues = events.map((event) => JSON.stringify(queuesOf(event)));
+      await client.$executeRaw`
+        UPDATE outbox SET dispatched_at = now(), looked_at = now(), pending = ARRAY(SELECT jsonb_array_elements_text(given.queues::jsonb))
+        FROM unnest(${rows.map(({ id }) => id)}::uuid[], ${queues}::text[]) AS given (id, queues) WHERE outbox.id = given.id`;
       return rows.length;
     });
   }
 
-  /** Forgets events that were dispatched before `before`. */
+  /** A queue is done with these events, however often it is said. */
+  async acknowledge(queue: string, ids: readonly string[]): Promise<void> {
+    // Whatever the rows look like now: the relay that dispatches them may not have committed yet, and is waited for. One order of locks for all.
+    await this.database.write('system', Prisma.sql`
+      UPDATE outbox SET pending = array_remove(pending, ${queue}) WHERE id IN (SELECT id FROM outbox WHERE id = ANY (${[...ids]}::uuid[]) ORDER BY id FOR UPDATE)`);
+  }
+
+  /** The queue has the event to do after all. */
+  async reopen(queue: string, id: string): Promise<void> {
+    await this.database.write('system', Prisma.sql`UPDATE outbox SET pending = array_append(array_remove(pending, ${queue}), ${queue}), looked_at = now() WHERE id = ${id}::uuid`);
+  }
+
+  /** Up to `limit` events that nobody looked at for so long and that some queue has yet to acknowledge; marked, so that each comes once in that time. */
+  async unacknowledged(seconds: number, limit: number): Promise<Unacknowledged[]> {
+    const { rows } = await this.database.write<Unacknowledged>('system', Prisma.sql`
+      UPDATE outbox SET looked_at = now() WHERE id IN (
+        SELECT id FROM outbox WHERE pending <> '{}' AND dispatched_at IS NOT NULL AND looked_at < now() - make_interval(secs => ${seconds}::double precision)
+        ORDER BY looked_at LIMIT ${limit}::int FOR UPDATE SKIP LOCKED)
+      RETURNING id, pending`);
+    return rows;
+  }
+
+  /** Has the relay hand over again what is not acknowledged; whoever has the job still is not given a second one. */
+  async dispatchAgain(ids: readonly string[]): Promise<number> {
+    const { count } = await this.database.write('system', Prisma.sql`UPDATE outbox SET dispatched_at = NULL WHERE id = ANY (${[...ids]}::uuid[]) AND pending <> '{}'`);
+    return count;
+  }
+
+  /** Forgets events that were dispatched before `before` and acknowledged by all. */
   async prune(before: Date): Promise<void> {
-    await this.database.write('system', Prisma.sql`DELETE FROM outbox WHERE dispatched_at < ${before}::timestamptz`);
+    await this.database.write('system', Prisma.sql`DELETE FROM outbox WHERE dispatched_at < ${before}::timestamptz AND (pending = '{}' OR pending IS NULL)`);
   }
 
   async pending(): Promise<number> {
@@ -69,4 +111,4 @@ export class Outbox {
   }
 }
 
-type OutboxRow = { id: string; institution_id: string; topic: string; payload: DomainEvent['payload']; priority: number };
+type OutboxRow = { id: string; institution_id: string; topic: string; payload: DomainEvent['payload']; priority: number; pending: string[] };

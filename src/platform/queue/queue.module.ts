@@ -3,25 +3,31 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { CONFIG, ConfigurationError, type Config } from '../config.js';
 import { DATABASE_URLS, type DatabaseUrls } from '../database/connection.js';
 import { queueOptions } from './connection.js';
+import { Acknowledgements } from './acknowledgements.service.js';
 import { consumerOf, ConsumerLifecycle } from './consumers.js';
 import type { JobDefinition } from './job.js';
 import { Outbox } from './outbox.js';
+import { QUEUE_NAMES, QueueAccess } from './queue-access.js';
+import { QueueControl } from './queue-control.service.js';
 import { queueErrors } from './queue-errors.js';
+import { QueueMetrics } from './queue-metrics.js';
 import { PROBE_QUEUE, QueueProbe } from './queue-probe.js';
+import { QueueView } from './queue-view.js';
 import { JOB_DEFINITIONS, RelayService } from './relay.service.js';
+import { Repairs } from './repairs.service.js';
 import { SchedulesService } from './schedules.service.js';
 
 /** The one place that talks to BullMQ. Modules append events to the outbox and declare jobs. */
 @Module({})
 export class QueueModule {
-  /** For processes that only append events. */
-  static forProducers(): DynamicModule {
+  /** For processes that only append events. @param names  of all queues, for those who look at them */
+  static forProducers(names: readonly string[] = []): DynamicModule {
     return {
       module: QueueModule,
       global: true,
       imports: [connection(), BullModule.registerQueue({ name: PROBE_QUEUE })],
-      providers: [Outbox, QueueProbe, queueErrors([PROBE_QUEUE])],
-      exports: [Outbox, QueueProbe],
+      providers: [Outbox, QueueProbe, queueErrors([PROBE_QUEUE]), { provide: QUEUE_NAMES, useValue: names }, QueueAccess, QueueView, QueueControl],
+      exports: [Outbox, QueueProbe, QueueAccess, QueueView, QueueControl],
     };
   }
 
@@ -36,12 +42,13 @@ export class QueueModule {
       global: true,
       imports: [connection(), BullModule.registerQueue({ name: PROBE_QUEUE }, ...jobs.map(({ queue }) => ({ name: queue })))],
       providers: [
-        Outbox, QueueProbe, RelayService, SchedulesService, ConsumerLifecycle,
+        Outbox, QueueProbe, RelayService, SchedulesService, Acknowledgements, ConsumerLifecycle, Repairs, QueueAccess, QueueView, QueueControl, QueueMetrics,
         { provide: JOB_DEFINITIONS, useValue: jobs },
+        { provide: QUEUE_NAMES, useValue: jobs.map(({ queue }) => queue) },
         queueErrors([PROBE_QUEUE, ...jobs.map(({ queue }) => queue)]),
         ...consumed.map((definition) => consumerOf(definition, config)),
       ],
-      exports: [Outbox, QueueProbe],
+      exports: [Outbox, QueueProbe, QueueAccess, QueueView, QueueControl, Repairs],
     };
   }
 }

@@ -6,6 +6,8 @@ import type { Subscription } from 'rxjs';
 import { AppError } from '../../kernel/errors.js';
 import { LiveChannel } from '../database/live-channel.js';
 import { LOGGER, type Logger } from '../ops/logger.js';
+import { BACKOFF_BY_CLASS } from './consumers.js';
+import { mostTries } from './failure-class.js';
 import type { JobDefinition } from './job.js';
 import { Outbox, OUTBOX_TOPIC, type OutboxEntry } from './outbox.js';
 
@@ -53,7 +55,7 @@ export class RelayService implements OnApplicationBootstrap, BeforeApplicationSh
     let failures = 0;
     while (!this.stopped) {
       try {
-        const handed = await this.outbox.drain(BATCH, (events) => this.dispatch(events));
+        const handed = await this.outbox.drain(BATCH, (event) => this.queuesOf(event), (events) => this.dispatch(events));
         failures = 0;
         if (handed === BATCH) continue;
         await this.pruneSometimes();
@@ -65,9 +67,14 @@ export class RelayService implements OnApplicationBootstrap, BeforeApplicationSh
     }
   }
 
+  /** Of an event that comes again, only those that have yet to acknowledge it. */
+  private queuesOf({ topic, pending }: OutboxEntry): readonly string[] {
+    return pending.length > 0 ? pending : this.definitions.filter(({ topics }) => topics?.includes(topic)).map(({ queue }) => queue);
+  }
+
   private async dispatch(events: OutboxEntry[]): Promise<void> {
     for (const definition of this.definitions) {
-      const mine = events.filter(({ topic }) => definition.topics?.includes(topic));
+      const mine = events.filter((event) => this.queuesOf(event).includes(definition.queue));
       if (mine.length === 0) continue;
       const queue = this.moduleRef.get<Queue>(getQueueToken(definition.queue), { strict: false });
       await withinTime(queue.addBulk(
@@ -76,8 +83,8 @@ export class RelayService implements OnApplicationBootstrap, BeforeApplicationSh
           data: event.payload,
           opts: {
             jobId: event.id,
-            attempts: definition.attempts ?? 8,
-            backoff: { type: 'exponential', delay: 500, jitter: 0.5 },
+            attempts: mostTries(definition.attempts),
+            backoff: BACKOFF_BY_CLASS,
             removeOnComplete: { age: KEEP_SECONDS },
             ...(event.priority > 0 && { priority: event.priority }),
           },

@@ -1,23 +1,90 @@
 import { getQueueToken } from '@nestjs/bullmq';
-import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { Inject, Injectable, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
 import type { Queue } from 'bullmq';
+import { LOGGER, type Logger } from '../ops/logger.js';
 import type { JobDefinition } from './job.js';
+import { QueueAccess } from './queue-access.js';
 import { JOB_DEFINITIONS } from './relay.service.js';
+import { Repairs } from './repairs.service.js';
 
-/** Registers the timed jobs; the queue runs each once per interval, however many workers there are. */
+/** A timed job, as the queue knows it. */
+type Timed = JobDefinition & { everyMs: number };
+
+/**
+ * Registers the timed jobs; the queue runs each once per interval, however many workers there are. What was registered is looked after by a clock
+ * of this process, because a queue that was emptied has lost the jobs that repair it, too.
+ */
 @Injectable()
-export class SchedulesService implements OnApplicationBootstrap {
+export class SchedulesService implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  /** So often every worker makes sure that the queue still has them. Oftener in tests. */
+  static checkMs = 10_000;
+
+  private timer: NodeJS.Timeout | undefined;
+  private checking: Promise<void> | undefined;
+  /** Without a next run at the last look: between two runs there may be none for a moment. */
+  private readonly suspects = new Set<string>();
+
   constructor(
     private readonly moduleRef: ModuleRef,
+    private readonly access: QueueAccess,
+    private readonly repairs: Repairs,
     @Inject(JOB_DEFINITIONS) private readonly definitions: readonly JobDefinition[],
+    @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
-    for (const { queue: name, everyMs } of this.definitions) {
-      if (everyMs === undefined) continue;
-      const queue = this.moduleRef.get<Queue>(getQueueToken(name), { strict: false });
-      await queue.upsertJobScheduler(name, { every: everyMs }, { name, data: {}, opts: { attempts: 1, removeOnComplete: { count: 10 }, removeOnFail: { count: 100 } } });
+    for (const timed of this.timed()) await register(this.moduleRef.get<Queue>(getQueueToken(timed.queue), { strict: false }), timed);
+    this.timer = setInterval(() => { this.checking ??= this.check().finally(() => { this.checking = undefined; }); }, SchedulesService.checkMs);
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    clearInterval(this.timer);
+    await this.checking;
+  }
+
+  /** Registers anew what the queue has lost. Never throws: a queue that is away is asked again. */
+  private async check(): Promise<void> {
+    for (const timed of this.timed()) {
+      try {
+        await this.access.ask(timed.queue, (queue) => this.repair(queue, timed));
+      } catch (err) {
+        this.logger.debug({ err, queue: timed.queue }, 'a timed job could not be looked after');
+        return;
+      }
     }
   }
+
+  private async repair(queue: Queue, timed: Timed): Promise<void> {
+    const found = await stateOf(queue, timed);
+    const isSuspected = this.suspects.delete(timed.queue);
+    if (found === 'scheduled') return;
+    if (found === 'idle' && !isSuspected) {
+      this.suspects.add(timed.queue);
+      return;
+    }
+    // One that stands there and leads to no job would be taken for as it should be.
+    if (found === 'idle') await queue.removeJobScheduler(timed.queue);
+    await register(queue, timed);
+    this.repairs.count('schedule');
+    this.logger.warn({ queue: timed.queue }, 'the queue had lost a timed job, which is registered again');
+  }
+
+  private timed(): Timed[] {
+    return this.definitions.filter((definition): definition is Timed => definition.everyMs !== undefined);
+  }
+}
+
+/** `idle`: registered, but no job of it waits or runs, so none will follow. */
+async function stateOf(queue: Queue, { queue: name, everyMs }: Timed): Promise<'scheduled' | 'idle' | 'gone'> {
+  const scheduler = await queue.getJobScheduler(name);
+  if (!scheduler) return 'gone';
+  // The next run is made when the one before begins.
+  if (scheduler.every !== everyMs || typeof scheduler.next !== 'number') return 'idle';
+  const next = await queue.getJob(`repeat:${name}:${String(scheduler.next)}`);
+  return next && next.finishedOn === undefined ? 'scheduled' : 'idle';
+}
+
+async function register(queue: Queue, { queue: name, everyMs }: Timed): Promise<void> {
+  await queue.upsertJobScheduler(name, { every: everyMs }, { name, data: {}, opts: { attempts: 1, removeOnComplete: { count: 10 }, removeOnFail: { count: 100 } } });
 }

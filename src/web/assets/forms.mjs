@@ -1,3 +1,5 @@
+import { csrfToken } from './csrf.mjs';
+
 /** What the scripts of the pages share. The words come with the page, in the reader's language. */
 export const texts = JSON.parse(document.getElementById('texts').textContent);
 
@@ -5,7 +7,7 @@ const message = document.getElementById('message');
 
 /** Calls the API with the cookie; what changes something carries the token that goes with it. */
 export async function call(method, path, body) {
-  const token = /(?:^|; )hv_csrf=([^;]+)/.exec(document.cookie)?.[1];
+  const token = csrfToken();
   const headers = { 'Accept': 'application/json', 'Accept-Language': document.documentElement.lang, ...(body !== undefined && { 'Content-Type': 'application/json' }), ...(token !== undefined && { 'X-CSRF-Token': token }) };
   const response = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
   const text = await response.text();

@@ -68,6 +68,15 @@ describe('the queue of runs', () => {
     expect([await claim(), await claim(), await claim(), await claim(), await claim()]).toEqual([stat, older, younger, research, undefined]);
   });
 
+  it('does not take up again what somebody cancelled while a worker had it', async () => {
+    const cancelled = await add();
+    const { run } = await queue.claim(claimant());
+    await system((client) => client.analysisRun.update({ where: { id: cancelled }, data: { cancelRequestedAt: new Date() } }));
+    for (const why of ['handed-back', 'counted', 'surroundings'] as const) expect(await claims.requeue(run as RunRow, why)).toBe(false);
+    expect(await claim()).toBeUndefined();
+    expect(await finish(run as RunRow)).toBe(true);
+  });
+
   it('lets what waits long rise to the next priority', async () => {
     const routine = await add({ waitedSeconds: 60 });
     const research = await add({ priority: 'research', waitedSeconds: AGING_SECONDS + 90 });

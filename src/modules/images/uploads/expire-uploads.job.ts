@@ -4,6 +4,7 @@ import { Database } from '../../../platform/database/database.js';
 import { LOGGER, type Logger } from '../../../platform/ops/logger.js';
 import { JobHandler, type JobContext } from '../../../platform/queue/job.js';
 import { Outbox } from '../../../platform/queue/outbox.js';
+import { Repairs } from '../../../platform/queue/repairs.service.js';
 import { LEASE_MINUTES } from './store-upload.job.js';
 import { UPLOAD_WHOLE, type UploadWhole } from './upload-whole.js';
 import { UploadsStore } from './uploads.store.js';
@@ -20,6 +21,7 @@ export class ExpireUploadsJob extends JobHandler {
     private readonly database: Database,
     private readonly store: UploadsStore,
     private readonly outbox: Outbox,
+    private readonly repairs: Repairs,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
     super();
@@ -34,6 +36,7 @@ export class ExpireUploadsJob extends JobHandler {
     }
     if (expired > 0) this.logger.info({ uploads: expired }, 'removed uploads that expired');
     const reminded = await this.remind();
+    this.repairs.count('upload', reminded);
     if (reminded > 0) this.logger.warn({ uploads: reminded }, 'uploads are whole and still not stored; trying again');
   }
 

@@ -1,0 +1,79 @@
+import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { Queue, type QueueOptions } from 'bullmq';
+import { Redis } from 'ioredis';
+import pg from 'pg';
+import { AppError } from '../../kernel/errors.js';
+import { CONFIG, type Config } from '../config.js';
+import { DATABASE_URLS, poolOptions, type DatabaseUrls } from '../database/connection.js';
+import { HeldClient, QUEUE_PREFIX, redisTls } from './connection.js';
+import { QUEUE_SCHEMA } from './queue-schema.js';
+
+/** Dependency-injection token: the names of all queues of the installation. */
+export const QUEUE_NAMES = Symbol('queue names');
+
+/** Looking at a queue has time; whoever asks should hear soon that it is away. */
+const PATIENCE_MS = 5_000;
+const CONNECTIONS = 3;
+
+/** Every queue of the installation over few connections, for those who look at queues and repair them: in any role. Made when first asked for. */
+@Injectable()
+export class QueueAccess implements OnApplicationShutdown {
+  private readonly queues = new Map<string, Queue>();
+  private options: QueueOptions | undefined;
+  private closeConnection: () => Promise<unknown> = () => Promise.resolve();
+
+  constructor(
+    @Inject(QUEUE_NAMES) readonly names: readonly string[],
+    @Inject(CONFIG) private readonly config: Config,
+    @Inject(DATABASE_URLS) private readonly urls: DatabaseUrls,
+  ) {}
+
+  /** @throws AppError `queue-not-found` */
+  queue(name: string): Queue {
+    if (!this.names.includes(name)) throw new AppError('queue-not-found');
+    let queue = this.queues.get(name);
+    if (!queue) {
+      this.options ??= this.config.QUEUE_BACKEND === 'redis' ? this.overRedis() : this.overPostgres();
+      queue = new Queue(name, this.options);
+      // Whoever asks hears of it.
+      queue.on('error', () => undefined);
+      this.queues.set(name, queue);
+    }
+    return queue;
+  }
+
+  /** Asks one queue. @throws AppError `queue-not-found`, `queue-unavailable` */
+  async ask<T>(name: string, question: (queue: Queue) => Promise<T>): Promise<T> {
+    const queue = this.queue(name);
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => { timer = setTimeout(() => { reject(new AppError('queue-unavailable')); }, PATIENCE_MS); });
+    try {
+      return await Promise.race([question(queue), late]);
+    } catch (error) {
+      throw error instanceof AppError ? error : new AppError('queue-unavailable', { cause: error });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await Promise.all([...this.queues.values()].map((queue) => queue.close().catch(() => undefined)));
+    await this.closeConnection();
+  }
+
+  private overRedis(): QueueOptions {
+    const redis = new Redis(this.config.REDIS_URL ?? '', { connectionName: 'healthvision-queues', maxRetriesPerRequest: 1, connectTimeout: 2_000, ...redisTls(this.config) });
+    redis.on('error', () => undefined);
+    redis.setMaxListeners(0);
+    this.closeConnection = () => { redis.disconnect(); return Promise.resolve(); };
+    return { connection: redis, prefix: QUEUE_PREFIX };
+  }
+
+  private overPostgres(): QueueOptions {
+    const pool = new pg.Pool({ ...poolOptions(this.urls.systemUrl, this.config), max: CONNECTIONS, Client: HeldClient, options: `-c search_path="${QUEUE_SCHEMA}"` });
+    pool.setMaxListeners(0);
+    pool.on('error', () => undefined);
+    this.closeConnection = () => pool.end();
+    return { connection: pool };
+  }
+}
