@@ -125,7 +125,7 @@ export function describeLostQueue(backend: 'postgres' | 'redis'): void {
   const repairs = async (kind: string): Promise<number> => Number(new RegExp(`repairs_total\\{kind="${kind}"\\} (\\d+)`).exec(await app.get(Metrics).registry.metrics())?.[1] ?? 0);
   const sorted = (texts: readonly string[]): string[] => [...texts].sort();
 
-  it('forgets everything in mid-flight, and all that was told is done, each once', async () => {
+  it('forgets everything in mid-flight, and all that was told is done, each once but what was running', async () => {
     begun.length = done.length = alsoDone.length = 0;
     let open: () => void = () => undefined;
     gate = new Promise((resolve) => { open = resolve; });
@@ -133,11 +133,15 @@ export function describeLostQueue(backend: 'postgres' | 'redis'): void {
     await tell(...texts);
     await eventually('two of them to run', () => Promise.resolve(begun.length === 2 && alsoDone.length === 30));
     await eventually('the other queue to acknowledge', async () => (await app.get(QueueView).counts('also')).completed === 30);
+    const running = new Set(begun);
     await forget();
     open();
     await eventually('the running ones', () => Promise.resolve(done.length >= 2));
     await eventually('nothing to be left', async () => { await reconcile(); return (await unacknowledged()) === 0; });
-    expect(sorted(done)).toEqual(sorted(texts));
+    expect(sorted([...new Set(done)])).toEqual(sorted(texts));
+    // A job that vanished under its handler may be handed over before the handler's end is known; all others are done once.
+    expect(done.filter((text, index) => done.indexOf(text) !== index).filter((text) => !running.has(text))).toEqual([]);
+    expect(done.length).toBeLessThanOrEqual(texts.length + running.size);
     expect(sorted(alsoDone)).toEqual(sorted(texts));
     // The timed one may look at the same moment as ours: an event that is handed over twice is one job.
     expect(await repairs('job')).toBeGreaterThanOrEqual(28);
