@@ -19,6 +19,9 @@ describe('the class of a failure', () => {
   it.each([
     ['a connection that breaks', withCode('ECONNRESET'), 'transient'],
     ['a full disk', withCode('ENOSPC'), 'transient'],
+    ['a mail relay that is away', withCode('ESOCKET'), 'transient'],
+    ['a relay that takes nothing just now', Object.assign(withCode('EENVELOPE'), { responseCode: 451 }), 'transient'],
+    ['a relay that knows no such address', Object.assign(withCode('EENVELOPE'), { responseCode: 550 }), 'bad-input'],
     ['a deadlock', withCode('40P01'), 'transient'],
     ['PostgreSQL that starts', new Error('the database system is starting up'), 'transient'],
     ['a time that is over', Object.assign(new Error(), { name: 'TimeoutError' }), 'transient'],

@@ -19,6 +19,8 @@ const SURROUNDINGS: ReadonlySet<number> = new Set([502, 503, 504, 507]);
 
 /** Of Node, of libuv, of PostgreSQL (class 40: transaction rollback; 55P03: lock not available) and of Prisma. */
 const PASSING = /^(E(CONN(REFUSED|RESET|ABORTED)|PIPE|TIMEDOUT|HOSTUNREACH|NETUNREACH|AI_AGAIN|NOSPC|DQUOT|MFILE|NFILE|BUSY|AGAIN)|UND_ERR_\w+|40\w{3}|55P03|P20(24|28|34))$/;
+/** Of nodemailer: a relay that is away, will not talk, or takes nothing just now. */
+const RELAY = /^E(CONNECTION|SOCKET|DNS|TLS|PROTOCOL|AUTH|ENVELOPE|MESSAGE)$/;
 const MEMORY = /^(ENOMEM|ERR_WORKER_OUT_OF_MEMORY|53200)$/;
 /** Causes are followed so deep. */
 const DEPTH = 5;
@@ -30,9 +32,15 @@ export function failureClassOf(error: unknown): FailureClass {
     if (isDatabaseAway(current)) return 'transient';
     const code = 'code' in current ? String(current.code) : '';
     if (MEMORY.test(code) || (current instanceof RangeError && /allocation failed/i.test(current.message))) return 'out-of-memory';
+    if (RELAY.test(code)) return isRefusedForGood(current) ? 'bad-input' : 'transient';
     if (PASSING.test(code) || current.name === 'TimeoutError') return 'transient';
   }
   return 'bug';
+}
+
+/** A relay that says 5xx of an address or a message says so again. @see RFC 5321 §4.2.1 */
+function isRefusedForGood(error: Error): boolean {
+  return 'code' in error && (error.code === 'EENVELOPE' || error.code === 'EMESSAGE') && 'responseCode' in error && typeof error.responseCode === 'number' && error.responseCode >= 500;
 }
 
 function classOfCode({ code, status }: AppError): FailureClass {
