@@ -1,19 +1,15 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { Queue, type QueueOptions } from 'bullmq';
 import { Redis } from 'ioredis';
-import pg from 'pg';
 import { AppError } from '../../kernel/errors.js';
 import { CONFIG, type Config } from '../config.js';
-import { DATABASE_URLS, poolOptions, type DatabaseUrls } from '../database/connection.js';
-import { HeldClient, QUEUE_PREFIX, redisTls } from './connection.js';
-import { QUEUE_SCHEMA } from './queue-schema.js';
+import { QUEUE_PREFIX, QueueConnection, redisTls } from './connection.js';
 
 /** Dependency-injection token: the names of all queues of the installation. */
 export const QUEUE_NAMES = Symbol('queue names');
 
 /** Looking at a queue has time; whoever asks should hear soon that it is away. */
 const PATIENCE_MS = 5_000;
-const CONNECTIONS = 3;
 
 /** Every queue of the installation over few connections, for those who look at queues and repair them: in any role. Made when first asked for. */
 @Injectable()
@@ -25,7 +21,7 @@ export class QueueAccess implements OnApplicationShutdown {
   constructor(
     @Inject(QUEUE_NAMES) readonly names: readonly string[],
     @Inject(CONFIG) private readonly config: Config,
-    @Inject(DATABASE_URLS) private readonly urls: DatabaseUrls,
+    private readonly connection: QueueConnection,
   ) {}
 
   /** @throws AppError `queue-not-found` */
@@ -33,7 +29,7 @@ export class QueueAccess implements OnApplicationShutdown {
     if (!this.names.includes(name)) throw new AppError('queue-not-found');
     let queue = this.queues.get(name);
     if (!queue) {
-      this.options ??= this.config.QUEUE_BACKEND === 'redis' ? this.overRedis() : this.overPostgres();
+      this.options ??= this.config.QUEUE_BACKEND === 'redis' ? this.overRedis() : this.connection.options;
       queue = new Queue(name, this.options);
       // Whoever asks hears of it.
       queue.on('error', () => undefined);
@@ -67,13 +63,5 @@ export class QueueAccess implements OnApplicationShutdown {
     redis.setMaxListeners(0);
     this.closeConnection = () => { redis.disconnect(); return Promise.resolve(); };
     return { connection: redis, prefix: QUEUE_PREFIX };
-  }
-
-  private overPostgres(): QueueOptions {
-    const pool = new pg.Pool({ ...poolOptions(this.urls.systemUrl, this.config), max: CONNECTIONS, Client: HeldClient, options: `-c search_path="${QUEUE_SCHEMA}"` });
-    pool.setMaxListeners(0);
-    pool.on('error', () => undefined);
-    this.closeConnection = () => pool.end();
-    return { connection: pool };
   }
 }

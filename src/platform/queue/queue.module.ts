@@ -1,8 +1,7 @@
 import { BullModule } from '@nestjs/bullmq';
 import { Module, type DynamicModule } from '@nestjs/common';
-import { CONFIG, ConfigurationError, type Config } from '../config.js';
-import { DATABASE_URLS, type DatabaseUrls } from '../database/connection.js';
-import { queueOptions } from './connection.js';
+import { ConfigurationError, type Config } from '../config.js';
+import { QueueConnection, QueueConnectionModule } from './connection.js';
 import { Acknowledgements } from './acknowledgements.service.js';
 import { consumerOf, ConsumerLifecycle } from './consumers.js';
 import type { JobDefinition } from './job.js';
@@ -25,7 +24,7 @@ export class QueueModule {
     return {
       module: QueueModule,
       global: true,
-      imports: [connection(), BullModule.registerQueue({ name: PROBE_QUEUE })],
+      imports: [QueueConnectionModule, connection(), BullModule.registerQueue({ name: PROBE_QUEUE })],
       providers: [Outbox, QueueProbe, queueErrors([PROBE_QUEUE]), { provide: QUEUE_NAMES, useValue: names }, QueueAccess, QueueView, QueueControl],
       exports: [Outbox, QueueProbe, QueueAccess, QueueView, QueueControl],
     };
@@ -40,7 +39,7 @@ export class QueueModule {
     return {
       module: QueueModule,
       global: true,
-      imports: [connection(), BullModule.registerQueue({ name: PROBE_QUEUE }, ...jobs.map(({ queue }) => ({ name: queue })))],
+      imports: [QueueConnectionModule, connection(), BullModule.registerQueue({ name: PROBE_QUEUE }, ...jobs.map(({ queue }) => ({ name: queue })))],
       providers: [
         Outbox, QueueProbe, RelayService, SchedulesService, Acknowledgements, ConsumerLifecycle, Repairs, QueueAccess, QueueView, QueueControl, QueueMetrics,
         { provide: JOB_DEFINITIONS, useValue: jobs },
@@ -54,7 +53,7 @@ export class QueueModule {
 }
 
 function connection(): DynamicModule {
-  return BullModule.forRootAsync({ inject: [CONFIG, DATABASE_URLS], useFactory: (config: Config, urls: DatabaseUrls) => queueOptions(config, urls) });
+  return BullModule.forRootAsync({ imports: [QueueConnectionModule], inject: [QueueConnection], useFactory: ({ options }: QueueConnection) => options });
 }
 
 function selectJobs(config: Config, jobs: readonly JobDefinition[]): JobDefinition[] {

@@ -13,7 +13,7 @@ import { openEmbeddedPostgres, type EmbeddedPostgres } from '../../../src/platfo
 import { retireOtherLogins } from '../../../src/platform/database/logins.js';
 import { applyMigrations } from '../../../src/platform/database/migrations.js';
 import { openDatabase, type OpenedDatabase } from '../../../src/platform/database/open-database.js';
-import { queueOptions } from '../../../src/platform/queue/connection.js';
+import { QueueConnection } from '../../../src/platform/queue/connection.js';
 import { createLogger, type Logger } from '../../../src/platform/ops/logger.js';
 import { ROOT, temporaryDirectory } from '../../support/product.js';
 import { query } from './processes.js';
@@ -71,13 +71,15 @@ async function expectWall(database: Database): Promise<void> {
 
 /** Jobs can be added, one and many, and are found. */
 async function expectQueue(config: Config, opened: OpenedDatabase, name: string): Promise<void> {
-  const queue = new Queue(name, queueOptions(config, opened));
+  const connection = new QueueConnection(config, opened);
+  const queue = new Queue(name, connection.options);
   try {
     await queue.add('one', {});
     await queue.addBulk([{ name: 'two', data: {} }, { name: 'three', data: {} }]);
     expect((await queue.getJobs()).map((job) => job.name).sort()).toEqual(expect.arrayContaining(['one', 'three', 'two']));
   } finally {
     await queue.close();
+    await connection.onApplicationShutdown();
   }
 }
 

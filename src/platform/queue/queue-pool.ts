@@ -1,0 +1,151 @@
+import { createHash } from 'node:crypto';
+import { EventEmitter } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { QUEUE_SCHEMA } from './queue-schema.js';
+
+/** Every fetch and every end of a job takes one for about a millisecond. */
+const MOST_CONNECTIONS = 6;
+/** BullMQ asks again at once whatever it met, and would leave no time for anything else. */
+const AGAIN_MS = 500;
+const KEEP_ALIVE_MS = 10_000;
+
+/** What BullMQ's functions say of a job that is not where it should be. */
+const OF_A_JOB = 'BM001';
+/** PostgreSQL has no connection left, stops, starts, or cut one. @see PostgreSQL, Appendix A, classes 08, 53 and 57 */
+const PASSING = /^(08|53|57)/;
+
+/** A connection that breaks while BullMQ holds it fails what BullMQ asked of it; the event beside that, which BullMQ does not take, would end the process. */
+export class HeldClient extends pg.Client {
+  constructor(config?: string | pg.ClientConfig) {
+    super(config);
+    this.on('error', () => undefined);
+  }
+}
+
+/**
+ * What all queues of a process share of PostgreSQL: a few connections for their statements, and one that listens for all of them. BullMQ by itself
+ * would take up to five for each queue, and there are dozens of queues and processes. For BullMQ this is a pool of node-postgres.
+ */
+export class QueuePool extends EventEmitter {
+  /** What BullMQ looks for in a pool. */
+  readonly options = { keepAlive: true };
+  private readonly config: pg.PoolConfig;
+  private readonly pool: pg.Pool;
+  private readonly borrowed = new Set<BorrowedClient>();
+  private readonly names = new Map<string, string>();
+  private listener: Promise<pg.Client> | undefined;
+  /** What the listener was told: once for all queues, one after the other. */
+  private readonly told = new Map<string, Promise<pg.QueryResult>>();
+  private isEnded = false;
+
+  constructor(config: pg.PoolConfig) {
+    super();
+    // Every queue listens to its errors.
+    this.setMaxListeners(0);
+    this.config = { ...config, options: `-c search_path="${QUEUE_SCHEMA}"` };
+    this.pool = new pg.Pool({ ...this.config, max: MOST_CONNECTIONS, Client: HeldClient });
+    this.pool.on('error', () => undefined);
+  }
+
+  /** PostgreSQL parses each statement once per connection. What is asked for after the end is never answered, as of a server that is gone. */
+  async query(text: string, values?: unknown[]): Promise<pg.QueryResult> {
+    if (this.isEnded) return new Promise(() => undefined);
+    try {
+      return await this.pool.query(values === undefined || values.length === 0 ? text : { name: this.nameOf(text), text, values });
+    } catch (error) {
+      if (this.hasEnded()) return new Promise(() => undefined);
+      if (!(error instanceof pg.DatabaseError) || error.code !== OF_A_JOB) await sleep(AGAIN_MS, undefined, { ref: false });
+      throw error;
+    }
+  }
+
+  /** What one queue looks at its tables and listens with. */
+  connect(): Promise<BorrowedClient> {
+    const client = new BorrowedClient(this, () => { this.borrowed.delete(client); });
+    this.borrowed.add(client);
+    return Promise.resolve(client);
+  }
+
+  /** As `query`, until PostgreSQL is there: BullMQ does not ask a second time whether its tables are. */
+  async insist(text: string, values?: unknown[]): Promise<pg.QueryResult> {
+    for (;;) {
+      try {
+        return await this.query(text, values);
+      } catch (error) {
+        if (error instanceof pg.DatabaseError && !PASSING.test(error.code ?? '')) throw error;
+      }
+    }
+  }
+
+  /** Has one connection listen for all. @throws what the connection met; the next who asks opens another */
+  async listen(text: string): Promise<pg.QueryResult> {
+    try {
+      this.listener ??= this.openListener();
+      const client = await this.listener;
+      const known = this.told.get(text) ?? Promise.all(this.told.values()).then(() => client.query(text));
+      this.told.set(text, known);
+      return await known;
+    } catch (error) {
+      this.forgetListener();
+      await sleep(AGAIN_MS, undefined, { ref: false });
+      throw error;
+    }
+  }
+
+  /** BullMQ leaves it to its owner. */
+  async end(): Promise<void> {
+    if (this.isEnded) return;
+    this.isEnded = true;
+    const listener = await this.listener?.catch(() => undefined);
+    await Promise.all([this.pool.end(), listener?.end().catch(() => undefined)]);
+  }
+
+  private async openListener(): Promise<pg.Client> {
+    const client = new HeldClient({ ...this.config, keepAlive: true, keepAliveInitialDelayMillis: KEEP_ALIVE_MS });
+    await client.connect();
+    client.on('notification', (message) => { for (const one of this.borrowed) one.emit('notification', message); });
+    client.on('error', (error) => { this.lose(client, error); });
+    client.on('end', () => { this.lose(client, new Error('Connection terminated')); });
+    return client;
+  }
+
+  private lose(client: pg.Client, error: Error): void {
+    void this.listener?.then((current) => {
+      if (current !== client || this.isEnded) return;
+      this.forgetListener();
+      client.end().catch(() => undefined);
+      // Each gives its client back and asks for another.
+      for (const one of [...this.borrowed]) if (one.listenerCount('error') > 0) one.emit('error', error);
+    }, () => undefined);
+  }
+
+  private forgetListener(): void {
+    this.listener = undefined;
+    this.told.clear();
+  }
+
+  /** Meanwhile. */
+  private hasEnded(): boolean {
+    return this.isEnded;
+  }
+
+  private nameOf(text: string): string {
+    const known = this.names.get(text);
+    if (known !== undefined) return known;
+    const name = `q${createHash('sha256').update(text).digest('base64url').slice(0, 32)}`;
+    this.names.set(text, name);
+    return name;
+  }
+}
+
+/** As much of a client of a pool as BullMQ uses. */
+class BorrowedClient extends EventEmitter {
+  constructor(private readonly pool: QueuePool, readonly release: () => void) {
+    super();
+  }
+
+  query(text: string, values?: unknown[]): Promise<pg.QueryResult> {
+    return /^\s*LISTEN\s/m.test(text) ? this.pool.listen(text) : this.pool.insist(text, values);
+  }
+}
