@@ -10,7 +10,7 @@ import { runRole, type RunningRole } from './roles/run.js';
  * How much garbage may gather, in percent of what is in use. V8 would let it double and more while memory is free, which on a
  * machine of a hospital it never is for long; answers do not get slower by it.
  */
-const GARBAGE_PERCENT = 70;
+const GARBAGE_PERCENT = 40;
 
 /** Threads that compile WebAssembly (Prisma's query compiler). Each keeps some 40 MB afterwards for good, for a tenth of a second saved at the start. */
 const WASM_COMPILERS = 1;

@@ -1,5 +1,5 @@
 import { Inject, Injectable, Module, type OnApplicationShutdown } from '@nestjs/common';
-import { createPostgresBackend, setDefaultBackendFactory, type QueueOptions } from 'bullmq';
+import { createPostgresBackend, setDefaultBackendFactory, type Queue, type QueueOptions } from 'bullmq';
 import { readFileSync } from 'node:fs';
 import { CONFIG, type Config } from '../config.js';
 import { DATABASE_URLS, poolOptions, type DatabaseUrls } from '../database/connection.js';
@@ -31,6 +31,16 @@ export class QueueConnection implements OnApplicationShutdown {
     setDefaultBackendFactory(createPostgresBackend);
     this.pool = new QueuePool(poolOptions(systemUrl, config));
     this.options = { connection: this.pool };
+  }
+
+  /** Says that this process takes jobs of a queue. In Redis BullMQ's connections do. */
+  consume(queue: string): void {
+    this.pool?.consume(queue);
+  }
+
+  /** How many processes take jobs of it. */
+  consumersOf(queue: Queue): Promise<number> {
+    return this.pool ? this.pool.consumersOf(queue.name) : queue.getWorkersCount();
   }
 
   /** After the workers, which end before. */

@@ -9,6 +9,7 @@ import type { Config } from '../config.js';
 import { LOGGER, type Logger } from '../ops/logger.js';
 import { Metrics } from '../ops/metrics.js';
 import { Acknowledgements } from './acknowledgements.service.js';
+import { QueueConnection } from './connection.js';
 import { failureClassOf, waitAfter } from './failure-class.js';
 import { HandBack, type JobDefinition, type JobHandler } from './job.js';
 
@@ -33,6 +34,7 @@ export class ConsumerLifecycle implements OnApplicationBootstrap, BeforeApplicat
 
   constructor(
     readonly acknowledgements: Acknowledgements,
+    private readonly connection: QueueConnection,
     metrics: Metrics,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
@@ -56,6 +58,7 @@ export class ConsumerLifecycle implements OnApplicationBootstrap, BeforeApplicat
   /** Begins with the jobs: not before everything that a handler needs is set up, which a worker that starts with its module would not wait for. */
   onApplicationBootstrap(): void {
     for (const { worker } of this.hosts) {
+      this.connection.consume(worker.name);
       worker.on('error', (err) => { this.logger.debug({ err, queue: worker.name }, 'queue connection'); });
       worker.on('failed', (job, err) => { this.report(worker.name, job, err); });
       worker.on('stalled', (jobId) => { this.logger.warn({ queue: worker.name, jobId }, 'job lost its worker and is taken up again'); });

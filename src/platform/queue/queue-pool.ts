@@ -10,6 +10,10 @@ const MOST_CONNECTIONS = 6;
 const AGAIN_MS = 500;
 const KEEP_ALIVE_MS = 10_000;
 
+/** Of the locks that name the queues of a process. */
+const CONSUMERS = 'healthvision.consumers';
+const CONSUME_SQL = 'SELECT pg_advisory_lock_shared(hashtext($1), hashtext($2))';
+
 /** What BullMQ's functions say of a job that is not where it should be. */
 const OF_A_JOB = 'BM001';
 /** PostgreSQL has no connection left, stops, starts, or cut one. @see PostgreSQL, Appendix A, classes 08, 53 and 57 */
@@ -35,6 +39,8 @@ export class QueuePool extends EventEmitter {
   private readonly borrowed = new Set<BorrowedClient>();
   private readonly names = new Map<string, string>();
   private listener: Promise<pg.Client> | undefined;
+  /** Queues that this process takes jobs of. */
+  private readonly consumed = new Set<string>();
   /** What the listener was told: once for all queues, one after the other. */
   private readonly told = new Map<string, Promise<pg.QueryResult>>();
   private isEnded = false;
@@ -93,6 +99,20 @@ export class QueuePool extends EventEmitter {
     }
   }
 
+  /** Says that this process takes jobs of a queue, for as long as it listens: by a lock that others see. */
+  consume(queue: string): void {
+    this.consumed.add(queue);
+    this.listener?.then((client) => client.query(CONSUME_SQL, [CONSUMERS, queue])).catch(() => undefined);
+  }
+
+  /** How many processes take jobs of a queue. */
+  async consumersOf(queue: string): Promise<number> {
+    const { rows } = await this.query(`
+      SELECT count(*)::int AS consumers FROM pg_locks
+      WHERE locktype = 'advisory' AND granted AND objsubid = 2 AND classid = hashtext($1)::oid AND objid = hashtext($2)::oid AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`, [CONSUMERS, queue]);
+    return (rows as { consumers: number }[])[0]?.consumers ?? 0;
+  }
+
   /** BullMQ leaves it to its owner. */
   async end(): Promise<void> {
     if (this.isEnded) return;
@@ -104,6 +124,7 @@ export class QueuePool extends EventEmitter {
   private async openListener(): Promise<pg.Client> {
     const client = new HeldClient({ ...this.config, keepAlive: true, keepAliveInitialDelayMillis: KEEP_ALIVE_MS });
     await client.connect();
+    for (const queue of this.consumed) await client.query(CONSUME_SQL, [CONSUMERS, queue]);
     client.on('notification', (message) => { for (const one of this.borrowed) one.emit('notification', message); });
     client.on('error', (error) => { this.lose(client, error); });
     client.on('end', () => { this.lose(client, new Error('Connection terminated')); });
@@ -139,6 +160,8 @@ export class QueuePool extends EventEmitter {
   }
 }
 
+const NOTHING: pg.QueryResult = { command: 'SELECT', rowCount: 0, oid: 0, fields: [], rows: [] };
+
 /** As much of a client of a pool as BullMQ uses. */
 class BorrowedClient extends EventEmitter {
   constructor(private readonly pool: QueuePool, readonly release: () => void) {
@@ -146,6 +169,9 @@ class BorrowedClient extends EventEmitter {
   }
 
   query(text: string, values?: unknown[]): Promise<pg.QueryResult> {
-    return /^\s*LISTEN\s/m.test(text) ? this.pool.listen(text) : this.pool.insist(text, values);
+    if (/^\s*LISTEN\s/m.test(text)) return this.pool.listen(text);
+    // The connection is no queue's own, and bears no queue's name: see `consume`.
+    if (text.includes(`set_config('application_name'`)) return Promise.resolve(NOTHING);
+    return this.pool.insist(text, values);
   }
 }

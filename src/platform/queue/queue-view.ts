@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Job, JobType, Queue } from 'bullmq';
 import { FAILURE_CLASSES, type FailureClass } from './failure-class.js';
+import { QueueConnection } from './connection.js';
 import { QueueAccess } from './queue-access.js';
 
 export const JOB_STATES = ['waiting', 'active', 'delayed', 'failed', 'completed'] as const;
@@ -49,7 +50,10 @@ const MOST_LOOKED_THROUGH = 2_000;
 /** What is in the queues. */
 @Injectable()
 export class QueueView {
-  constructor(private readonly access: QueueAccess) {}
+  constructor(
+    private readonly access: QueueAccess,
+    private readonly connection: QueueConnection,
+  ) {}
 
   /** @throws AppError `queue-unavailable` */
   summaries(): Promise<QueueSummary[]> {
@@ -59,7 +63,7 @@ export class QueueView {
   /** @throws AppError `queue-not-found`, `queue-unavailable` */
   summary(name: string): Promise<QueueSummary> {
     return this.access.ask(name, async (queue) => {
-      const [counts, isPaused, consumers] = await Promise.all([countsOf(queue), queue.isPaused(), queue.getWorkersCount()]);
+      const [counts, isPaused, consumers] = await Promise.all([countsOf(queue), queue.isPaused(), this.connection.consumersOf(queue)]);
       return { name, counts, isPaused, consumers, oldestWaitingSeconds: counts.waiting === 0 ? null : await oldestWaiting(queue) };
     });
   }

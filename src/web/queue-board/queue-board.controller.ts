@@ -10,7 +10,7 @@ import { Authenticator, Public, RequirePermission } from '../../platform/http/ac
 import { languageOf, problemOf } from '../../platform/http/problem.js';
 import { etagOf, isNotModified } from '../../platform/http/representation.js';
 import { QueueAccess } from '../../platform/queue/queue-access.js';
-import { Board, type BoardAnswer } from '../../platform/queue/queue-board.js';
+import type { Board, BoardAnswer } from '../../platform/queue/queue-board.js';
 import { QueueControl } from '../../platform/queue/queue-control.service.js';
 import { html } from '../pages/html.js';
 import { pageLanguage } from '../pages/language.js';
@@ -36,7 +36,7 @@ interface Installed { board: Board; page: BoardPage; files: ReadonlyMap<string, 
 @Public()
 @Controller('admin/queues')
 export class QueueBoardController {
-  private made: Installed | undefined;
+  private made: Promise<Installed> | undefined;
 
   constructor(
     private readonly authenticator: Authenticator,
@@ -53,7 +53,7 @@ export class QueueBoardController {
       answerPage(request, reply, { title: ({ queues }) => queues, script: 'forms', body: (texts) => html`<h1>${texts.queues}</h1><p>${texts.queuesForbidden}</p><p><a href="/">${texts.toWorklist}</a></p><div id="message"></div>` }, 403);
       return;
     }
-    const { page, board } = this.installed;
+    const { page, board } = await this.installed();
     void reply.header('Content-Security-Policy', BOARD_POLICY).header('Referrer-Policy', 'same-origin').type('text/html; charset=utf-8').send(page.html(BASE, board.config, pageLanguage(request)));
   }
 
@@ -61,7 +61,7 @@ export class QueueBoardController {
   @Get('static/*')
   async file(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     const name = restOf(request);
-    const file = this.installed.files.get(name);
+    const file = (await this.installed()).files.get(name);
     const type = TYPES[extname(name)];
     if (!file || type === undefined) throw new AppError('not-found');
     if (HASHED.test(name)) void reply.header('Cache-Control', 'public, max-age=31536000, immutable');
@@ -73,7 +73,7 @@ export class QueueBoardController {
   @Get('api/*')
   @RequirePermission(PERMISSION)
   async look(@Req() request: FastifyRequest, @Query({ schema: anything }) query: Record<string, unknown>, @Res() reply: FastifyReply): Promise<void> {
-    await respond(reply, this.installed.board.answer({ method: 'get', path: `/api/${restOf(request)}`, query }));
+    await respond(reply, (await this.installed()).board.answer({ method: 'get', path: `/api/${restOf(request)}`, query }));
   }
 
   @Put('api/queues/:name/pause')
@@ -109,16 +109,19 @@ export class QueueBoardController {
   async change(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     const path = `/api/${restOf(request)}`;
     noteForAudit(request, { object: path });
-    await respond(reply, this.installed.board.answer({ method: 'put', path, query: {} }), request);
+    await respond(reply, (await this.installed()).board.answer({ method: 'put', path, query: {} }), request);
   }
 
-  /** When first asked for: it costs memory that most processes never need. */
-  private get installed(): Installed {
-    if (!this.made) {
-      const folder = boardFolder();
-      this.made = { board: new Board(this.access.names.map((name) => this.access.queue(name)), folder), page: new BoardPage(folder), files: packagedFiles(join(folder, 'dist', 'static')) };
-    }
+  /** When first asked for, its code included: it costs memory that most processes never need. */
+  private installed(): Promise<Installed> {
+    this.made ??= this.install();
     return this.made;
+  }
+
+  private async install(): Promise<Installed> {
+    const folder = boardFolder();
+    const { Board } = await import('../../platform/queue/queue-board.js');
+    return { board: new Board(this.access.names.map((name) => this.access.queue(name)), folder), page: new BoardPage(folder), files: packagedFiles(join(folder, 'dist', 'static')) };
   }
 }
 

@@ -132,7 +132,7 @@ export function describeLostQueue(backend: 'postgres' | 'redis'): void {
     const texts = Array.from({ length: 30 }, (_, index) => `flight ${String(index)}`);
     await tell(...texts);
     await eventually('two of them to run', () => Promise.resolve(begun.length === 2 && alsoDone.length === 30));
-    await eventually('the other queue to acknowledge', async () => (await app.get(QueueView).counts('also')).completed === 30);
+    await eventually('the other queue to acknowledge', async () => (await app.get(Database).read<{ total: number }>('system', Prisma.sql`SELECT count(*)::int AS total FROM outbox WHERE dispatched_at IS NULL OR 'also' = ANY (pending)`))[0]?.total === 0);
     const running = new Set(begun);
     await forget();
     open();
