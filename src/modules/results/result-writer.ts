@@ -54,9 +54,8 @@ export class StoredResultWriter extends ResultWriter {
     const faults = [...prepared.faults, ...faultsOf(outcome)];
     await this.store.insert(tx, { ...prepared, faults, objects: faults.length > 0 ? [] : prepared.objects });
     if (faults.length > 0) return faults;
-    const shipment = { institutionId, resultId: prepared.id, version: FIRST_VERSION, studyInstanceUid: prepared.result.studyInstanceUid, signed: false };
-    await this.deliveries.plan(tx, { ...shipment, what: 'message' });
-    if (prepared.objects.length > 0) await this.deliveries.plan(tx, { ...shipment, what: 'objects' });
+    const what = prepared.objects.length > 0 ? (['message', 'objects'] as const) : (['message'] as const);
+    await this.deliveries.plan(tx, { what, institutionId, resultId: prepared.id, version: FIRST_VERSION, studyInstanceUid: prepared.result.studyInstanceUid, signed: false });
     if (prepared.result.instances.length > 1) await this.outbox.append(tx, { institutionId, topic: RESULT_COMPARABLE, payload: { institutionId, resultId: prepared.id } satisfies ResultComparable });
     return faults;
   }

@@ -1,5 +1,6 @@
 import { AppError, type ErrorCode } from '../../kernel/errors.js';
 import { isDatabaseAway } from '../database/database.js';
+import { refusalOf } from '../mail/refusal.js';
 
 /**
  * What kind of trouble a job met. `transient`: it passes by itself. `out-of-memory`: it may pass once others are done. `bad-input`: every try
@@ -32,15 +33,10 @@ export function failureClassOf(error: unknown): FailureClass {
     if (isDatabaseAway(current)) return 'transient';
     const code = 'code' in current ? String(current.code) : '';
     if (MEMORY.test(code) || (current instanceof RangeError && /allocation failed/i.test(current.message))) return 'out-of-memory';
-    if (RELAY.test(code)) return isRefusedForGood(current) ? 'bad-input' : 'transient';
+    if (RELAY.test(code)) return refusalOf(current) === undefined ? 'transient' : 'bad-input';
     if (PASSING.test(code) || current.name === 'TimeoutError') return 'transient';
   }
   return 'bug';
-}
-
-/** A relay that says 5xx of an address or a message says so again. @see RFC 5321 §4.2.1 */
-function isRefusedForGood(error: Error): boolean {
-  return 'code' in error && (error.code === 'EENVELOPE' || error.code === 'EMESSAGE') && 'responseCode' in error && typeof error.responseCode === 'number' && error.responseCode >= 500;
 }
 
 function classOfCode({ code, status }: AppError): FailureClass {

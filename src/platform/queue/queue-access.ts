@@ -4,6 +4,7 @@ import { Redis } from 'ioredis';
 import { AppError } from '../../kernel/errors.js';
 import { CONFIG, type Config } from '../config.js';
 import { QUEUE_PREFIX, QueueConnection, redisTls } from './connection.js';
+import { withinTime } from './within-time.js';
 
 /** Dependency-injection token: the names of all queues of the installation. */
 export const QUEUE_NAMES = Symbol('queue names');
@@ -41,14 +42,10 @@ export class QueueAccess implements OnApplicationShutdown {
   /** Asks one queue. @throws AppError `queue-not-found`, `queue-unavailable` */
   async ask<T>(name: string, question: (queue: Queue) => Promise<T>): Promise<T> {
     const queue = this.queue(name);
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => { timer = setTimeout(() => { reject(new AppError('queue-unavailable')); }, PATIENCE_MS); });
     try {
-      return await Promise.race([question(queue), late]);
+      return await withinTime(question(queue), PATIENCE_MS);
     } catch (error) {
       throw error instanceof AppError ? error : new AppError('queue-unavailable', { cause: error });
-    } finally {
-      clearTimeout(timer);
     }
   }
 

@@ -2,6 +2,7 @@ import { InjectQueue } from '@nestjs/bullmq';
 import { Injectable } from '@nestjs/common';
 import type { Queue } from 'bullmq';
 import { AppError } from '../../kernel/errors.js';
+import { withinTime } from './within-time.js';
 
 export const PROBE_QUEUE = 'probe';
 
@@ -12,14 +13,10 @@ export class QueueProbe {
 
   /** @throws AppError `queue-unavailable` after `timeoutMs` or on an error */
   async ping(timeoutMs = 2_000): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => { timer = setTimeout(() => { reject(new AppError('queue-unavailable')); }, timeoutMs); });
     try {
-      await Promise.race([this.queue.getJobCounts('waiting'), late]);
+      await withinTime(this.queue.getJobCounts('waiting'), timeoutMs);
     } catch (error) {
       throw new AppError('queue-unavailable', { cause: error });
-    } finally {
-      clearTimeout(timer);
     }
   }
 }

@@ -3,13 +3,13 @@ import { ModuleRef } from '@nestjs/core';
 import { getQueueToken } from '@nestjs/bullmq';
 import type { Queue } from 'bullmq';
 import type { Subscription } from 'rxjs';
-import { AppError } from '../../kernel/errors.js';
 import { LiveChannel } from '../database/live-channel.js';
 import { LOGGER, type Logger } from '../ops/logger.js';
 import { BACKOFF_BY_CLASS } from './consumers.js';
 import { mostTries } from './failure-class.js';
 import type { JobDefinition } from './job.js';
 import { Outbox, OUTBOX_TOPIC, type OutboxEntry } from './outbox.js';
+import { withinTime } from './within-time.js';
 
 /** Dependency-injection token: every job of the installation, those that this process does not consume included. */
 export const JOB_DEFINITIONS = Symbol('JobDefinition[]');
@@ -17,7 +17,7 @@ export const JOB_DEFINITIONS = Symbol('JobDefinition[]');
 const BATCH = 100;
 const POLL_MS = 1_000;
 const PRUNE_EVERY_MS = 10 * 60_000;
-/** A queue whose server is away makes its caller wait for ever; the events wait better in the outbox. */
+/** Beyond it events wait better in the outbox; handing over twice is harmless (same job id). */
 const HAND_OVER_MS = 5_000;
 /** Dispatched events and finished jobs are kept this long, so that a second dispatch meets the first one's job id. */
 export const KEEP_SECONDS = 3_600;
@@ -89,7 +89,7 @@ export class RelayService implements OnApplicationBootstrap, BeforeApplicationSh
             ...(event.priority > 0 && { priority: event.priority }),
           },
         })),
-      ));
+      ), HAND_OVER_MS);
     }
   }
 
@@ -105,18 +105,5 @@ export class RelayService implements OnApplicationBootstrap, BeforeApplicationSh
       const timer = setTimeout(resolve, ms);
       this.wake = () => { clearTimeout(timer); resolve(); };
     });
-  }
-}
-
-/** @throws AppError `queue-unavailable` when `work` takes longer than the relay waits; handing over twice is harmless (same job id) */
-async function withinTime(work: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => { timer = setTimeout(() => { reject(new AppError('queue-unavailable')); }, HAND_OVER_MS); });
-  // Nobody listens any more when it fails later.
-  work.catch(() => undefined);
-  try {
-    await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { derivedUuidv7 } from '../../../kernel/uid.js';
 import { CONFIG, type Config } from '../../../platform/config.js';
 import { Mailer } from '../../../platform/mail/mailer.js';
+import { refusalOf } from '../../../platform/mail/refusal.js';
 import { publicUrl } from '../../../platform/mail/public-url.js';
 import { LOGGER, type Logger } from '../../../platform/ops/logger.js';
 import { Metrics } from '../../../platform/ops/metrics.js';
@@ -88,11 +89,13 @@ export class SendNotificationMailsJob extends JobHandler<NotificationMailsDue> {
     } catch (error) {
       const attempts = Math.max(...mails.map((mail) => mail.attempts));
       const failure = codeOf(error);
-      const givenUp = isRefused(error) || attempts >= MOST_TRIES;
+      // The relay knows no such address.
+      const isRefused = refusalOf(error) === 'address';
+      const givenUp = isRefused || attempts >= MOST_TRIES;
       this.metrics.mails.inc({ kind: content.kind, outcome: givenUp ? 'given-up' : 'failed' });
       this.logger.warn({ mailId: id, userId: person.id, code: failure, attempts, givenUp }, 'mail about a notification could not be sent');
       await this.mails.finish(mails, givenUp ? { state: 'given-up', failure } : { state: 'waiting', failure, againAfterMs: Math.min(FIRST_WAIT_MS * 2 ** (attempts - 1), LONGEST_WAIT_MS) });
-      return isRefused(error);
+      return isRefused;
     }
     await this.mails.finish(mails, { state: 'sent' });
     this.metrics.mails.inc({ kind: content.kind, outcome: 'sent' });
@@ -124,11 +127,6 @@ function contentOf(mails: readonly Topical[]): MailContent {
 function idOf(mails: readonly Topical[]): string {
   const ids = mails.map(({ id }) => id).sort();
   return ids.length > 1 ? derivedUuidv7(ids[0] ?? '', ids.join(' ')) : (ids[0] ?? '');
-}
-
-/** The relay knows no such address: later neither. RFC 5321 §4.2.1 */
-function isRefused(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'EENVELOPE' && 'responseCode' in error && typeof error.responseCode === 'number' && error.responseCode >= 500;
 }
 
 /** Never what the relay said: it may quote the mail. */

@@ -25,7 +25,7 @@ export interface Delivery extends Omit<Row, 'failure' | 'state'> {
 
 /** What is to be sent, and to whom: SEG and SR to PACS, messages to RIS. */
 export interface Shipment {
-  what: 'objects' | 'message';
+  what: readonly ('objects' | 'message')[];
   institutionId: string;
   resultId: string;
   version: number;
@@ -52,7 +52,7 @@ export class DeliveriesStore {
     const planned = await prismaOf(tx).$queryRaw<{ id: string }[]>`
       INSERT INTO deliveries (id, institution_id, destination_id, result_id, version, study_instance_uid)
       SELECT (${ids}::uuid[])[row_number() OVER (ORDER BY d.id)], d.institution_id, d.id, ${resultId}::uuid, ${version}::int, ${studyInstanceUid}
-      FROM destinations d WHERE d.institution_id = ${institutionId}::uuid AND d.enabled AND (d.kind = 'hl7') = ${what === 'message'}::boolean AND (d.results = 'all' OR ${signed}::boolean)
+      FROM destinations d WHERE d.institution_id = ${institutionId}::uuid AND d.enabled AND (d.kind = 'hl7') = ANY (${what.map((one) => one === 'message')}::boolean[]) AND (d.results = 'all' OR ${signed}::boolean)
       ORDER BY d.id LIMIT ${MOST_DESTINATIONS}::int
       ON CONFLICT (destination_id, result_id, version) DO NOTHING RETURNING id`;
     if (planned.length > 0) await this.outbox.append(tx, ...planned.map(({ id }) => due(institutionId, id)));

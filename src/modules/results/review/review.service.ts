@@ -109,7 +109,7 @@ export class ReviewService {
   private async tell(tx: Transaction, { institutionId, id: resultId, analysisId, studyInstanceUid, analysis, version, status }: ResultRecord, kind: ReviewState['kind']): Promise<void> {
     const payload: ResultReviewed = { institutionId, resultId, analysisId, studyInstanceUid, analysis, version, status, kind };
     await this.outbox.append(tx, { institutionId, topic: RESULT_REVIEWED, payload });
-    if (kind === 'sign-off') await this.deliveries.plan(tx, { what: 'message', institutionId, resultId, version, studyInstanceUid, signed: true });
+    if (kind === 'sign-off') await this.deliveries.plan(tx, { what: ['message'], institutionId, resultId, version, studyInstanceUid, signed: true });
   }
 
   /** Looks into the study only when a decision places something. */

@@ -33,7 +33,7 @@ export class SignedObjectsStore {
       if (faults.length > 0) return faults;
       if (objects.length === 0) return [];
       await this.results.addObjects(tx, resultId, objects.map(({ bytes: _, ...names }) => ({ ...names, version })));
-      await this.deliveries.plan(tx, { what: 'objects', institutionId, resultId, version, studyInstanceUid, signed: true });
+      await this.deliveries.plan(tx, { what: ['objects'], institutionId, resultId, version, studyInstanceUid, signed: true });
       return [];
     });
   }
