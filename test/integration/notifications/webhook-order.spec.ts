@@ -46,8 +46,10 @@ describe('events of one study', () => {
     let tries = 0;
     receiver.behave((message, response, request) => {
       tries += 1;
-      if (tries % 7 === 3) request.socket.destroy();
-      else setTimeout(() => { answering(tries % 3 === 1 ? 503 : 200)(message, response, request); }, 10);
+      // Three messages in step would meet the same answer each time, until one is given up: the fifth try of each is taken.
+      const mayFail = receiver.received.filter(({ headers }) => headers['webhook-id'] === message.headers['webhook-id']).length < 5;
+      if (mayFail && tries % 7 === 3) request.socket.destroy();
+      else setTimeout(() => { answering(mayFail && tries % 3 === 1 ? 503 : 200)(message, response, request); }, 10);
     });
     await Promise.all(studies.map((study) => house.emit(study, EVENTS)));
     await eventually('all of them planned', async () => (await house.deliveries(id)).length === studies.length * EVENTS.length);
