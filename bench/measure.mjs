@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { buildIfStale } from '../src/cli/build.mjs';
+import { NPM_START } from '../test/support/npm-start.mjs';
 
 export const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
 const ADMIN = { username: 'bench@hospital.test', password: 'bench-password-1234' };
@@ -13,9 +14,9 @@ const ADMIN = { username: 'bench@hospital.test', password: 'bench-password-1234'
 /** Starts the built product on a free port; `dataDir` may be shared by several roles. */
 export async function startProduct(env = {}, dataDir = temporaryDirectory()) {
   buildIfStale();
-  const child = spawn(process.execPath, [join(ROOT, 'dist', 'src', 'main.js')], {
+  const child = spawn(process.execPath, NPM_START.argv, {
     cwd: ROOT,
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, PORT: '0', HOST: '127.0.0.1', DATA_DIR: dataDir, LOG_LEVEL: 'error', BOOTSTRAP_ADMIN_EMAIL: ADMIN.username, BOOTSTRAP_ADMIN_PASSWORD: ADMIN.password, ...env },
+    env: { ...NPM_START.env, PATH: process.env.PATH, HOME: process.env.HOME, PORT: '0', HOST: '127.0.0.1', DATA_DIR: dataDir, LOG_LEVEL: 'error', BOOTSTRAP_ADMIN_EMAIL: ADMIN.username, BOOTSTRAP_ADMIN_PASSWORD: ADMIN.password, ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   // A bench that fails leaves nothing running.

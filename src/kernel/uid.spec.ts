@@ -26,6 +26,12 @@ describe('uuidv7', () => {
     expect([...ids].sort()).toEqual([ids[1], ids[2], ids[0]]);
   });
 
+  it('sorts within a millisecond as they were made', () => {
+    const ids = Array.from({ length: 2_000 }, () => uuidv7(4_000));
+    expect([...ids].sort()).toEqual(ids);
+    expect(new Set(Array.from({ length: 10_000 }, () => uuidv7(5_000))).size).toBe(10_000);
+  });
+
   it('is a UUID of version 7', () => {
     expect(isUuid(uuidv7())).toBe(true);
     expect(uuidv7()[14]).toBe('7');

@@ -39,11 +39,16 @@ export function isUuid(value: unknown): value is string {
   return typeof value === 'string' && UUID_PATTERN.test(value);
 }
 
-/** A UUIDv7 (RFC 9562 §5.7): sorts by creation time to the millisecond. */
+const MOST_OF_A_MILLISECOND = 0xfff;
+let latest = { now: -1, count: 0 };
+
+/** A UUIDv7 (RFC 9562 §5.7) that sorts by creation time: to the millisecond, and within one in the order in which this process made them (§6.2, method 1; of the first two thousand at least). */
 export function uuidv7(now: number = Date.now()): string {
   const bytes = randomBytes(16);
+  // The upper half of the counter's range is left for counting.
+  latest = { now, count: now === latest.now && latest.count < MOST_OF_A_MILLISECOND ? latest.count + 1 : bytes.readUInt16BE(6) & (MOST_OF_A_MILLISECOND >> 1) };
   bytes.writeUIntBE(now, 0, 6);
-  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x70;
+  bytes.writeUInt16BE(0x7000 | latest.count, 6);
   bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
   const hex = bytes.toString('hex');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;

@@ -99,6 +99,8 @@ describe.skipIf(CHROMIUM === undefined)('The worklist and the viewer', () => {
       await store([ctFile({}, { elements: { '0008,0005': ['CS', 'ISO_IR 192'], '0010,0010': ['PN', Buffer.from('Yamada^Tarou=山田^太郎=やまだ^たろう')], '0010,0020': ['LO', 'JP-1'] } }).bytes]);
       await store([ctFile({}, { elements: { '0010,0010': null, '0010,0020': ['LO', 'NO-NAME'], '0008,0020': null } }).bytes]);
     }
+    // What is analysed before it is whole is analysed once more when it is, and the newer result stands in its line.
+    await eventually('the end of the X-ray study', async () => (await product.json<{ state: string }>(`/api/v1/studies/${xray}`)).state === 'complete');
     const run = await requestAnalysis(product, xray, { priority: 'stat' });
     expect((await ended(product, run.id)).status).toBe('succeeded');
     // Told by an event: well before the minute is over.

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { NPM_START } from './npm-start.mjs';
 
 export const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 
@@ -41,10 +42,10 @@ export interface StartOptions {
 /** Starts the built product in a process of its own on a free port, with everything embedded unless `env` says otherwise. */
 export async function startProduct({ dataDir, env = {}, keepData }: StartOptions = {}): Promise<Product> {
   const directory = dataDir ?? temporaryDirectory();
-  const child = spawn(process.execPath, [join(ROOT, 'dist', 'src', 'main.js')], {
+  const child = spawn(process.execPath, NPM_START.argv, {
     cwd: ROOT,
     env: {
-      PATH: process.env.PATH, HOME: process.env.HOME, PORT: '0', HOST: '127.0.0.1', DATA_DIR: directory, SETTLE_SECONDS: '1', LOG_LEVEL: 'warn',
+      ...NPM_START.env, PATH: process.env.PATH, HOME: process.env.HOME, PORT: '0', HOST: '127.0.0.1', DATA_DIR: directory, SETTLE_SECONDS: '1', LOG_LEVEL: 'warn',
       BOOTSTRAP_ADMIN_EMAIL: ADMIN.email, BOOTSTRAP_ADMIN_PASSWORD: ADMIN.password, ...env,
     },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
-// `npm test` and `npm run verify`: build, run the suites, end with "N passed, N failed".
+// `npm test` and `npm run verify`: build, run the suites, say once more what failed, end with "N passed, N failed".
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildIfStale } from '../../src/cli/build.mjs';
 
@@ -29,7 +29,8 @@ const run = spawnSync(
 let failed = run.status === 0 ? 0 : 1;
 let line = `0 passed, ${failed} failed`;
 try {
-  const { numPassedTests, numFailedTests, numPendingTests, numFailedTestSuites } = JSON.parse(readFileSync(report, 'utf8'));
+  const { numPassedTests, numFailedTests, numPendingTests, numFailedTestSuites, testResults } = JSON.parse(readFileSync(report, 'utf8'));
+  process.stdout.write(failuresOf(testResults).map((failure) => `failed: ${failure}\n`).join(''));
   // A file that cannot even be loaded has no failed test of its own.
   failed = Math.max(numFailedTests, run.status === 0 ? 0 : 1, numFailedTests === 0 ? numFailedTestSuites : 0);
   line = `${numPassedTests} passed, ${failed} failed${numPendingTests > 0 ? `, ${numPendingTests} skipped` : ''}`;
@@ -39,3 +40,11 @@ try {
 rmSync(folder, { recursive: true, force: true });
 process.stdout.write(`\n${line}\n`);
 process.exit(failed > 0 ? 1 : 0);
+
+/** A line each: file, test, and the first line of what went wrong. */
+function failuresOf(files) {
+  return files.filter(({ status }) => status === 'failed').flatMap(({ name, message, assertionResults }) => {
+    const broken = assertionResults.filter(({ status }) => status === 'failed').map(({ fullName, failureMessages: [first = ''] }) => [fullName, first]);
+    return (broken.length > 0 ? broken : [['could not be run', message]]).map(([test, why]) => `${relative(root, name)} > ${test}: ${why.split('\n')[0]}`);
+  });
+}

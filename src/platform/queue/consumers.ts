@@ -5,6 +5,7 @@ import { DelayedError, WaitingError, type Job } from 'bullmq';
 import { setMaxListeners } from 'node:events';
 import { Counter } from 'prom-client';
 import { AppError } from '../../kernel/errors.js';
+import { isUuid } from '../../kernel/uid.js';
 import type { Config } from '../config.js';
 import { LOGGER, type Logger } from '../ops/logger.js';
 import { Metrics } from '../ops/metrics.js';
@@ -106,7 +107,8 @@ export function consumerOf(definition: JobDefinition, config: Config): Type<Work
       try {
         await handler.handle(job.data, { jobId: job.id ?? '', topic: job.name, attempt: job.attemptsMade + 1, signal: this.lifecycle.signal, closing: this.lifecycle.closing });
         // Now, so that a queue that forgets the job this moment does not have it done twice.
-        if (definition.topics !== undefined && job.id !== undefined) this.lifecycle.acknowledgements.done(definition.queue, job.id);
+        // A job of a schedule has no event.
+        if (definition.topics !== undefined && job.id !== undefined && isUuid(job.id)) this.lifecycle.acknowledgements.done(definition.queue, job.id);
       } catch (error) {
         if (!(error instanceof HandBack)) throw withoutDetails(error);
         if (error.afterMs !== undefined) {

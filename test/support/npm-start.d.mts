@@ -1,0 +1,1 @@
+export const NPM_START: { env: Readonly<Record<string, string>>; argv: readonly string[] };
