@@ -14,10 +14,10 @@ export default defineConfig({
     projects: [
       { extends: true, test: { name: 'unit', include: ['src/**/*.spec.ts', 'test/golden/**/*.spec.ts', 'test/architecture/**/*.spec.ts'] } },
       { extends: true, test: { name: 'integration', include: ['test/integration/**/*.spec.ts'], exclude: ['**/*.long.spec.ts'] } },
-      // What takes long, or talks to servers of its own: part of `npm run verify`.
+      // What takes long, or talks to servers of its own: part of `npm run verify`, one project after the other.
       { extends: true, test: { name: 'long', include: ['test/integration/**/*.long.spec.ts'], testTimeout: 300_000 } },
-      { extends: true, test: { name: 'e2e', include: ['test/e2e/**/*.spec.ts'], fileParallelism: false, testTimeout: 300_000 } },
-      { extends: true, test: { name: 'chaos', include: ['test/chaos/**/*.spec.ts'], fileParallelism: false, testTimeout: 600_000 } },
+      { extends: true, test: { name: 'e2e', include: ['test/e2e/**/*.spec.ts'], fileParallelism: false, testTimeout: 300_000, sequence: { groupOrder: 2 } } },
+      { extends: true, test: { name: 'chaos', include: ['test/chaos/**/*.spec.ts'], testTimeout: 600_000, sequence: { groupOrder: 1 } } },
     ],
   },
 });

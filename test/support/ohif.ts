@@ -93,8 +93,15 @@ export class ViewerWindow {
     return this.page.evaluate(`[...document.querySelectorAll('svg.svg-layer ellipse')].map(({ cx, cy, rx, ry }) => ({ at: [cx.baseVal.value, cy.baseVal.value], radii: [rx.baseVal.value, ry.baseVal.value] }))`);
   }
 
-  /** Lines beside the marks of a report, and where they are in the window. */
+  /** Lines beside the marks of a report, once there are some, and where they are in the window. */
   lines(): Promise<{ text: string; top: number; left: number; right: number }[]> {
+    return eventually('lines beside a mark', async () => {
+      const lines = await this.linesNow();
+      return lines.length > 0 && lines;
+    });
+  }
+
+  private linesNow(): Promise<{ text: string; top: number; left: number; right: number }[]> {
     return this.page.evaluate(`[...document.querySelectorAll('svg.svg-layer tspan')].map((line) => ({ text: line.textContent, ...(({ top, left, right }) => ({ top, left, right }))(line.getBoundingClientRect()) }))`);
   }
 

@@ -1,6 +1,9 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { createConnection, createServer } from 'node:net';
+import { join } from 'node:path';
+import { temporaryDirectory } from './product.js';
 
 export interface RedisServer {
   url: string;
@@ -15,10 +18,24 @@ export function redisIsInstalled(): boolean {
   return there;
 }
 
-/** A Redis of the test's own, without persistence. @param given  where the one before was; a free port by default */
-export async function startRedis(given?: number): Promise<RedisServer> {
+/** A Redis of the test's own, without persistence. @param given  where the one before was; a free port by default @param more  settings beside the usual ones */
+export async function startRedis(given?: number, more: readonly string[] = []): Promise<RedisServer> {
   const port = given ?? (await freePort());
-  const child = spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--maxmemory-policy', 'noeviction'], { stdio: 'ignore' });
+  return serve(port, ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--maxmemory-policy', 'noeviction', '--dir', temporaryDirectory(), ...more]);
+}
+
+/** A sentinel that looks after the Redis at a port by the name `mymaster`, and makes a replica the primary when it is silent for a second. */
+export async function startSentinel(primaryPort: number): Promise<RedisServer> {
+  const port = await freePort();
+  const file = join(temporaryDirectory(), 'sentinel.conf');
+  writeFileSync(file, [
+    `port ${String(port)}`, 'bind 127.0.0.1', `sentinel monitor mymaster 127.0.0.1 ${String(primaryPort)} 1`, 'sentinel down-after-milliseconds mymaster 1000', 'sentinel failover-timeout mymaster 5000',
+  ].join('\n'));
+  return serve(port, [file, '--sentinel']);
+}
+
+async function serve(port: number, settings: readonly string[]): Promise<RedisServer> {
+  const child = spawn('redis-server', settings, { stdio: 'ignore' });
   for (let attempt = 0; !(await answers(port)); attempt++) {
     if (attempt > 100) throw new Error('redis-server did not start');
     await new Promise((resolve) => setTimeout(resolve, 50));

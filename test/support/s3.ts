@@ -98,8 +98,8 @@ export interface ProxiedRequest {
   body: Buffer;
 }
 
-/** What becomes of a request: sent on, answered in the server's stead, cut off before the answer, or its answer cut off after so many bytes of the body. */
-export type Verdict = 'pass' | { status: number; code: string } | { url: string } | 'cut' | { cutAnswerAfter: number };
+/** What becomes of a request: sent on, also after a while, answered in the server's stead, cut off before the answer, its answer cut off after so many bytes of the body, or a byte of its answer turned round. */
+export type Verdict = 'pass' | { afterMs: number } | { status: number; code: string } | { url: string } | 'cut' | { cutAnswerAfter: number } | 'corrupt';
 
 export interface S3Proxy extends S3Server {
   requests: ProxiedRequest[];
@@ -125,6 +125,7 @@ export async function startS3Proxy(target: string): Promise<S3Proxy> {
       answer.writeHead(verdict.status, { 'Content-Type': 'application/xml' }).end(`<?xml version="1.0"?><Error><Code>${verdict.code}</Code><Message>said the test</Message></Error>`);
       return;
     }
+    if (typeof verdict === 'object' && 'afterMs' in verdict) await new Promise((resolve) => setTimeout(resolve, verdict.afterMs));
     const url = typeof verdict === 'object' && 'url' in verdict ? verdict.url : seen.url;
     const outgoing = request(`${target}${url}`, { method: seen.method, headers: incoming.headers });
     outgoing.end(seen.body);
@@ -135,6 +136,7 @@ export async function startS3Proxy(target: string): Promise<S3Proxy> {
     let sent = 0;
     for await (const chunk of response) {
       const bytes = (chunk as Buffer).subarray(0, cutAfter - sent);
+      if (verdict === 'corrupt') bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 0x55;
       answer.write(bytes);
       sent += bytes.length;
       if (sent < cutAfter) continue;

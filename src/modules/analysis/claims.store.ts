@@ -69,7 +69,7 @@ export class ClaimsStore {
     const { count } = await this.database.write({ institutionId }, Prisma.sql`
       UPDATE analysis_runs SET status = 'queued', stage = 'queued', progress = 0, worker_id = NULL, heartbeat_at = NULL, updated_at = now(),
         attempts = attempts - ${why === 'counted' ? 0 : 1}::int, faults = faults + ${why === 'surroundings' ? 1 : 0}::int,
-        not_before = CASE WHEN ${why === 'surroundings'} THEN now() + make_interval(secs => least(60, power(2, faults) * (0.5 + random() / 2))) END
+        not_before = CASE WHEN ${why === 'surroundings'} THEN now() + make_interval(secs => least(300, power(2, faults) * (0.5 + random() / 2))) END
       WHERE id = ${id}::uuid AND fence = ${fence} AND status = 'running' AND cancel_requested_at IS NULL`);
     return count > 0;
   }

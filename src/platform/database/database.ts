@@ -221,8 +221,8 @@ const UNREACHABLE_CODES = new Set(['P1000', 'P1001', 'P1002', 'P1008', 'P1010', 
 /** Of any socket or file: they speak of the database only inside an error of its client. */
 const SOCKET_CODES = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOENT']);
 
-/** SQLSTATEs of a server that stops, starts, cuts connections or has none left. @see PostgreSQL, Appendix A */
-const AWAY_STATES = /^(57P0\d|08\d{3}|53300)$/;
+/** SQLSTATEs of a server that stops, starts, cuts connections, has none left, or is not the primary any more. @see PostgreSQL, Appendix A */
+const AWAY_STATES = /^(57P0\d|08\d{3}|53300|25006)$/;
 
 /** The SQLSTATE of a driver's error, or that Prisma keeps of it (P2010, P2039). */
 function originalCode(error: Error): string | undefined {
@@ -251,7 +251,7 @@ export function isDatabaseAway(error: unknown): boolean {
     if ('code' in current && typeof current.code === 'string' && (UNREACHABLE_CODES.has(current.code) || (ofClient && SOCKET_CODES.has(current.code)))) return true;
     if (current.name === 'PrismaClientInitializationError') return true;
     if (AWAY_STATES.test(originalCode(current) ?? '')) return true;
-    if (/Connection terminated|terminating connection|not queryable|Code: `(57P0\d|08\d{3}|53300)`|Can't reach database|server closed the connection|the database system is (starting up|shutting down|in recovery)|timeout exceeded when trying to connect|ECONNREFUSED|DatabaseNotReachable|ConnectionClosed/i.test(current.message)) return true;
+    if (/Connection terminated|terminating connection|not queryable|Code: `(57P0\d|08\d{3}|53300|25006)`|Can't reach database|server closed the connection|the database system is (starting up|shutting down|in recovery)|timeout exceeded when trying to connect|ECONNREFUSED|DatabaseNotReachable|ConnectionClosed/i.test(current.message)) return true;
   }
   return false;
 }

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { Redis } from 'ioredis';
-import type { Config } from '../config.js';
+import { redisOptions, type RedisSettings } from '../redis.js';
 import { LEASE_SHARE, WINDOW_MS, WindowStore, type Lease, type LeaseRequest } from './window-store.js';
 
 /** The arithmetic of `leaseOf`, where the count is. A key that has run out is gone by itself. */
@@ -19,9 +18,10 @@ const DIGEST = createHash('sha1').update(LEASE).digest('hex');
 export class RedisWindows extends WindowStore {
   private readonly redis: Redis;
 
-  constructor(config: Pick<Config, 'REDIS_URL' | 'REDIS_CA_FILE'>) {
+  constructor(settings: RedisSettings) {
     super();
-    this.redis = new Redis(config.REDIS_URL ?? '', {
+    this.redis = new Redis({
+      ...redisOptions(settings),
       lazyConnect: true,
       connectionName: 'healthvision-limits',
       // Nobody waits for a Redis that is away: see RateLimiter.
@@ -29,7 +29,6 @@ export class RedisWindows extends WindowStore {
       commandTimeout: 1_000,
       connectTimeout: 2_000,
       retryStrategy: (attempt) => Math.min(attempt * 200, 2_000),
-      ...(config.REDIS_CA_FILE && { tls: { ca: readFileSync(config.REDIS_CA_FILE, 'utf8') } }),
     });
     // Each command tells of its own failure.
     this.redis.on('error', () => undefined);

@@ -1,16 +1,12 @@
 import { Inject, Injectable, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { createPostgresBackend, setDefaultBackendFactory, type Queue, type QueueOptions } from 'bullmq';
-import { readFileSync } from 'node:fs';
 import { CONFIG, type Config } from '../config.js';
 import { DATABASE_URLS, poolOptions, type DatabaseUrls } from '../database/connection.js';
+import { redisOptions } from '../redis.js';
 import { QueuePool } from './queue-pool.js';
 
 /** Of every key that BullMQ has in Redis. */
 export const QUEUE_PREFIX = 'healthvision';
-
-export function redisTls({ REDIS_CA_FILE }: Pick<Config, 'REDIS_CA_FILE'>): { tls?: { ca: string } } {
-  return REDIS_CA_FILE ? { tls: { ca: readFileSync(REDIS_CA_FILE, 'utf8') } } : {};
-}
 
 /** The way of all queues and workers of this process to what they are kept in. */
 @Injectable()
@@ -25,7 +21,7 @@ export class QueueConnection implements OnApplicationShutdown {
   constructor(@Inject(CONFIG) config: Config, @Inject(DATABASE_URLS) { systemUrl }: DatabaseUrls) {
     if (config.QUEUE_BACKEND === 'redis') {
       setDefaultBackendFactory();
-      this.options = { connection: { url: config.REDIS_URL ?? '', maxRetriesPerRequest: null, ...redisTls(config) }, prefix: QUEUE_PREFIX };
+      this.options = { connection: { ...redisOptions(config), maxRetriesPerRequest: null }, prefix: QUEUE_PREFIX };
       return;
     }
     setDefaultBackendFactory(createPostgresBackend);

@@ -80,8 +80,10 @@ export class ConsumerLifecycle implements OnApplicationBootstrap, BeforeApplicat
   private report(queue: string, job: Job | undefined, err: Error): void {
     const failure = failureClassOf(err.cause ?? err);
     this.failures.inc({ queue, class: failure });
-    const isParked = job?.finishedOn !== undefined;
-    this.logger[isParked ? 'error' : 'warn']({ err, queue, jobId: job?.id, attempt: job?.attemptsMade, class: failure }, isParked ? 'job is parked' : 'job failed and is tried again');
+    const about = { err, queue, jobId: job?.id, attempt: job?.attemptsMade, class: failure };
+    if (job?.finishedOn === undefined) this.logger.warn(about, 'job failed and is tried again');
+    else if (isUuid(job.id)) this.logger.error(about, 'job is parked');
+    else this.logger[failure === 'transient' ? 'warn' : 'error'](about, 'timed job failed; the next one does its work');
   }
 }
 
@@ -107,7 +109,7 @@ export function consumerOf(definition: JobDefinition, config: Config): Type<Work
       try {
         await handler.handle(job.data, { jobId: job.id ?? '', topic: job.name, attempt: job.attemptsMade + 1, signal: this.lifecycle.signal, closing: this.lifecycle.closing });
         // Now, so that a queue that forgets the job this moment does not have it done twice.
-        // A job of a schedule has no event.
+        // A timed job has no event.
         if (definition.topics !== undefined && job.id !== undefined && isUuid(job.id)) this.lifecycle.acknowledgements.done(definition.queue, job.id);
       } catch (error) {
         if (!(error instanceof HandBack)) throw withoutDetails(error);

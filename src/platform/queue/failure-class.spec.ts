@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { describe, expect, it } from 'vitest';
 import { AppError, ERROR_CODES, type ErrorCode } from '../../kernel/errors.js';
 import { FAILURE_CLASSES, failureClassOf, mostTries, waitAfter } from './failure-class.js';
@@ -24,6 +25,7 @@ describe('the class of a failure', () => {
     ['a relay that knows no such address', Object.assign(withCode('EENVELOPE'), { responseCode: 550 }), 'bad-input'],
     ['a deadlock', withCode('40P01'), 'transient'],
     ['PostgreSQL that starts', new Error('the database system is starting up'), 'transient'],
+    ['PostgreSQL that is the primary no more', Object.assign(new pg.DatabaseError('cannot execute INSERT in a read-only transaction', 0, 'error'), { code: '25006' }), 'transient'],
     ['a time that is over', Object.assign(new Error(), { name: 'TimeoutError' }), 'transient'],
     ['an array that finds no room', new RangeError('Array buffer allocation failed'), 'out-of-memory'],
     ['a thread that found none', withCode('ERR_WORKER_OUT_OF_MEMORY'), 'out-of-memory'],

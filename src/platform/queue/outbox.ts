@@ -75,8 +75,11 @@ export class Outbox {
   /** A queue is done with these events, however often it is said. */
   async acknowledge(queue: string, ids: readonly string[]): Promise<void> {
     // Whatever the rows look like now: the relay that dispatches them may not have committed yet, and is waited for. One order of locks for all.
+    // One that was to be handed over again, and that the last queue is done with meanwhile, would be taken for new.
     await this.database.write('system', Prisma.sql`
-      UPDATE outbox SET pending = array_remove(pending, ${queue}) WHERE id IN (SELECT id FROM outbox WHERE id = ANY (${[...ids]}::uuid[]) ORDER BY id FOR UPDATE)`);
+      UPDATE outbox SET pending = array_remove(pending, ${queue}),
+        dispatched_at = CASE WHEN pending = ARRAY[${queue}] THEN coalesce(dispatched_at, now()) ELSE dispatched_at END
+      WHERE id IN (SELECT id FROM outbox WHERE id = ANY (${[...ids]}::uuid[]) ORDER BY id FOR UPDATE)`);
   }
 
   /** The queue has the event to do after all. */

@@ -3,7 +3,8 @@ import { Queue, type QueueOptions } from 'bullmq';
 import { Redis } from 'ioredis';
 import { AppError } from '../../kernel/errors.js';
 import { CONFIG, type Config } from '../config.js';
-import { QUEUE_PREFIX, QueueConnection, redisTls } from './connection.js';
+import { redisOptions } from '../redis.js';
+import { QUEUE_PREFIX, QueueConnection } from './connection.js';
 import { withinTime } from './within-time.js';
 
 /** Dependency-injection token: the names of all queues of the installation. */
@@ -55,7 +56,7 @@ export class QueueAccess implements OnApplicationShutdown {
   }
 
   private overRedis(): QueueOptions {
-    const redis = new Redis(this.config.REDIS_URL ?? '', { connectionName: 'healthvision-queues', maxRetriesPerRequest: 1, connectTimeout: 2_000, ...redisTls(this.config) });
+    const redis = new Redis({ ...redisOptions(this.config), connectionName: 'healthvision-queues', maxRetriesPerRequest: 1, connectTimeout: 2_000 });
     redis.on('error', () => undefined);
     redis.setMaxListeners(0);
     this.closeConnection = () => { redis.disconnect(); return Promise.resolve(); };

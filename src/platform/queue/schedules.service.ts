@@ -75,16 +75,20 @@ export class SchedulesService implements OnApplicationBootstrap, BeforeApplicati
   }
 }
 
-/** `idle`: registered, but no job of it waits or runs, so none will follow. */
+/** How far the clocks of processes may differ before it counts. */
+const CLOCKS_DIFFER_MS = 5_000;
+
+/** `idle`: registered, but no job of it waits or runs, so none will follow; or one does, but whoever made it had a clock that was far ahead, and all would wait for that time. */
 async function stateOf(queue: Queue, { queue: name, everyMs }: Timed): Promise<'scheduled' | 'idle' | 'gone'> {
   const scheduler = await queue.getJobScheduler(name);
   if (!scheduler) return 'gone';
   // The next run is made when the one before begins.
-  if (scheduler.every !== everyMs || typeof scheduler.next !== 'number') return 'idle';
+  if (scheduler.every !== everyMs || typeof scheduler.next !== 'number' || scheduler.next > Date.now() + everyMs + CLOCKS_DIFFER_MS) return 'idle';
   const next = await queue.getJob(`repeat:${name}:${String(scheduler.next)}`);
   return next && next.finishedOn === undefined ? 'scheduled' : 'idle';
 }
 
+/** One that fails leaves nothing to be tried again: the next one does its work. */
 async function register(queue: Queue, { queue: name, everyMs }: Timed): Promise<void> {
-  await queue.upsertJobScheduler(name, { every: everyMs }, { name, data: {}, opts: { attempts: 1, removeOnComplete: { count: 10 }, removeOnFail: { count: 100 } } });
+  await queue.upsertJobScheduler(name, { every: everyMs }, { name, data: {}, opts: { attempts: 1, removeOnComplete: { count: 10 }, removeOnFail: true } });
 }

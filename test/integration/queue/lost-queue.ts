@@ -2,7 +2,7 @@ import { Injectable, type INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { Redis } from 'ioredis';
 import pg from 'pg';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { Prisma } from '../../../src/generated/prisma/client.js';
 import { AppError } from '../../../src/kernel/errors.js';
 import { uuidv7 } from '../../../src/kernel/uid.js';
@@ -159,6 +159,19 @@ export function describeLostQueue(backend: 'postgres' | 'redis'): void {
     await new Promise((resolve) => setTimeout(resolve, 1_200));
     expect(ticks - regular).toBeLessThanOrEqual(3);
     expect(await repairs('schedule')).toBe(before + 3);
+  });
+
+  it('has a timed job again whose next run is an hour away, because a clock was wrong when it was made', async () => {
+    await eventually('the schedule', () => Promise.resolve(ticks > 2));
+    const before = await repairs('schedule');
+    const now = Date.now.bind(Date);
+    const clock = vi.spyOn(Date, 'now').mockImplementation(() => now() + 3_600_000);
+    ticks = 0;
+    await eventually('a run under the wrong clock', () => Promise.resolve(ticks > 1), 10_000);
+    clock.mockRestore();
+    ticks = 0;
+    await eventually('it to run', () => Promise.resolve(ticks > 2), 10_000);
+    expect(await repairs('schedule')).toBeGreaterThan(before);
   });
 
   it('has a timed job again whose next run somebody removed', async () => {
