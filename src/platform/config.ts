@@ -48,7 +48,7 @@ const environment = z.object({
   QUEUE_BACKEND: z.enum(['postgres', 'redis']).default('postgres'),
   REDIS_URL: z.string().regex(/^rediss?:\/\//, 'must start with redis:// or rediss://').optional(),
   REDIS_CA_FILE: z.string().optional(),
-  REDIS_SENTINELS: list.optional(),
+  REDIS_SENTINELS: list.pipe(z.array(z.string()).min(1, 'must name at least one sentinel')).optional(),
   REDIS_SENTINEL_PASSWORD: z.string().optional(),
   BLOB_STORE: z.enum(['fs', 's3']).default('fs'),
   S3_ENDPOINT: z.url({ protocol: /^https?$/ }).optional(),
@@ -148,12 +148,17 @@ export function parseConfig(variables: NodeJS.ProcessEnv = process.env): Config 
   });
 }
 
+function isPlainRedisUrl({ pathname, search, hash }: URL): boolean {
+  return search === '' && hash === '' && /^(\/\d*)?$/.test(pathname);
+}
+
 function contradictions(values: z.output<typeof environment>): string[] {
   const lines: string[] = [];
   for (const name of ['DATABASE_URL', 'DATABASE_MIGRATION_URL', 'REDIS_URL'] as const) if (values[name] !== undefined && !values[name].includes('@/') && !URL.canParse(values[name])) lines.push(`${name}: is not a URL`);
   for (const name of ['DATABASE_CA_FILE', 'REDIS_CA_FILE', 'S3_CA_FILE', 'TLS_CERT_FILE', 'TLS_KEY_FILE', 'TLS_CLIENT_CA_FILE'] as const) if (values[name] !== undefined && !existsSync(values[name])) lines.push(`${name}: there is no such file`);
   if (values.QUEUE_BACKEND === 'redis' && !values.REDIS_URL) lines.push('REDIS_URL: is required when QUEUE_BACKEND=redis');
   for (const entry of values.REDIS_SENTINELS ?? []) if (!SENTINEL.test(entry) || !URL.canParse(`redis://${entry}`)) lines.push(`REDIS_SENTINELS: "${entry}" is neither a host nor host:port`);
+  if (values.REDIS_URL !== undefined && URL.canParse(values.REDIS_URL) && !isPlainRedisUrl(new URL(values.REDIS_URL))) lines.push('REDIS_URL: takes nothing after the host but the number of a database');
   if (values.REDIS_SENTINELS !== undefined && values.REDIS_URL === undefined) lines.push('REDIS_SENTINELS: needs REDIS_URL, whose host is the name of the primary');
   if (values.BLOB_STORE === 's3' && !values.S3_BUCKET) lines.push('S3_BUCKET: is required when BLOB_STORE=s3');
   if ((values.S3_ACCESS_KEY_ID === undefined) !== (values.S3_SECRET_ACCESS_KEY === undefined)) lines.push('S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY: give both or neither');

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { redisAddresses, redisOptions } from './redis.js';
+import { redisOptions } from './redis.js';
 
 describe('the way to Redis', () => {
   it('is the URL', () => {
@@ -10,8 +10,7 @@ describe('the way to Redis', () => {
   it('is asked of the sentinels, where there are some', () => {
     const settings = { REDIS_URL: 'redis://:secret@mymaster/1', REDIS_SENTINELS: ['one.test', '[::1]:7001'], REDIS_SENTINEL_PASSWORD: 'other' };
     const sentinels = [{ host: 'one.test', port: 26_379 }, { host: '::1', port: 7001 }];
-    expect(redisOptions(settings)).toEqual({ sentinels, name: 'mymaster', failoverDetector: true, password: 'secret', db: 1, sentinelPassword: 'other' });
-    expect(redisAddresses(settings)).toEqual(sentinels);
+    expect(redisOptions(settings)).toEqual({ sentinels, name: 'mymaster', failoverDetector: true, sentinelCommandTimeout: 2_000, password: 'secret', db: 1, sentinelPassword: 'other' });
     expect(redisOptions({ ...settings, REDIS_URL: 'rediss://mymaster' })).toMatchObject({ tls: {}, enableTLSForSentinelMode: true, sentinelTLS: {} });
   });
 });

@@ -18,12 +18,15 @@ export interface RedisWay extends Partial<RedisAddress> {
   tls?: { ca?: string };
   sentinelPassword?: string;
   failoverDetector?: boolean;
+  sentinelCommandTimeout?: number;
   enableTLSForSentinelMode?: boolean;
   sentinelTLS?: { ca?: string };
 }
 
 const REDIS_PORT = 6379;
 const SENTINEL_PORT = 26_379;
+/** One that takes connections and says nothing is passed over. */
+const SENTINEL_PATIENCE_MS = 2_000;
 
 /**
  * How every connection of this process reaches Redis: where `REDIS_URL` says, or, with `REDIS_SENTINELS`, whichever server the sentinels say is the
@@ -41,18 +44,17 @@ export function redisOptions({ REDIS_URL, REDIS_CA_FILE, REDIS_SENTINELS, REDIS_
   };
   if (!REDIS_SENTINELS) return { ...common, ...addressOf(url) };
   return {
-    ...common, sentinels: REDIS_SENTINELS.map(sentinelOf), name: decodeURIComponent(url.hostname), failoverDetector: true,
+    ...common, sentinels: REDIS_SENTINELS.map(sentinelOf), name: decodeURIComponent(url.hostname), failoverDetector: true, sentinelCommandTimeout: SENTINEL_PATIENCE_MS,
     ...(REDIS_SENTINEL_PASSWORD && { sentinelPassword: REDIS_SENTINEL_PASSWORD }), ...(tls && { enableTLSForSentinelMode: true, sentinelTLS: tls }),
   };
 }
 
-/** Whom a process asks first. */
-export function redisAddresses({ REDIS_URL, REDIS_SENTINELS }: Pick<RedisSettings, 'REDIS_URL' | 'REDIS_SENTINELS'>): RedisAddress[] {
-  return REDIS_SENTINELS ? REDIS_SENTINELS.map(sentinelOf) : [addressOf(new URL(REDIS_URL ?? ''))];
+export function redisAddress({ REDIS_URL }: Pick<RedisSettings, 'REDIS_URL'>): RedisAddress {
+  return addressOf(new URL(REDIS_URL ?? ''));
 }
 
 /** host, host:port, [address] or [address]:port */
-export function sentinelOf(entry: string): RedisAddress {
+function sentinelOf(entry: string): RedisAddress {
   return addressOf(new URL(`redis://${entry}`), SENTINEL_PORT);
 }
 

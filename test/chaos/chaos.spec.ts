@@ -32,6 +32,8 @@ describe('an installation to which everything happens', () => {
     const { judgement, ...counts } = told;
     console.log(JSON.stringify(counts, null, 2));
     expect(Object.fromEntries(Object.entries(judgement).filter(([, found]) => found.length > 0)), `seed ${String(SEED)}`).toEqual({});
+    // Of a run that is long enough for all of them.
+    if (MINUTES >= 10) expect(Object.entries(report.faults).filter(([, times]) => times === 0)).toEqual([]);
     expect(report.acknowledged).toBeGreaterThan(STUDIES / KINDS.length / 2);
-  }, MINUTES * 60_000 + 900_000);
+  }, process.env.CHAOS_HOLD === undefined ? MINUTES * 60_000 + 900_000 : 0);
 });

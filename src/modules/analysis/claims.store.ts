@@ -65,11 +65,11 @@ export class ClaimsStore {
    * Gives a run back to the queue; it keeps its age there. false when the claim is lost, or when somebody asked for its end: nobody is to take it up again.
    * @param why  `handed-back`: the try does not count; `counted`: it does; `surroundings`: it does not, but the run waits longer after each
    */
-  async requeue({ institutionId, id, fence }: Claim, why: 'handed-back' | 'counted' | 'surroundings'): Promise<boolean> {
+  async requeue({ institutionId, id, fence }: Claim, why: 'handed-back' | 'counted' | 'surroundings' | 'corrupt'): Promise<boolean> {
     const { count } = await this.database.write({ institutionId }, Prisma.sql`
       UPDATE analysis_runs SET status = 'queued', stage = 'queued', progress = 0, worker_id = NULL, heartbeat_at = NULL, updated_at = now(),
-        attempts = attempts - ${why === 'counted' ? 0 : 1}::int, faults = faults + ${why === 'surroundings' ? 1 : 0}::int,
-        not_before = CASE WHEN ${why === 'surroundings'} THEN now() + make_interval(secs => least(300, power(2, faults) * (0.5 + random() / 2))) END
+        attempts = attempts - ${why === 'counted' ? 0 : 1}::int, faults = faults + ${why === 'surroundings' ? 1 : 0}::int, corrupt_reads = corrupt_reads + ${why === 'corrupt' ? 1 : 0}::int,
+        not_before = CASE WHEN ${why === 'surroundings' || why === 'corrupt'} THEN now() + make_interval(secs => least(300, power(2, CASE WHEN ${why === 'corrupt'} THEN corrupt_reads ELSE faults END) * (0.5 + random() / 2))) END
       WHERE id = ${id}::uuid AND fence = ${fence} AND status = 'running' AND cancel_requested_at IS NULL`);
     return count > 0;
   }

@@ -17,10 +17,10 @@ import { Scheduler, WORKER_ID } from './scheduling/scheduler.service.js';
 
 /** Claims of one run, after which it is given up. */
 export const MAX_ATTEMPTS = 3;
-/** Faults of the surroundings that a run may meet before it fails: with the waits between them about an hour and a half. */
+/** Faults of the surroundings that a run may meet before it fails: with the waits between them about an hour. */
 const MAX_FAULTS = 24;
-/** Wrong bytes may have become so on their way; those that lie there so stay so, and after some minutes somebody is told. */
-const MAX_CORRUPT = 8;
+/** Wrong bytes may have become so on their way; those that lie there so stay so, and after a minute or two somebody is told. */
+const MAX_CORRUPT_READS = 8;
 /** When runs wait that this process has no room for, or that are not ready, it looks again after so long. */
 const LOOK_AGAIN_MS = 1_000;
 
@@ -146,12 +146,12 @@ export class RunJob extends JobHandler<AnalysisRequested> {
       await this.ending.end(run, STUDY_DELETED_ENDING);
       return;
     }
-    const ofSurroundings = SURROUNDINGS.has(code);
-    const isPassing = ofSurroundings ? run.faults < MAX_FAULTS - 1 : code === 'blob-corrupt' && run.faults < MAX_CORRUPT - 1;
+    const why = SURROUNDINGS.has(code) ? 'surroundings' : code === 'blob-corrupt' ? 'corrupt' : 'counted';
+    const isPassing = (why === 'surroundings' && run.faults < MAX_FAULTS - 1) || (why === 'corrupt' && run.corruptReads < MAX_CORRUPT_READS - 1);
     const again = isPassing || THREAD_FAULTS.has(code) && run.attempts < (code === 'out-of-memory' ? 2 : MAX_ATTEMPTS);
     if (again) {
       this.logger.warn({ err: error, analysisId: run.id, code }, 'analysis is tried again');
-      await this.requeue(run, isPassing ? 'surroundings' : 'counted');
+      await this.requeue(run, why);
       return;
     }
     this.logger.error({ err: error, analysisId: run.id, code }, 'analysis failed');

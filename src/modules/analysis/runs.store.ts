@@ -101,11 +101,14 @@ export class RunsStore {
 
   /** As if it had never been tried; the fence goes on, so that a late worker stays out. */
   async restart(tx: Transaction, id: string): Promise<RunRow> {
-    return prismaOf(tx).analysisRun.update({
+    const client = prismaOf(tx);
+    // When it came is told by the database's clock, not by ours.
+    await client.$executeRaw`UPDATE analysis_runs SET queued_at = clock_timestamp() WHERE id = ${id}::uuid`;
+    return client.analysisRun.update({
       where: { id },
       data: {
         status: 'queued', stage: 'queued', progress: 0, attempts: 0, workerId: null, heartbeatAt: null, cancelRequestedAt: null, reasonCode: null, reasonDetail: null,
-        timings: {}, resultId: null, startedAt: null, finishedAt: null, queuedAt: new Date(), notBefore: null, faults: 0,
+        timings: {}, resultId: null, startedAt: null, finishedAt: null, notBefore: null, faults: 0, corruptReads: 0,
       },
     });
   }

@@ -34,6 +34,19 @@ export abstract class JobHandler<Payload = Record<string, never>> {
   abstract handle(payload: Payload, context: JobContext): Promise<void>;
 }
 
+/** An event, before it becomes jobs. */
+export interface Announced {
+  id: string;
+  institutionId: string;
+  topic: string;
+}
+
+/** Which events become jobs, where most of them would find nothing to do. Asked for many events at once. */
+export abstract class EventFilter {
+  /** @returns ids of those that somebody waits for */
+  abstract wanted(events: readonly Announced[]): Promise<ReadonlySet<string>>;
+}
+
 /** How a job is fed and run. */
 export interface JobDefinition {
   /** BullMQ queue; one handler each. Lower case and dashes. */
@@ -41,6 +54,8 @@ export interface JobDefinition {
   handler: Type<JobHandler<never>>;
   /** Outbox topics that become jobs of this queue. */
   topics?: readonly string[];
+  /** Which of them do; all without it. */
+  filter?: Type<EventFilter>;
   /** Runs on a timer, once per interval for the whole installation. */
   everyMs?: number;
   /** Jobs at a time in one process; `configured` = WORKER_CONCURRENCY. */

@@ -53,9 +53,9 @@ export class Outbox {
    * Takes up to `limit` events that nobody has dispatched, hands them to `deliver`, and marks them in the same transaction.
    * Two relays never take the same row; a crash before the commit delivers again with the same ids.
    *
-   * @param queuesOf  who has to acknowledge an event
+   * @param deliver  gives back, by the ids of the events, who has to acknowledge each
    */
-  async drain(limit: number, queuesOf: (event: OutboxEntry) => readonly string[], deliver: (events: OutboxEntry[]) => Promise<void>): Promise<number> {
+  async drain(limit: number, deliver: (events: OutboxEntry[]) => Promise<ReadonlyMap<string, readonly string[]>>): Promise<number> {
     return this.database.transaction('system', async (tx) => {
       const client = prismaOf(tx);
       const rows = await client.$queryRaw<OutboxRow[]>`
@@ -63,8 +63,8 @@ export class Outbox {
         WHERE dispatched_at IS NULL ORDER BY id LIMIT ${limit} FOR UPDATE SKIP LOCKED`;
       if (rows.length === 0) return 0;
       const events = rows.map(({ institution_id, ...row }) => ({ ...row, institutionId: institution_id }));
-      await deliver(events);
-      const queues = events.map((event) => JSON.stringify(queuesOf(event)));
+      const queuesOf = await deliver(events);
+      const queues = events.map(({ id }) => JSON.stringify(queuesOf.get(id) ?? []));
       await client.$executeRaw`
         UPDATE outbox SET dispatched_at = now(), looked_at = now(), pending = ARRAY(SELECT jsonb_array_elements_text(given.queues::jsonb))
         FROM unnest(${rows.map(({ id }) => id)}::uuid[], ${queues}::text[]) AS given (id, queues) WHERE outbox.id = given.id`;
@@ -95,6 +95,12 @@ export class Outbox {
         ORDER BY looked_at LIMIT ${limit}::int FOR UPDATE SKIP LOCKED)
       RETURNING id, pending`);
     return rows;
+  }
+
+  /** What time it is for all processes: each one's own clock may be wrong. In milliseconds since 1970. */
+  async nowMs(): Promise<number> {
+    const [row] = await this.database.read<{ now: Date }>('system', Prisma.sql`SELECT clock_timestamp() AS now`);
+    return row?.now.getTime() ?? Date.now();
   }
 
   /** Has the relay hand over again what is not acknowledged; whoever has the job still is not given a second one. */

@@ -5,6 +5,9 @@ import { Outbox, type Unacknowledged } from './outbox.js';
 import { QueueAccess } from './queue-access.js';
 import { Repairs } from './repairs.service.js';
 
+/** How far the clocks of processes may differ before it counts. */
+export const CLOCKS_DIFFER_MS = 5_000;
+
 const BATCH = 500;
 /** Questions to one queue at a time. */
 const ASKED_AT_ONCE = 25;
@@ -58,12 +61,26 @@ export class ReconcileJob extends JobHandler {
     return [...lost];
   }
 
+  /** Jobs that wait for a try that a process has put off whose clock was ahead: when they were tried last is told by the same clock. */
+  private async bringForward(name: string, ids: readonly string[]): Promise<void> {
+    if (ids.length === 0) return;
+    const nowMs = await this.outbox.nowMs();
+    const moved = await this.access.ask(name, (queue) => Promise.all(ids.map(async (id) => {
+      const job = await queue.getJob(id);
+      if (!job || (job.processedOn ?? 0) <= nowMs + CLOCKS_DIFFER_MS) return 0;
+      // Somebody may have taken it meanwhile.
+      return job.promote().then(() => 1, () => 0);
+    })));
+    this.repairs.count('job', moved.reduce<number>((sum, one) => sum + one, 0));
+  }
+
   private async find(name: string, ids: readonly string[]): Promise<ReadonlyMap<string, Found>> {
     const found = new Map<string, Found>();
     for (let at = 0; at < ids.length; at += ASKED_AT_ONCE) {
       const asked = ids.slice(at, at + ASKED_AT_ONCE);
       const states = await this.access.ask(name, (queue) => Promise.all(asked.map((id) => queue.getJobState(id))));
       asked.forEach((id, index) => { found.set(id, foundOf(states[index])); });
+      await this.bringForward(name, asked.filter((_, index) => states[index] === 'delayed'));
     }
     return found;
   }

@@ -7,7 +7,7 @@ import { LiveChannel } from '../database/live-channel.js';
 import { LOGGER, type Logger } from '../ops/logger.js';
 import { BACKOFF_BY_CLASS } from './consumers.js';
 import { mostTries } from './failure-class.js';
-import type { JobDefinition } from './job.js';
+import type { EventFilter, JobDefinition } from './job.js';
 import { Outbox, OUTBOX_TOPIC, type OutboxEntry } from './outbox.js';
 import { withinTime } from './within-time.js';
 
@@ -55,7 +55,7 @@ export class RelayService implements OnApplicationBootstrap, BeforeApplicationSh
     let failures = 0;
     while (!this.stopped) {
       try {
-        const handed = await this.outbox.drain(BATCH, (event) => this.queuesOf(event), (events) => this.dispatch(events));
+        const handed = await this.outbox.drain(BATCH, (events) => this.dispatch(events));
         failures = 0;
         if (handed === BATCH) continue;
         await this.pruneSometimes();
@@ -67,15 +67,15 @@ export class RelayService implements OnApplicationBootstrap, BeforeApplicationSh
     }
   }
 
-  /** Of an event that comes again, only those that have yet to acknowledge it. */
-  private queuesOf({ topic, pending }: OutboxEntry): readonly string[] {
-    return pending.length > 0 ? pending : this.definitions.filter(({ topics }) => topics?.includes(topic)).map(({ queue }) => queue);
-  }
-
-  private async dispatch(events: OutboxEntry[]): Promise<void> {
+  /** @returns by the ids of the events, the queues that got them */
+  private async dispatch(events: OutboxEntry[]): Promise<ReadonlyMap<string, readonly string[]>> {
+    const known = new Set(this.definitions.map(({ queue }) => queue));
+    // Queues that only a newer version has go on waiting for that one.
+    const queues = new Map(events.map(({ id, pending }) => [id, pending.filter((queue) => !known.has(queue))]));
     for (const definition of this.definitions) {
-      const mine = events.filter((event) => this.queuesOf(event).includes(definition.queue));
+      const mine = await this.eventsFor(definition, events);
       if (mine.length === 0) continue;
+      for (const { id } of mine) queues.get(id)?.push(definition.queue);
       const queue = this.moduleRef.get<Queue>(getQueueToken(definition.queue), { strict: false });
       await withinTime(queue.addBulk(
         mine.map((event) => ({
@@ -91,6 +91,15 @@ export class RelayService implements OnApplicationBootstrap, BeforeApplicationSh
         })),
       ), HAND_OVER_MS);
     }
+    return queues;
+  }
+
+  /** One that comes again is for those alone that have yet to acknowledge it. */
+  private async eventsFor({ queue, topics, filter }: JobDefinition, events: readonly OutboxEntry[]): Promise<OutboxEntry[]> {
+    const mine = events.filter(({ topic, pending }) => (pending.length > 0 ? pending.includes(queue) : topics?.includes(topic)));
+    if (filter === undefined || mine.length === 0) return mine;
+    const wanted = await this.moduleRef.get<EventFilter>(filter, { strict: false }).wanted(mine);
+    return mine.filter(({ id, pending }) => pending.length > 0 || wanted.has(id));
   }
 
   private async pruneSometimes(): Promise<void> {

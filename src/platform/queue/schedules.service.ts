@@ -4,7 +4,9 @@ import { ModuleRef } from '@nestjs/core';
 import type { Queue } from 'bullmq';
 import { LOGGER, type Logger } from '../ops/logger.js';
 import type { JobDefinition } from './job.js';
+import { Outbox } from './outbox.js';
 import { QueueAccess } from './queue-access.js';
+import { CLOCKS_DIFFER_MS } from './reconcile.job.js';
 import { JOB_DEFINITIONS } from './relay.service.js';
 import { Repairs } from './repairs.service.js';
 
@@ -22,12 +24,13 @@ export class SchedulesService implements OnApplicationBootstrap, BeforeApplicati
 
   private timer: NodeJS.Timeout | undefined;
   private checking: Promise<void> | undefined;
-  /** Without a next run at the last look: between two runs there may be none for a moment. */
+  /** Without a next run at the last look, or with one that is too far away: between two runs there may be none for a moment. */
   private readonly suspects = new Set<string>();
 
   constructor(
     private readonly moduleRef: ModuleRef,
     private readonly access: QueueAccess,
+    private readonly outbox: Outbox,
     private readonly repairs: Repairs,
     @Inject(JOB_DEFINITIONS) private readonly definitions: readonly JobDefinition[],
     @Inject(LOGGER) private readonly logger: Logger,
@@ -45,18 +48,16 @@ export class SchedulesService implements OnApplicationBootstrap, BeforeApplicati
 
   /** Registers anew what the queue has lost. Never throws: a queue that is away is asked again. */
   private async check(): Promise<void> {
-    for (const timed of this.timed()) {
-      try {
-        await this.access.ask(timed.queue, (queue) => this.repair(queue, timed));
-      } catch (err) {
-        this.logger.debug({ err, queue: timed.queue }, 'a timed job could not be looked after');
-        return;
-      }
+    try {
+      const nowMs = await this.outbox.nowMs();
+      for (const timed of this.timed()) await this.access.ask(timed.queue, (queue) => this.repair(queue, timed, nowMs));
+    } catch (err) {
+      this.logger.debug({ err }, 'timed jobs could not be looked after');
     }
   }
 
-  private async repair(queue: Queue, timed: Timed): Promise<void> {
-    const found = await stateOf(queue, timed);
+  private async repair(queue: Queue, timed: Timed, nowMs: number): Promise<void> {
+    const found = await stateOf(queue, timed, nowMs);
     const isSuspected = this.suspects.delete(timed.queue);
     if (found === 'scheduled') return;
     if (found === 'idle' && !isSuspected) {
@@ -67,7 +68,7 @@ export class SchedulesService implements OnApplicationBootstrap, BeforeApplicati
     if (found === 'idle') await queue.removeJobScheduler(timed.queue);
     await register(queue, timed);
     this.repairs.count('schedule');
-    this.logger.warn({ queue: timed.queue }, 'the queue had lost a timed job, which is registered again');
+    this.logger.warn({ queue: timed.queue }, 'the queue had lost a timed job or was to run it far too late; it is registered again');
   }
 
   private timed(): Timed[] {
@@ -75,15 +76,12 @@ export class SchedulesService implements OnApplicationBootstrap, BeforeApplicati
   }
 }
 
-/** How far the clocks of processes may differ before it counts. */
-const CLOCKS_DIFFER_MS = 5_000;
-
 /** `idle`: registered, but no job of it waits or runs, so none will follow; or one does, but whoever made it had a clock that was far ahead, and all would wait for that time. */
-async function stateOf(queue: Queue, { queue: name, everyMs }: Timed): Promise<'scheduled' | 'idle' | 'gone'> {
+async function stateOf(queue: Queue, { queue: name, everyMs }: Timed, nowMs: number): Promise<'scheduled' | 'idle' | 'gone'> {
   const scheduler = await queue.getJobScheduler(name);
   if (!scheduler) return 'gone';
   // The next run is made when the one before begins.
-  if (scheduler.every !== everyMs || typeof scheduler.next !== 'number' || scheduler.next > Date.now() + everyMs + CLOCKS_DIFFER_MS) return 'idle';
+  if (scheduler.every !== everyMs || typeof scheduler.next !== 'number' || scheduler.next > nowMs + everyMs + CLOCKS_DIFFER_MS) return 'idle';
   const next = await queue.getJob(`repeat:${name}:${String(scheduler.next)}`);
   return next && next.finishedOn === undefined ? 'scheduled' : 'idle';
 }

@@ -21,7 +21,7 @@ export interface ChaosReport {
   seed: number;
   acknowledged: number;
   refused: number;
-  /** How often each befell the installation. */
+  /** How often each befell the installation, where it did. */
   faults: Record<string, number>;
   /** Starts of its processes. */
   starts: Record<string, number>;
@@ -36,7 +36,8 @@ export interface ChaosReport {
 }
 
 const PAUSES_S = { least: 1, most: 4 };
-const PATIENCE_MS = 90_000;
+/** A job that failed often waits for minutes. */
+const PATIENCE_MS = 240_000;
 const SAMPLE_MS = 1_000;
 const REPAIRS = /healthvision_reconciler_repairs_total\{kind="([\w-]+)"\} (\d+)/g;
 
@@ -90,9 +91,8 @@ async function befall(context: FaultContext, durationMs: number, say: ChaosOptio
     // What lasts is not begun twice, and no more than two last at a time.
     await lasting.get(name);
     while (lasting.size >= 2) await Promise.race(lasting.values());
-    counts[name] = (counts[name] ?? 0) + 1;
     say(`${name} (${String(acknowledged())} studies acknowledged)`);
-    const fault = faults[name]?.(context).catch((error: unknown) => { say(`${name}: ${error instanceof Error ? error.message : String(error)}`); }).finally(() => { lasting.delete(name); });
+    const fault = faults[name]?.(context).then(() => { counts[name] = (counts[name] ?? 0) + 1; }).catch((error: unknown) => { say(`${name}: ${error instanceof Error ? error.message : String(error)}`); }).finally(() => { lasting.delete(name); });
     if (fault) lasting.set(name, fault);
     await wait((PAUSES_S.least + context.random() * (PAUSES_S.most - PAUSES_S.least)) * 1_000);
   }

@@ -35,7 +35,7 @@ const COMMON: Readonly<Record<string, Fault>> = {
     const slot = pick(slots(context.house), context.random);
     return during(context, () => { slot?.kill('SIGSTOP'); }, () => { slot?.kill('SIGCONT'); });
   },
-  'PostgreSQL killed': ({ house }) => { house.postgres.kill(); return Promise.resolve(); },
+  'PostgreSQL killed': async ({ house }) => { await house.postgres.kill(); },
   'PostgreSQL unreachable': (context) => during(context, () => { context.house.postgres.proxy.cut(); }, () => { context.house.postgres.proxy.heal(); }),
   'PostgreSQL connections reset': ({ house }) => { house.postgres.proxy.sever(); return Promise.resolve(); },
   // As after a change of the primary: connections end, and for a while the address leads to one that takes nothing.

@@ -20,6 +20,7 @@ export type Judgement = Readonly<Record<string, readonly string[]>>;
 export async function untilQuiet(house: ChaosHouse, webhookId: string, patienceMs: number): Promise<void> {
   let [least, fellAt] = [Infinity, Date.now()];
   for (;;) {
+    await house.sql(`UPDATE analysis_runs SET not_before = NULL WHERE status = 'queued' AND not_before > now()`);
     await house.sql(`UPDATE webhook_deliveries SET next_at = now() WHERE state = 'waiting' AND next_at > now() AND webhook_id = $1`, [webhookId]);
     const underWay = Object.values(await countsOf(house, webhookId)).reduce((sum, count) => sum + count, 0);
     if (underWay === 0) return;
@@ -90,7 +91,7 @@ async function messagesOf(house: ChaosHouse, { taken }: ChaosReceivers, webhookI
   };
 }
 
-const named = (): string => BLOB_REFERENCES.map(({ table, keys }) => `SELECT ${keys.sql} AS key FROM ${table}`).join(' UNION ALL ');
+const named = (references = BLOB_REFERENCES): string => references.map(({ table, keys }) => `SELECT ${keys.sql} AS key FROM ${table}`).join(' UNION ALL ');
 
 async function orphansOf(house: ChaosHouse): Promise<string[]> {
   const blobs = (await house.blobs()).filter((key) => BLOB_KEY.test(key));
@@ -101,6 +102,6 @@ async function orphansOf(house: ChaosHouse): Promise<string[]> {
 
 async function missingOf(house: ChaosHouse): Promise<string[]> {
   const there = new Set(await house.blobs());
-  const rows = await house.sql<{ key: string }>('SELECT blob_key AS key FROM instances');
+  const rows = await house.sql<{ key: string }>(named(BLOB_REFERENCES.filter(({ table }) => table !== 'blob_tombstones')));
   return rows.map(({ key }) => key).filter((key) => !there.has(key));
 }

@@ -8,7 +8,7 @@ import type { ChaosHouse } from './house.js';
 const SIDE = 64;
 const PATIENCE_MS = 30_000;
 const AGAIN_MS = 500;
-const OK = 200;
+const GOOD: ReadonlySet<number> = new Set([200, 201]);
 
 /** A client of the installation, as patient as a modality: it asks whichever api is there until it has an answer. */
 export class Client {
@@ -16,12 +16,13 @@ export class Client {
 
   constructor(private readonly house: ChaosHouse) {}
 
-  /** @returns what the first api that answers well says; undefined when `until` is over */
+  /** @returns what the first api says that answers 200 or 201; undefined when `until` is over */
   async ask(path: string, init: RequestInit, until: number): Promise<Response | undefined> {
     while (Date.now() < until) {
       const api = this.house.api();
       const response = api && (await this.try(api, path, init).catch(() => undefined));
-      if (response?.ok === true) return response;
+      // 202 to an upload says that something was not stored.
+      if (response && GOOD.has(response.status)) return response;
       await wait(AGAIN_MS);
     }
     return undefined;
@@ -42,8 +43,8 @@ export class Client {
     const response = await fetch(`${api.url}${path}`, { ...init, headers, signal });
     // Of a process whose clock jumped, or that is another one by now.
     if (response.status === 401) this.tokens.delete(api.url);
-    if (!response.ok) await response.arrayBuffer();
-    return response;
+    // With its body: an answer that breaks off is none.
+    return new Response(await response.arrayBuffer(), response);
   }
 
   private async signIn(api: Product, signal: AbortSignal): Promise<string> {
@@ -73,17 +74,11 @@ export async function sendStudies(client: Client, studies: number, durationMs: n
       const studyInstanceUid = newDicomUid();
       const body = new Uint8Array(relatedBody([radiograph(studyInstanceUid, index)]));
       // A minute beyond the end: what was begun is not given up because the end came.
-      if (await client.ask('/dicom-web/studies', { method: 'POST', body, headers: { 'content-type': STOW_TYPE } }, until + 60_000).then(isStored)) sent.acknowledged.push(studyInstanceUid);
+      if (await client.ask('/dicom-web/studies', { method: 'POST', body, headers: { 'content-type': STOW_TYPE } }, until + 60_000)) sent.acknowledged.push(studyInstanceUid);
       else sent.refused++;
     }
   };
   await Promise.all(Array.from({ length: atATime }, modality));
-}
-
-async function isStored(response: Response | undefined): Promise<boolean> {
-  // 202 says that something was not stored.
-  await response?.arrayBuffer();
-  return response?.status === OK;
 }
 
 function radiograph(studyInstanceUid: string, seed: number): Uint8Array {

@@ -11,7 +11,6 @@ export interface ChaosReceivers {
   urls: { good: string; bad: Readonly<Record<string, string>> };
   /** Requests that each of the bad ones met. */
   met(): Record<string, number>;
-  /** Whether anybody was led to a place where nobody should go. */
   close(): void;
 }
 

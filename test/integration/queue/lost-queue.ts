@@ -167,11 +167,34 @@ export function describeLostQueue(backend: 'postgres' | 'redis'): void {
     const now = Date.now.bind(Date);
     const clock = vi.spyOn(Date, 'now').mockImplementation(() => now() + 3_600_000);
     ticks = 0;
-    await eventually('a run under the wrong clock', () => Promise.resolve(ticks > 1), 10_000);
-    clock.mockRestore();
+    try {
+      await eventually('a run under the wrong clock', () => Promise.resolve(ticks > 1), 10_000);
+    } finally {
+      clock.mockRestore();
+    }
     ticks = 0;
     await eventually('it to run', () => Promise.resolve(ticks > 2), 10_000);
     expect(await repairs('schedule')).toBeGreaterThan(before);
+  });
+
+  it('has a job again that waits for an hour, because a clock was wrong when it failed', async () => {
+    begun.length = done.length = 0;
+    failing.set('late', Object.assign(new Error('away'), { code: 'ECONNREFUSED' }));
+    const now = Date.now.bind(Date);
+    const clock = vi.spyOn(Date, 'now').mockImplementation(() => now() + 3_600_000);
+    try {
+      await tell('late');
+      await eventually('two tries', () => Promise.resolve(begun.length > 1), 20_000);
+      // The third waits for a second or two by now.
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    } finally {
+      clock.mockRestore();
+      failing.delete('late');
+    }
+    await eventually('it to be done', async () => {
+      await reconcile();
+      return done.includes('late');
+    }, 20_000);
   });
 
   it('has a timed job again whose next run somebody removed', async () => {

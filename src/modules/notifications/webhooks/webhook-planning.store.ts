@@ -38,6 +38,12 @@ export class WebhookPlanningStore {
     private readonly outbox: Outbox,
   ) {}
 
+  /** Of these institutions, what some endpoint is told of. */
+  async told(institutionIds: readonly string[]): Promise<{ institutionId: string; topic: string }[]> {
+    return this.database.read('system', Prisma.sql`
+      SELECT DISTINCT w.institution_id AS "institutionId", jsonb_object_keys(w.events) AS topic FROM webhooks w WHERE w.institution_id = ANY (${[...institutionIds]}::uuid[])`);
+  }
+
   /** Whether some endpoint of the institution is told of such events, and this one is not planned for it yet. */
   async isWanted(institutionId: string, topic: string, eventId: string): Promise<boolean> {
     const rows = await this.database.read({ institutionId }, Prisma.sql`

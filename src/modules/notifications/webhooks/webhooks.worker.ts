@@ -12,6 +12,7 @@ import { PlanWebhooksJob } from './plan-webhooks.job.js';
 import { WakeWebhooksJob } from './wake-webhooks.job.js';
 import { WEBHOOK_DISABLED_MAIL, WEBHOOK_DUE, WEBHOOK_EVENTS } from './webhook.js';
 import { WebhookClaimsStore } from './webhook-claims.store.js';
+import { WebhookFilter } from './webhook-filter.js';
 import { WebhookPlanner } from './webhook-planner.service.js';
 import { WebhookPlanningStore } from './webhook-planning.store.js';
 import { WebhookSender } from './webhook-sender.service.js';
@@ -19,7 +20,7 @@ import { WebhookUpkeepJob } from './webhook-upkeep.job.js';
 import { WebhooksCoreModule } from './webhooks-core.module.js';
 
 export const webhooksJobs: readonly JobDefinition[] = [
-  { queue: 'plan-webhooks', handler: PlanWebhooksJob, topics: WEBHOOK_EVENTS, concurrency: 4 },
+  { queue: 'plan-webhooks', handler: PlanWebhooksJob, topics: WEBHOOK_EVENTS, filter: WebhookFilter, concurrency: 4 },
   // It waits for others most of the time.
   { queue: 'deliver-webhooks', handler: DeliverWebhooksJob, topics: [WEBHOOK_DUE], concurrency: 16 },
   { queue: 'wake-webhooks', handler: WakeWebhooksJob, everyMs: 15_000, concurrency: 1 },
@@ -31,6 +32,6 @@ export const webhooksJobs: readonly JobDefinition[] = [
 
 @Module({
   imports: [WebhooksCoreModule, ImagesCoreModule, PeopleModule, MailModule],
-  providers: [WebhookPlanningStore, WebhookPlanner, WebhookClaimsStore, WebhookSender, PlanWebhooksJob, DeliverWebhooksJob, WakeWebhooksJob, WebhookUpkeepJob, ForgetWebhookDeliveriesJob, MailWebhookDisabledJob],
+  providers: [WebhookPlanningStore, WebhookFilter, WebhookPlanner, WebhookClaimsStore, WebhookSender, PlanWebhooksJob, DeliverWebhooksJob, WakeWebhooksJob, WebhookUpkeepJob, ForgetWebhookDeliveriesJob, MailWebhookDisabledJob],
 })
 export class WebhooksWorkerModule {}
