@@ -63,7 +63,7 @@ export class ClaimsStore {
 
   /**
    * Gives a run back to the queue; it keeps its age there. false when the claim is lost, or when somebody asked for its end: nobody is to take it up again.
-   * @param why  `handed-back`: the try does not count; `counted`: it does; `surroundings`: it does not, but the run waits longer after each
+   * @param why  `handed-back`: the try does not count; `counted`: it does; `surroundings`, `corrupt`: it does not, but the run waits longer after each of its kind
    */
   async requeue({ institutionId, id, fence }: Claim, why: 'handed-back' | 'counted' | 'surroundings' | 'corrupt'): Promise<boolean> {
     const { count } = await this.database.write({ institutionId }, Prisma.sql`

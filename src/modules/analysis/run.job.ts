@@ -146,10 +146,8 @@ export class RunJob extends JobHandler<AnalysisRequested> {
       await this.ending.end(run, STUDY_DELETED_ENDING);
       return;
     }
-    const why = SURROUNDINGS.has(code) ? 'surroundings' : code === 'blob-corrupt' ? 'corrupt' : 'counted';
-    const isPassing = (why === 'surroundings' && run.faults < MAX_FAULTS - 1) || (why === 'corrupt' && run.corruptReads < MAX_CORRUPT_READS - 1);
-    const again = isPassing || THREAD_FAULTS.has(code) && run.attempts < (code === 'out-of-memory' ? 2 : MAX_ATTEMPTS);
-    if (again) {
+    const why = whyAgain(run, code);
+    if (why !== undefined) {
       this.logger.warn({ err: error, analysisId: run.id, code }, 'analysis is tried again');
       await this.requeue(run, why);
       return;
@@ -172,4 +170,11 @@ export class RunJob extends JobHandler<AnalysisRequested> {
   private async requeue(run: RunRow, why: Parameters<ClaimsStore['requeue']>[1]): Promise<void> {
     if (!(await this.claims.requeue(run, why))) await this.ending.end(run, { status: 'cancelled' });
   }
+}
+
+/** As what a run that met this is tried again; undefined when it is not. */
+function whyAgain({ faults, corruptReads, attempts }: RunRow, code: ErrorCode): 'surroundings' | 'corrupt' | 'counted' | undefined {
+  if (SURROUNDINGS.has(code)) return faults < MAX_FAULTS - 1 ? 'surroundings' : undefined;
+  if (code === 'blob-corrupt') return corruptReads < MAX_CORRUPT_READS - 1 ? 'corrupt' : undefined;
+  return THREAD_FAULTS.has(code) && attempts < (code === 'out-of-memory' ? 2 : MAX_ATTEMPTS) ? 'counted' : undefined;
 }

@@ -117,6 +117,12 @@ export class Database implements OnApplicationShutdown {
     await this.app.pool.query({ name: 'notify', text: 'SELECT pg_notify($1, $2)', values: [channel, payload] }).catch((error: unknown) => { throw translateDirect(error); });
   }
 
+  /** What time it is for all processes: each one's own clock may be wrong. In milliseconds since 1970. @throws AppError `database-unavailable` */
+  async nowMs(): Promise<number> {
+    const [row] = await this.read<{ now: Date }>('system', Prisma.sql`SELECT clock_timestamp() AS now`);
+    return row?.now.getTime() ?? Date.now();
+  }
+
   /** @throws AppError `database-unavailable` */
   async ping(): Promise<void> {
     await this.app.pool.query('SELECT 1').catch((error: unknown) => { throw translateDirect(error); });

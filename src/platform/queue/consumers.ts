@@ -110,7 +110,7 @@ export function consumerOf(definition: JobDefinition, config: Config): Type<Work
         await handler.handle(job.data, { jobId: job.id ?? '', topic: job.name, attempt: job.attemptsMade + 1, signal: this.lifecycle.signal, closing: this.lifecycle.closing });
         // Now, so that a queue that forgets the job this moment does not have it done twice.
         // A timed job has no event.
-        if (definition.topics !== undefined && job.id !== undefined && isUuid(job.id)) this.lifecycle.acknowledgements.done(definition.queue, job.id);
+        if (definition.topics !== undefined && isUuid(job.id)) this.lifecycle.acknowledgements.done(definition.queue, job.id);
       } catch (error) {
         if (!(error instanceof HandBack)) throw withoutDetails(error);
         if (error.afterMs !== undefined) {

@@ -97,12 +97,6 @@ export class Outbox {
     return rows;
   }
 
-  /** What time it is for all processes: each one's own clock may be wrong. In milliseconds since 1970. */
-  async nowMs(): Promise<number> {
-    const [row] = await this.database.read<{ now: Date }>('system', Prisma.sql`SELECT clock_timestamp() AS now`);
-    return row?.now.getTime() ?? Date.now();
-  }
-
   /** Has the relay hand over again what is not acknowledged; whoever has the job still is not given a second one. */
   async dispatchAgain(ids: readonly string[]): Promise<number> {
     const { count } = await this.database.write('system', Prisma.sql`UPDATE outbox SET dispatched_at = NULL WHERE id = ANY (${[...ids]}::uuid[]) AND pending <> '{}'`);

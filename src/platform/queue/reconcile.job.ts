@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { Database } from '../database/database.js';
 import { LOGGER, type Logger } from '../ops/logger.js';
 import { JobHandler, type JobContext } from './job.js';
 import { Outbox, type Unacknowledged } from './outbox.js';
@@ -24,6 +25,7 @@ export class ReconcileJob extends JobHandler {
   static afterSeconds = 10;
 
   constructor(
+    private readonly database: Database,
     private readonly outbox: Outbox,
     private readonly access: QueueAccess,
     private readonly repairs: Repairs,
@@ -64,7 +66,7 @@ export class ReconcileJob extends JobHandler {
   /** Jobs that wait for a try that a process has put off whose clock was ahead: when they were tried last is told by the same clock. */
   private async bringForward(name: string, ids: readonly string[]): Promise<void> {
     if (ids.length === 0) return;
-    const nowMs = await this.outbox.nowMs();
+    const nowMs = await this.database.nowMs();
     const moved = await this.access.ask(name, (queue) => Promise.all(ids.map(async (id) => {
       const job = await queue.getJob(id);
       if (!job || (job.processedOn ?? 0) <= nowMs + CLOCKS_DIFFER_MS) return 0;

@@ -3,7 +3,7 @@ import { Counter } from 'prom-client';
 import { Metrics } from '../ops/metrics.js';
 
 /**
- * What can be found and mended. `schedule`: a timed job that the queue did not have. `job`: an event whose job was gone. `acknowledgement`: a job
+ * What can be found and mended. `schedule`: a timed job that the queue did not have, or was to run far too late. `job`: an event whose job was gone, or waited for a far time. `acknowledgement`: a job
  * that was done and nobody had said so. `silent-run`: a run whose worker died. `waiting-run`: a run that nobody took. `delivery`: a delivery that
  * nobody sent. `upload`: a whole upload that nobody stored. `orphan-blob`: bytes that no row names.
  */

@@ -2,9 +2,9 @@ import { getQueueToken } from '@nestjs/bullmq';
 import { Inject, Injectable, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
 import type { Queue } from 'bullmq';
+import { Database } from '../database/database.js';
 import { LOGGER, type Logger } from '../ops/logger.js';
 import type { JobDefinition } from './job.js';
-import { Outbox } from './outbox.js';
 import { QueueAccess } from './queue-access.js';
 import { CLOCKS_DIFFER_MS } from './reconcile.job.js';
 import { JOB_DEFINITIONS } from './relay.service.js';
@@ -30,7 +30,7 @@ export class SchedulesService implements OnApplicationBootstrap, BeforeApplicati
   constructor(
     private readonly moduleRef: ModuleRef,
     private readonly access: QueueAccess,
-    private readonly outbox: Outbox,
+    private readonly database: Database,
     private readonly repairs: Repairs,
     @Inject(JOB_DEFINITIONS) private readonly definitions: readonly JobDefinition[],
     @Inject(LOGGER) private readonly logger: Logger,
@@ -49,7 +49,7 @@ export class SchedulesService implements OnApplicationBootstrap, BeforeApplicati
   /** Registers anew what the queue has lost. Never throws: a queue that is away is asked again. */
   private async check(): Promise<void> {
     try {
-      const nowMs = await this.outbox.nowMs();
+      const nowMs = await this.database.nowMs();
       for (const timed of this.timed()) await this.access.ask(timed.queue, (queue) => this.repair(queue, timed, nowMs));
     } catch (err) {
       this.logger.debug({ err }, 'timed jobs could not be looked after');
