@@ -69,18 +69,11 @@ describe.skipIf(CHROMIUM === undefined || !OHIF_IS_INSTALLED)('What was found, i
     await seesSegment(affine, `nodule-${course}-seg`);
     await viewer.openStudy(studyInstanceUid);
     await viewer.openObject('SR');
-    const truth = await viewer.showPlace(placeOf(affine));
-    const [circle, ...others] = await viewer.circles();
-    await viewer.shot(SHOTS, `nodule-${course}-sr`);
-    expect(others).toEqual([]);
-    expect(apart(circle?.at, truth)).toBeLessThan(MOST_PIXELS);
-    expect(apart(circle?.at, (await viewer.middle(isBright))?.at)).toBeLessThan(MOST_PIXELS);
-    // On the screen a circle is one, whatever the pixels of the image are like.
-    expect(Math.abs((circle?.radii[0] ?? 0) - (circle?.radii[1] ?? Infinity))).toBeLessThan(1);
+    await seesMark(affine, `nodule-${course}-sr`);
     expect((await viewer.lines()).map(({ text }) => text)).toEqual(expect.arrayContaining(['Nodule 1: 90 %', 'Finding site: Lung']));
   });
 
-  it.each(COURSES)('the segments of a tumour lie on the tumour: %s', async (course, affine) => {
+  it.each(COURSES)('the segments and the mark of a tumour lie on the tumour: %s', async (course, affine) => {
     const objects = bodyWithBall(affine, { modality: 'MR', study: `tumour ${course}`, patientId: `TUMOUR-${course}`, seriesDescription: 'T1 contrast', fields: { WindowCenter: 500, WindowWidth: 1000 } }, [150, 900]);
     const label = labelOf(objects, affine, (mm) => (mm < 3 ? 1 : mm < 6 ? 4 : 2));
     const made = segSourceOf(objects, { label, members: [{ segment: 1, values: [1, 2, 4] }, { segment: 2, values: [1, 4] }, { segment: 3, values: [4] }], names: ['Whole tumour', 'Tumour core', 'Enhancing tumour'] });
@@ -89,11 +82,16 @@ describe.skipIf(CHROMIUM === undefined || !OHIF_IS_INSTALLED)('What was found, i
       ...made, analysis: 'brain-tumour-segmentation', summary: { text: 'Tumour', critical: false },
       findings: whole ? [{ ...whole, kind: 'tumour', code: { system: 'SNOMED-CT', value: '108369006', meaning: 'Neoplasm' }, attributes: [], measurements: [{ name: 'volume', value: made.segments[0]?.volumeMl ?? 0, unit: 'ml' }] }] : [],
     };
-    await viewer.openStudy(await stored(objects, source));
+    const studyInstanceUid = await stored(objects, source);
+    await viewer.openStudy(studyInstanceUid);
     await seesBall(affine, `tumour-${course}`);
     await viewer.openObject('SEG');
     await seesSegment(affine, `tumour-${course}-seg`);
     expect(await viewer.page.evaluate('window.services.segmentationService.getSegmentations().map(({ segments }) => Object.values(segments).map(({ label }) => label))')).toEqual([['Whole tumour', 'Tumour core', 'Enhancing tumour']]);
+    await viewer.openStudy(studyInstanceUid);
+    await viewer.openObject('SR');
+    await seesMark(affine, `tumour-${course}-sr`);
+    expect((await viewer.lines()).map(({ text }) => text)).toEqual(expect.arrayContaining(['Tumour 1: 90 %', 'Finding site: Brain']));
   });
 
   it('what is said of a whole X-ray is written beside it, line by line', async () => {
@@ -128,6 +126,18 @@ describe.skipIf(CHROMIUM === undefined || !OHIF_IS_INSTALLED)('What was found, i
     expect(apart(seen?.at, truth)).toBeLessThan(MOST_PIXELS);
     // The ball is covered: nothing of it sticks out.
     expect((await viewer.middle(isBright))?.pixels ?? 0).toBeLessThan((seen?.pixels ?? 0) / 10);
+  }
+
+  /** One circle, whose middle is that of the ball. */
+  async function seesMark(affine: Affine, name: string): Promise<void> {
+    const truth = await viewer.showPlace(placeOf(affine));
+    const [circle, ...others] = await viewer.circles();
+    await viewer.shot(SHOTS, name);
+    expect(others).toEqual([]);
+    expect(apart(circle?.at, truth)).toBeLessThan(MOST_PIXELS);
+    expect(apart(circle?.at, (await viewer.middle(isBright))?.at)).toBeLessThan(MOST_PIXELS);
+    // On the screen a circle is one, whatever the pixels of the image are like.
+    expect(Math.abs((circle?.radii[0] ?? 0) - (circle?.radii[1] ?? Infinity))).toBeLessThan(1);
   }
 
   /** Stores the images, and the result as an analysis does. */

@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { seriousFaults } from '../support/accessibility.js';
 import { chestCt } from '../support/chest-ct.js';
 import { ctFile, dcmtkIsInstalled, relatedBody, STOW_TYPE } from '../support/dicom-files.js';
 import { seriesOf, uidOf } from '../support/dicom-volumes.js';
@@ -16,7 +16,6 @@ if (CHROMIUM === undefined) console.warn('SKIPPED: Chromium is not installed; th
 if (!OHIF_IS_INSTALLED) console.warn('SKIPPED: npm @ohif/app is not installed; the viewer is not opened');
 const dcmtk = dcmtkIsInstalled();
 const SHOTS = join(ROOT, 'test-results', 'worklist');
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const CT_STUDY = uidOf('study', 'worklist');
 const COMPRESSED_STUDY = uidOf('study', 'compressed');
 const CT_SLICES = 12;
@@ -27,8 +26,6 @@ function jpegLs(bytes: Uint8Array): Uint8Array {
   execFileSync('dcmcjpls', [from, to]);
   return new Uint8Array(readFileSync(to));
 }
-
-interface Violation { id: string; impact: string; nodes: { target: string[]; failureSummary: string }[] }
 
 describe.skipIf(CHROMIUM === undefined)('The worklist and the viewer', () => {
   let product: Product;
@@ -66,14 +63,6 @@ describe.skipIf(CHROMIUM === undefined)('The worklist and the viewer', () => {
   async function store(files: readonly Uint8Array[]): Promise<void> {
     const response = await product.fetch('/dicom-web/studies', { method: 'POST', headers: { 'content-type': STOW_TYPE }, body: new Uint8Array(relatedBody(files)) });
     expect(response.status, await response.clone().text()).toBe(200);
-  }
-
-  /** What axe calls serious or critical. */
-  async function seriousFaults(page: Page): Promise<string[]> {
-    // The page's policy lets no script of ours in: the debugger's own may come.
-    await page.evaluate(AXE);
-    const { violations } = await page.evaluate<{ violations: Violation[] }>('axe.run()');
-    return violations.filter(({ impact }) => ['serious', 'critical'].includes(impact)).map(({ id, nodes }) => `${id}: ${nodes.map(({ target, failureSummary }) => `${target.join(' ')} ${failureSummary}`).join('; ')}`);
   }
 
   it('leads whoever is not signed in to the sign-in, and on to the worklist, which says that it is empty', async () => {
@@ -119,6 +108,7 @@ describe.skipIf(CHROMIUM === undefined)('The worklist and the viewer', () => {
       const answer = await context.request.get(`${product.url}${(await page.getByRole('link', { name }).getAttribute('href')) ?? ''}`);
       expect([answer.status(), answer.headers()['content-type']], name).toEqual([200, mediaType]);
     }
+    expect(await page.getByRole('link', { name: 'Review', exact: true }).getAttribute('href')).toMatch(/^\/review\/[0-9a-f-]{36}$/);
     // Whoever signs it elsewhere: the line says so, without being asked.
     const path = `/api/v1/results/${/results\/([0-9a-f-]{36})/.exec((await page.getByRole('link', { name: 'Report (PDF)' }).getAttribute('href')) ?? '')?.[1] ?? ''}`;
     const etag = (await product.fetch(path)).headers.get('etag') ?? '';

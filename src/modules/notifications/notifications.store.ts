@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { Prisma, type Notification } from '../../generated/prisma/client.js';
-import type { Transaction } from '../../kernel/transaction.js';
+import type { RowCondition, Transaction } from '../../kernel/transaction.js';
 import { columnsOf } from '../../platform/database/columns.js';
-import { Database, prismaOf } from '../../platform/database/database.js';
+import { Database, prismaOf, sqlOf } from '../../platform/database/database.js';
 
 /** What a notification is about: ids only. */
 export type NotificationSubject =
@@ -33,6 +33,20 @@ const PATIENCE = '5s';
 
 const COLUMNS = columnsOf(Prisma.NotificationScalarFieldEnum);
 
+/** The transaction is the only one of its institution that goes on to `insertion`. A process that hangs between the two must not hold up the others. */
+function inOrder(institutionId: string): Prisma.Sql[] {
+  return [Prisma.sql`SELECT set_config('idle_in_transaction_session_timeout', ${PATIENCE}, true), pg_advisory_xact_lock(hashtextextended(${`notifications ${institutionId}`}, 0))::text`];
+}
+
+function insertion({ id, institutionId, topic, subject, critical }: NewNotification, condition: Prisma.Sql = Prisma.sql`SELECT 1`): Prisma.Sql {
+  return Prisma.sql`
+    INSERT INTO notifications (id, institution_id, topic, subject, critical, created_at)
+    SELECT ${id}::uuid, ${institutionId}::uuid, ${topic}, ${JSON.stringify(subject)}::jsonb, ${critical}::boolean,
+      greatest(clock_timestamp(), (SELECT max(created_at) + interval '1 millisecond' FROM notifications WHERE institution_id = ${institutionId}::uuid))
+    FROM (${condition}) AS stands
+    ON CONFLICT (id) DO NOTHING`;
+}
+
 @Injectable()
 export class NotificationsStore {
   constructor(private readonly database: Database) {}
@@ -41,16 +55,23 @@ export class NotificationsStore {
    * Does nothing when there is one with this id; false then. Rows of an institution become visible in the order of their times, whatever clocks do and
    * however long the transaction has been at work, so that whoever follows them misses none. For the end of a transaction: the next one waits for its commit.
    */
-  async insert(tx: Transaction, { id, institutionId, topic, subject, critical }: NewNotification): Promise<boolean> {
+  async insert(tx: Transaction, notification: NewNotification): Promise<boolean> {
     const client = prismaOf(tx);
-    // A process that hangs between the two must not hold up the others.
-    await client.$executeRaw`SELECT set_config('idle_in_transaction_session_timeout', ${PATIENCE}, true), pg_advisory_xact_lock(hashtextextended(${`notifications ${institutionId}`}, 0))`;
-    const count = await client.$executeRaw`
-      INSERT INTO notifications (id, institution_id, topic, subject, critical, created_at)
-      VALUES (${id}::uuid, ${institutionId}::uuid, ${topic}, ${JSON.stringify(subject)}::jsonb, ${critical}::boolean,
-        greatest(clock_timestamp(), (SELECT max(created_at) + interval '1 millisecond' FROM notifications WHERE institution_id = ${institutionId}::uuid)))
-      ON CONFLICT (id) DO NOTHING`;
-    return count > 0;
+    for (const statement of inOrder(notification.institutionId)) await client.$queryRaw(statement);
+    return (await client.$executeRaw(insertion(notification))) > 0;
+  }
+
+  /**
+   * As `insert`, where nothing else is to be written with it: in one round trip.
+   *
+   * @param condition  nothing is written when it does not hold
+   */
+  async insertAlone(notification: NewNotification, condition: RowCondition | undefined): Promise<boolean> {
+    const { institutionId } = notification;
+    const query = condition && sqlOf(condition);
+    // The rows of the condition first: whoever holds the order waits for nothing but its own commit.
+    const [made] = (await this.database.writeAll({ institutionId }, [...(query ? [query] : []), ...inOrder(institutionId), Prisma.sql`${insertion(notification, query)} RETURNING id`])).slice(-1);
+    return made !== undefined && made.length > 0;
   }
 
   async find(institutionId: string, id: string): Promise<NotificationRecord | null> {

@@ -65,7 +65,8 @@ function verdictText({ threshold, positive, review }: Label, language: Language)
 }
 
 function findingSubject(record: ResultRecord, id: string, language: Language): PreviewSubject {
-  const finding = record.findings.find((one) => one.id === id);
+  // One that was rejected can be looked at, too: by whoever thinks again.
+  const finding = [...record.findings, ...(record.review?.findings ?? [])].find((one) => one.id === id);
   if (!finding) throw new AppError('finding-not-found');
   // A finding of a classification is a label that is positive; its heat map and threshold are the label's.
   const label = finding.kind === 'label' ? record.labels.find(({ code, probability }) => code?.value === finding.code.value && probability === finding.score) : undefined;

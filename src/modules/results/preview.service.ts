@@ -126,11 +126,16 @@ export class PreviewService {
   }
 }
 
-/** Many segments are many of one kind, which need no names; a few are parts of one. */
+/** Many segments are many of one kind, which need no names; a few are parts of one. Those that a person disagrees with are not shown; the others keep their colours. */
 function shownSegments(members: StoredSegmentation['members'], segments: readonly Segment[], language: Language): SegmentPlane['segments'] {
   const [first = [0, 0, 0]] = SEGMENT_COLOURS;
-  if (!overlap(members)) return [{ name: '', values: members.flatMap(({ values }) => values), colour: first }];
-  return members.map(({ segment, values }, index) => ({ name: displayNameOf(segments.find(({ number }) => number === segment)?.name ?? '', language), values, colour: SEGMENT_COLOURS[index % SEGMENT_COLOURS.length] ?? first }));
+  const known = members.map(({ segment, values }) => ({ values, described: segments.find(({ number }) => number === segment) }));
+  const stands = ({ described }: (typeof known)[number]): boolean => described?.review?.state !== 'disagreed';
+  if (!overlap(members)) return [{ name: '', values: known.filter(stands).flatMap(({ values }) => values), colour: first }];
+  return known
+    .map(({ described, values }, index) => ({ described, values, colour: SEGMENT_COLOURS[index % SEGMENT_COLOURS.length] ?? first }))
+    .filter(stands)
+    .map(({ described, values, colour }) => ({ name: displayNameOf(described?.name ?? '', language), values, colour }));
 }
 
 /** Whether segments are parts of one another. */

@@ -3,7 +3,7 @@ import type { Finding, Label, Provenance, Segment, Summary } from '../../imaging
 import type { ResultFacts } from '../../imaging/report/review-figures.js';
 import type { PackedSegmentation } from '../../imaging/volume/packed-labels.js';
 import type { Language } from '../../kernel/errors.js';
-import type { Transaction } from '../../kernel/transaction.js';
+import type { RowCondition, Transaction } from '../../kernel/transaction.js';
 import type { PreparedInstances } from '../images/images.contract.js';
 
 /** Outbox topic: the institution's retention has taken a result. */
@@ -133,6 +133,8 @@ export abstract class StudyResults {
   abstract linesOf(institutionId: string, studyIds: readonly string[], language: Language): Promise<ResultLine[]>;
   /** Keeps a result from being removed before the commit; false when it is gone. */
   abstract lock(tx: Transaction, institutionId: string, resultId: string): Promise<boolean>;
+  /** As `lock`, for a statement that is a transaction by itself. */
+  abstract whileKept(institutionId: string, resultId: string): RowCondition;
   /** With their heat maps, which the next sweep takes. @returns how many */
   abstract removeOfStudies(tx: Transaction, institutionId: string, studyIds: readonly string[]): Promise<number>;
 }

@@ -32,6 +32,7 @@ const previewQuery = z.strictObject({
   label: z.string().max(100).optional().meta({ description: 'Name of the label to show; by default the one that says most', example: 'Pneumonia' }),
   plane: z.enum([...PLANES, 'all']).optional().meta({ description: 'Of a finding in a volume; `all` (default) shows the three of them together', example: 'all' }),
   crop: z.enum(['true', 'false']).transform((text) => text === 'true').optional().meta({ description: '`false` shows a finding in a volume with the whole planes instead of its surroundings', example: 'true' }),
+  version: z.coerce.number().int().min(1).max(100_000).optional().meta({ description: 'Changes nothing: for pages, whose pictures are to have another address when the result has changed', example: 2 }),
 });
 
 const LANGUAGE_HEADERS = { ETag: 'Version of this representation', 'Content-Language': '`en` or `zh-CN`, after Accept-Language' };

@@ -5,9 +5,9 @@ import type { Finding, Label, Provenance, Segment, Summary } from '../../imaging
 import type { PackedSegmentation } from '../../imaging/volume/packed-labels.js';
 import { standing } from '../../imaging/report/review.js';
 import { AppError } from '../../kernel/errors.js';
-import type { Transaction } from '../../kernel/transaction.js';
+import type { RowCondition, Transaction } from '../../kernel/transaction.js';
 import { columnsOf } from '../../platform/database/columns.js';
-import { Database, prismaOf } from '../../platform/database/database.js';
+import { conditionOf, Database, prismaOf } from '../../platform/database/database.js';
 import type { ObjectRef, PreparedResult } from './results.contract.js';
 
 export type ResultStatus = 'preliminary' | 'final' | 'amended' | 'withheld';
@@ -94,6 +94,10 @@ export interface ResultFilter {
 const RESERVATION_MINUTES = 10;
 
 const COLUMNS = columnsOf(Prisma.ResultScalarFieldEnum);
+
+function locking(institutionId: string, id: string): Prisma.Sql {
+  return Prisma.sql`SELECT 1 FROM results WHERE id = ${id}::uuid AND institution_id = ${institutionId}::uuid FOR KEY SHARE`;
+}
 
 @Injectable()
 export class ResultsStore {
@@ -192,8 +196,11 @@ export class ResultsStore {
   }
 
   async lock(tx: Transaction, institutionId: string, id: string): Promise<boolean> {
-    const rows = await prismaOf(tx).$queryRaw<unknown[]>`SELECT 1 FROM results WHERE id = ${id}::uuid AND institution_id = ${institutionId}::uuid FOR KEY SHARE`;
-    return rows.length > 0;
+    return (await prismaOf(tx).$queryRaw<unknown[]>(locking(institutionId, id))).length > 0;
+  }
+
+  whileKept(institutionId: string, id: string): RowCondition {
+    return conditionOf(locking(institutionId, id));
   }
 
   /** Removes the results of a study that is gone, and leaves their heat maps to the sweep. Gives how many there were. */

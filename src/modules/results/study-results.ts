@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { AppError, type Language } from '../../kernel/errors.js';
-import type { Transaction } from '../../kernel/transaction.js';
+import type { RowCondition, Transaction } from '../../kernel/transaction.js';
 import { findingsJson, resultSummary } from './findings-json.js';
 import { StudyResults, type OriginalResult, type ResultLine } from './results.contract.js';
 import { ResultsStore, type ResultRecord } from './results.store.js';
@@ -56,6 +56,10 @@ export class StoredStudyResults extends StudyResults {
 
   lock(tx: Transaction, institutionId: string, resultId: string): Promise<boolean> {
     return this.store.lock(tx, institutionId, resultId);
+  }
+
+  whileKept(institutionId: string, resultId: string): RowCondition {
+    return this.store.whileKept(institutionId, resultId);
   }
 
   async removeOfStudies(tx: Transaction, institutionId: string, studyIds: readonly string[]): Promise<number> {

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import pg from 'pg';
 import { Prisma, PrismaClient } from '../../generated/prisma/client.js';
 import { AppError } from '../../kernel/errors.js';
-import type { Transaction } from '../../kernel/transaction.js';
+import type { RowCondition, Transaction } from '../../kernel/transaction.js';
 import { CONFIG, type Config } from '../config.js';
 import { DATABASE_URLS, POOL_WAIT_MS, poolOptions, type DatabaseUrls } from './connection.js';
 import { inOneTrip, type TripStatement } from './one-trip.js';
@@ -206,6 +206,17 @@ function settingsOf(scope: Scope): ScopeSettings {
 export function prismaOf(tx: Transaction): PrismaTransaction {
   // See Database.transaction: this is the other side of the brand.
   return tx as unknown as PrismaTransaction;
+}
+
+/** For stores only, as `sqlOf`. @param query  gives a row when the condition holds; may lock it */
+export function conditionOf(query: Prisma.Sql): RowCondition {
+  // See prismaOf.
+  return query as unknown as RowCondition;
+}
+
+/** The query behind a condition. */
+export function sqlOf(condition: RowCondition): Prisma.Sql {
+  return condition as unknown as Prisma.Sql;
 }
 
 /** True for a violated unique constraint. */

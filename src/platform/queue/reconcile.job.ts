@@ -1,13 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { Database } from '../database/database.js';
 import { LOGGER, type Logger } from '../ops/logger.js';
+import { CLOCKS_DIFFER_MS } from './clock-difference.js';
 import { JobHandler, type JobContext } from './job.js';
 import { Outbox, type Unacknowledged } from './outbox.js';
 import { QueueAccess } from './queue-access.js';
 import { Repairs } from './repairs.service.js';
-
-/** How far the clocks of processes may differ before it counts. */
-export const CLOCKS_DIFFER_MS = 5_000;
 
 const BATCH = 500;
 /** Questions to one queue at a time. */

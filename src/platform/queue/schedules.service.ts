@@ -4,9 +4,9 @@ import { ModuleRef } from '@nestjs/core';
 import type { Queue } from 'bullmq';
 import { Database } from '../database/database.js';
 import { LOGGER, type Logger } from '../ops/logger.js';
+import { CLOCKS_DIFFER_MS } from './clock-difference.js';
 import type { JobDefinition } from './job.js';
 import { QueueAccess } from './queue-access.js';
-import { CLOCKS_DIFFER_MS } from './reconcile.job.js';
 import { JOB_DEFINITIONS } from './relay.service.js';
 import { Repairs } from './repairs.service.js';
 

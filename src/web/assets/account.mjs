@@ -1,12 +1,9 @@
-import { call, onClick, onSubmit, say, texts, wordsOf } from './forms.mjs';
+import { call, filled, onClick, onSubmit, say, texts, wordsOf } from './forms.mjs';
 
 const element = (id) => document.getElementById(id);
 const FACTOR = '/api/v1/users/me/second-factor';
 const SESSIONS = '/api/v1/users/me/sessions';
 const date = (text) => new Date(text).toLocaleString(document.documentElement.lang, { dateStyle: 'medium', timeStyle: 'short' });
-const filled = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
-
-await show();
 
 onClick(element('sign-out'), async () => {
   await call('DELETE', '/session');
@@ -55,6 +52,9 @@ onClick(element('end-others'), async () => {
   await call('DELETE', SESSIONS);
   await show();
 });
+
+// Last: a form that is sent before somebody listens would be sent by the browser itself.
+await show();
 
 /** Everything as it is now. */
 async function show() {

@@ -5,13 +5,13 @@ export const texts = JSON.parse(document.getElementById('texts').textContent);
 
 const message = document.getElementById('message');
 
-/** Calls the API with the cookie; what changes something carries the token that goes with it. */
-export async function call(method, path, body) {
+/** Calls the API with the cookie; what changes something carries the token that goes with it, and the tag of what was seen where somebody else may have changed it. */
+export async function call(method, path, body, { ifMatch, idempotencyKey } = {}) {
   const token = csrfToken();
-  const headers = { 'Accept': 'application/json', 'Accept-Language': document.documentElement.lang, ...(body !== undefined && { 'Content-Type': 'application/json' }), ...(token !== undefined && { 'X-CSRF-Token': token }) };
+  const headers = { 'Accept': 'application/json', 'Accept-Language': document.documentElement.lang, ...(body !== undefined && { 'Content-Type': 'application/json' }), ...(token !== undefined && { 'X-CSRF-Token': token }), ...(ifMatch !== undefined && { 'If-Match': ifMatch }), ...(idempotencyKey !== undefined && { 'Idempotency-Key': idempotencyKey }) };
   const response = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
   const text = await response.text();
-  return { ok: response.ok, status: response.status, body: text === '' ? undefined : JSON.parse(text) };
+  return { ok: response.ok, status: response.status, etag: response.headers.get('ETag') ?? undefined, body: text === '' ? undefined : JSON.parse(text) };
 }
 
 /** Says something above the page's content, and leads those who do not see it there unless they did not ask. */
@@ -55,4 +55,16 @@ async function during(buttons, work) {
   } finally {
     for (const button of buttons) button.disabled = false;
   }
+}
+
+/** An element with its properties and what it holds. All values become text nodes or attributes: nothing that a study says is HTML. */
+export function make(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children.filter((child) => child !== null && child !== ''));
+  return made;
+}
+
+/** Puts values into a text: `{count} images`. */
+export function filled(text, values) {
+  return text.replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
 }

@@ -1,14 +1,7 @@
-import { texts } from './forms.mjs';
+import { filled, make, texts } from './forms.mjs';
+import { patientOf, readable } from './patient.mjs';
 
-const filled = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
 const language = document.documentElement.lang;
-
-/** Lines of the worklist. All values become text nodes or attributes: nothing that a study says is HTML. */
-function make(tag, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(tag), properties);
-  made.append(...children.filter((child) => child !== null && child !== ''));
-  return made;
-}
 
 export function studyRow(item, isOpen) {
   const who = patientOf(item);
@@ -47,7 +40,7 @@ function resultFigure({ id, analysis, status, critical, summary }) {
   const path = `/api/v1/results/${encodeURIComponent(id)}`;
   const caption = make('figcaption', {}, make('strong', { textContent: name }), critical ? make('strong', { className: 'badge critical', textContent: texts.critical }) : '', make('p', { textContent: summary ?? texts.withheld }));
   if (status === 'withheld') return make('figure', {}, caption);
-  caption.append(make('p', {}, make('a', { href: `${path}/report.pdf`, textContent: texts.pdf }), ' · ', make('a', { href: `${path}/report.html`, textContent: texts.page })));
+  caption.append(make('p', {}, make('a', { href: `${path}/report.pdf`, textContent: texts.pdf }), ' · ', make('a', { href: `${path}/report.html`, textContent: texts.page }), ' · ', make('a', { href: `/review/${encodeURIComponent(id)}`, textContent: texts.review })));
   const picture = make('img', { src: `${path}/preview.png`, alt: filled(texts.preview, { analysis: name }), loading: 'lazy', width: 320, height: 320 });
   // A result without a picture, of a study whose images went.
   picture.addEventListener('error', () => { picture.remove(); });
@@ -60,18 +53,6 @@ function patientLink(item, who) {
   for (const other of [item.patientNameIdeographic, item.patientNamePhonetic]) if (other !== null) link.append(' ', make('span', { className: 'script', textContent: readable(other, ' ') }));
   link.title = filled(texts.open, { patient: who });
   return link;
-}
-
-function patientOf({ patientName, patientId, readable: isReadable }) {
-  if (!isReadable) return texts.unreadable;
-  return patientName === null ? patientId ?? texts.unnamed : readable(patientName, ', ');
-}
-
-/** "Family^Given^Middle" as people write it. */
-function readable(name, comma) {
-  const [family = '', ...rest] = name.split('^').map((part) => part.trim());
-  const given = rest.filter((part) => part !== '').join(' ');
-  return [family, given].filter((part) => part !== '').join(/[\p{Script=Han}\p{Script=Hangul}]/u.test(name) ? ' ' : comma);
 }
 
 function runText({ analysis, status, progress, reason }) {

@@ -1,8 +1,7 @@
-import { call, onClick, say, texts, wordsOf } from './forms.mjs';
+import { call, filled, onClick, say, texts, wordsOf } from './forms.mjs';
 import { detailsRow, studyRow } from './worklist-rows.mjs';
 
 const element = (id) => document.getElementById(id);
-const filled = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
 const PAGE = 50;
 /** What nobody is told of by an event, such as images that arrive, is asked for this often. Each time is an entry of the audit trail. */
 const REFRESH_MS = 60_000;

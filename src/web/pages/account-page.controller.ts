@@ -28,7 +28,7 @@ export class AccountPageController {
 <p class="hint">${texts.secondFactorHint}</p>
 <p id="factor-state" role="status"></p>
 <button id="factor-start" type="button" hidden>${texts.setUp}</button>
-<form id="factor-confirm" hidden>
+<form id="factor-confirm" method="post" hidden>
 <p>${texts.scan}</p>
 <img id="factor-picture" alt="" width="220" height="220">
 <p>${texts.key} <code id="factor-key"></code></p>
@@ -36,12 +36,12 @@ ${codeField(texts.code, texts.confirmHint, true, 'confirm-code', 'code')}
 <button class="primary">${texts.confirm}</button>
 </form>
 <div id="recovery" hidden><h3>${texts.recovery}</h3><p>${texts.recoveryHint}</p><ul id="recovery-codes"></ul></div>
-<form id="factor-change" hidden>
+<form id="factor-change" method="post" hidden>
 ${codeField(texts.codeOfApp, texts.codeHint, true, 'change-code', 'code')}
 <div class="buttons"><button name="action" value="renew">${texts.renewCodes}</button><button name="action" value="remove" class="danger">${texts.remove}</button></div>
 </form></section>
 <section id="password-section" aria-labelledby="password-title"><h2 id="password-title">${texts.changePassword}</h2>
-<form id="password">
+<form id="password" method="post">
 ${field('currentPassword', texts.currentPassword, { type: 'password', autocomplete: 'current-password' })}
 ${field('newPassword', texts.newPassword, { type: 'password', autocomplete: 'new-password', hint: texts.passwordHint })}
 ${field('repeated', texts.repeatPassword, { type: 'password', autocomplete: 'new-password' })}

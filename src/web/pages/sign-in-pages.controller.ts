@@ -52,7 +52,7 @@ ${field('password', texts.password, { type: 'password', autocomplete: 'current-p
       body: (texts) => html`<h1>${texts.askTitle}</h1>
 <p>${texts.askHint}</p>
 <div id="message" role="alert" tabindex="-1"></div>
-<form id="ask">
+<form id="ask" method="post">
 ${field('email', texts.email, { type: 'email', autocomplete: 'username' })}
 <button class="primary">${texts.ask}</button>
 </form>
@@ -65,7 +65,7 @@ function choosePassword(texts: Texts, hint: string, token: string | undefined, p
   if (token === undefined) return html`<p class="message error" role="alert">${texts.noLink}</p>`;
   return html`<p>${hint}</p>
 <div id="message" role="alert" tabindex="-1"></div>
-<form id="choose" data-token="${token}" data-purpose="${purpose}">
+<form id="choose" method="post" data-token="${token}" data-purpose="${purpose}">
 ${field('password', texts.newPassword, { type: 'password', autocomplete: 'new-password', hint: texts.passwordHint })}
 ${field('repeated', texts.repeatPassword, { type: 'password', autocomplete: 'new-password' })}
 <button class="primary">${texts.save}</button>

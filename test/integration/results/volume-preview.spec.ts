@@ -82,6 +82,17 @@ describe('the preview of a finding in a volume', () => {
     }
   });
 
+  it('outlines no segment that a person disagrees with', async () => {
+    const { id, finding } = await stored();
+    const etag = (await house.fetch(`/api/v1/results/${id}`)).headers.get('etag') ?? '';
+    const review = await house.fetch(`/api/v1/results/${id}/reviews`, { method: 'POST', headers: { 'content-type': 'application/json', 'if-match': etag }, body: JSON.stringify({ decisions: [{ decision: 'segment', segment: 1, agrees: false }] }) });
+    expect(review.status).toBe(201);
+    // The box of the finding, in the corners of its panel, is all that is left.
+    const [whole, without] = [await stored(), { id, finding }];
+    const [before, after] = [await marked(await pictureOf(await preview(whole.id, `finding=${whole.finding}`)), AXIAL), await marked(await pictureOf(await preview(without.id, `finding=${without.finding}`)), AXIAL)];
+    expect(after.count).toBeLessThan(before.count);
+  });
+
   it('has one plane where one is asked for, whole where no crop is wanted, and speaks Chinese', async () => {
     const { id, finding } = await stored();
     const png = await pictureOf(await preview(id, `finding=${finding}&plane=coronal&crop=false`, 'zh-CN'));
