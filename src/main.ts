@@ -3,6 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import { AppError } from './kernel/errors.js';
 import { ConfigurationError, parseConfig, type Config } from './platform/config.js';
 import { createLogger } from './platform/ops/logger.js';
+import { traceLogFields } from './platform/ops/tracing.js';
 import { VERSION } from './platform/version.js';
 import { runRole, type RunningRole } from './roles/run.js';
 
@@ -20,7 +21,7 @@ export async function main(): Promise<void> {
   setFlagsFromString(`--heap-growing-percent=${String(GARBAGE_PERCENT)}`);
   setFlagsFromString(`--wasm-num-compilation-tasks=${String(WASM_COMPILERS)}`);
   const config = configOrExit();
-  const logger = createLogger(config.LOG_LEVEL, { role: config.APP_ROLE });
+  const logger = createLogger(config.LOG_LEVEL, { role: config.APP_ROLE }, 1, config.traces && traceLogFields);
   process.on('unhandledRejection', (err) => { logger.error({ err }, 'unhandled rejection'); });
   let running: RunningRole | undefined;
   const stop = new AbortController();

@@ -25,6 +25,19 @@ describe('the configuration', () => {
     expect(lines.map((line) => line.split(':')[0])).toEqual(['PORT', 'APP_ROLE', 'MASTER_KEY', 'EXECUTION_PROVIDERS.1']);
   });
 
+  it('exports traces only where an address says so', () => {
+    const traces = (variables: NodeJS.ProcessEnv): unknown => parseConfig(variables).traces;
+    expect(traces({ OTEL_SERVICE_NAME: 'x' })).toBeUndefined();
+    expect(traces({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318', OTEL_SDK_DISABLED: 'true' })).toBeUndefined();
+    expect(traces({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318/', APP_ROLE: 'worker' })).toEqual({ url: 'http://collector:4318/v1/traces', headers: {}, caFile: undefined, serviceName: 'healthvision-worker', attributes: {}, ratio: 1 });
+    expect(traces({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'https://collector/x', OTEL_EXPORTER_OTLP_ENDPOINT: 'http://other', OTEL_EXPORTER_OTLP_HEADERS: 'a=b%2Cc, d = e=f', OTEL_RESOURCE_ATTRIBUTES: 'service.name=lab', OTEL_TRACES_SAMPLER_ARG: '0.25' }))
+      .toMatchObject({ url: 'https://collector/x', headers: { a: 'b,c', d: 'e=f' }, serviceName: 'lab', ratio: 0.25 });
+    const wrong = { OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4318', OTEL_EXPORTER_OTLP_HEADERS: 'secret', OTEL_TRACES_SAMPLER_ARG: '10', OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc', OTEL_RESOURCE_ATTRIBUTES: 'a=%' };
+    expect(linesOf(wrong).map((line) => line.split(':')[0]).sort()).toEqual(Object.keys(wrong).sort());
+    expect(linesOf(wrong).join()).not.toContain('secret');
+    expect(linesOf({ OTEL_EXPORTER_OTLP_CERTIFICATE: '/no/such/file' })).toEqual(['OTEL_EXPORTER_OTLP_CERTIFICATE: there is no such file']);
+  });
+
   it('asks for what another choice makes necessary', () => {
     expect(linesOf({ QUEUE_BACKEND: 'redis' })).toEqual(['REDIS_URL: is required when QUEUE_BACKEND=redis']);
     expect(linesOf({ REDIS_URL: 'redis://redis.hospital.test?db=2' })).toEqual(['REDIS_URL: takes nothing after the host but the number of a database']);

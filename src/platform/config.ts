@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import { modelSigners } from './model-signers.js';
 import { oidcIssuers } from './oidc-issuers.js';
+import { TRACE_VARIABLES, traceSettings, type TraceSettings } from './trace-settings.js';
 import { isAllowedHost } from './http/public-address.js';
 
 const QUEUE_NAME = /^[a-z][a-z-]*$/;
@@ -102,6 +103,7 @@ const environment = z.object({
   REQUEST_TIMEOUT_SECONDS: z.coerce.number().min(1).max(3600).default(60),
   ALLOWED_PRIVATE_HOSTS: list.optional(),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  ...TRACE_VARIABLES,
 });
 
 export type Role = 'all' | 'api' | 'worker';
@@ -115,6 +117,8 @@ export type Config = Readonly<z.output<typeof environment>> & {
   readonly modelsDir: string;
   /** Threads for ONNX Runtime in all compute threads together. Without a wish every core, since they run behind the event loop (`computeInBackground`). */
   readonly inferenceThreads: number;
+  /** undefined: nothing is traced. */
+  readonly traces: TraceSettings | undefined;
 };
 
 /** Thrown by `parseConfig`: one line per invalid variable. */
@@ -145,6 +149,7 @@ export function parseConfig(variables: NodeJS.ProcessEnv = process.env): Config 
     dataDir: resolve(values.DATA_DIR),
     modelsDir: resolve(values.MODELS_DIR),
     inferenceThreads: values.INFERENCE_THREADS ?? availableParallelism(),
+    traces: traceSettings(values),
   });
 }
 
@@ -155,7 +160,7 @@ function isPlainRedisUrl({ pathname, search, hash }: URL): boolean {
 function contradictions(values: z.output<typeof environment>): string[] {
   const lines: string[] = [];
   for (const name of ['DATABASE_URL', 'DATABASE_MIGRATION_URL', 'REDIS_URL'] as const) if (values[name] !== undefined && !values[name].includes('@/') && !URL.canParse(values[name])) lines.push(`${name}: is not a URL`);
-  for (const name of ['DATABASE_CA_FILE', 'REDIS_CA_FILE', 'S3_CA_FILE', 'TLS_CERT_FILE', 'TLS_KEY_FILE', 'TLS_CLIENT_CA_FILE'] as const) if (values[name] !== undefined && !existsSync(values[name])) lines.push(`${name}: there is no such file`);
+  for (const name of ['DATABASE_CA_FILE', 'REDIS_CA_FILE', 'S3_CA_FILE', 'TLS_CERT_FILE', 'TLS_KEY_FILE', 'TLS_CLIENT_CA_FILE', 'OTEL_EXPORTER_OTLP_CERTIFICATE'] as const) if (values[name] !== undefined && !existsSync(values[name])) lines.push(`${name}: there is no such file`);
   if (values.QUEUE_BACKEND === 'redis' && !values.REDIS_URL) lines.push('REDIS_URL: is required when QUEUE_BACKEND=redis');
   for (const entry of values.REDIS_SENTINELS ?? []) if (!SENTINEL.test(entry) || !URL.canParse(`redis://${entry}`)) lines.push(`REDIS_SENTINELS: "${entry}" is neither a host nor host:port`);
   if (values.REDIS_URL !== undefined && URL.canParse(values.REDIS_URL) && !isPlainRedisUrl(new URL(values.REDIS_URL))) lines.push('REDIS_URL: takes nothing after the host but the number of a database');

@@ -13,6 +13,7 @@ import { createHttpApp } from '../platform/http/http-app.js';
 import type { Logger } from '../platform/ops/logger.js';
 import { OpsModule } from '../platform/ops/ops.module.js';
 import { serveMetrics } from '../platform/ops/metrics-server.js';
+import type { TraceExport } from '../platform/ops/trace-export.js';
 import { KeyVault } from '../platform/crypto/key-vault.js';
 import { VaultModule } from '../platform/crypto/vault.module.js';
 import { assertQueueReachable } from '../platform/queue/reach.js';
@@ -43,7 +44,9 @@ export async function runRole(config: Config, { logger, report = () => undefined
   await assertQueueReachable(config);
   const database = await openDatabase(config, logger, report);
   let app: NestFastifyApplication | undefined;
+  let traces: TraceExport | undefined;
   try {
+    traces = await tracing(config, logger);
     app = await createHttpApp(await composition(config, logger, database), config, logger);
     const servesApi = config.APP_ROLE !== 'worker';
     if (servesApi) serveDocs(app, config);
@@ -56,19 +59,28 @@ export async function runRole(config: Config, { logger, report = () => undefined
     const firstAdministrator = servesApi ? await app.get(BootstrapService).ensureFirstAdministrator() : null;
     const url = urlOf(app, config);
     const running = app;
+    const exporting = traces;
     report('ready');
     let closing: Promise<void> | undefined;
     const close = async (): Promise<void> => {
       await running.close();
       await metrics?.close();
       await database.close();
+      // Last, so that the spans of the end go out, too.
+      await exporting?.close();
     };
     return { url, dimsePort, app: running, firstAdministrator, close: () => (closing ??= close()) };
   } catch (error) {
     await app?.close().catch(() => undefined);
     await database.close();
+    await traces?.close();
     throw error;
   }
+}
+
+/** Loaded here, so that a process that exports no traces never even reads the files of OpenTelemetry's SDK. */
+async function tracing({ traces, APP_ROLE }: Config, logger: Logger): Promise<TraceExport | undefined> {
+  return traces && (await import('../platform/ops/trace-export.js')).startTracing(traces, APP_ROLE, logger);
 }
 
 /** @throws AppError `configuration-invalid` when the folder cannot be made */

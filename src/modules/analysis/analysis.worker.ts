@@ -27,7 +27,7 @@ import { Scheduler } from './scheduling/scheduler.service.js';
 
 export const analysisJobs: readonly JobDefinition[] = [
   { queue: 'plan', handler: PlanJob, topics: [STUDY_COMPLETED], concurrency: 4 },
-  { queue: 'run', handler: RunJob, topics: [ANALYSIS_REQUESTED], concurrency: 'configured' },
+  { queue: 'run', handler: RunJob, topics: [ANALYSIS_REQUESTED], concurrency: 'configured', beginsSpans: true },
   { queue: 'check-model', handler: CheckModelJob, topics: [MODEL_ADDED], concurrency: 1, attempts: 8 },
   { queue: 'recover', handler: RecoverJob, everyMs: 5_000, concurrency: 1 },
   { queue: 'forget-study', handler: ForgetStudyJob, topics: [STUDY_DELETED], concurrency: 2 },

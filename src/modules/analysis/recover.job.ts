@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { Database } from '../../platform/database/database.js';
 import { LOGGER, type Logger } from '../../platform/ops/logger.js';
+import { continueTrace } from '../../platform/ops/tracing.js';
 import { JobHandler } from '../../platform/queue/job.js';
 import { Outbox } from '../../platform/queue/outbox.js';
 import { Repairs } from '../../platform/queue/repairs.service.js';
@@ -37,10 +38,10 @@ export class RecoverJob extends JobHandler {
         endings.push({ run, ending });
         if (ending) {
           await this.claims.finish(tx, run, ending);
-          await this.outbox.append(tx, ...ended(run, ending));
+          await continueTrace(run.traceparent, () => this.outbox.append(tx, ...ended(run, ending)));
         } else {
           await this.claims.release(tx, run.id);
-          await this.outbox.append(tx, requested(run));
+          await continueTrace(run.traceparent, () => this.outbox.append(tx, requested(run)));
         }
       }
       const forgotten = await this.claims.forgotten(tx, FORGOTTEN_SECONDS, WAKE_UPS);

@@ -55,9 +55,11 @@ export class RunExecution {
     if (selected.kind === 'not-analysable') return { ...selected, timings: { read: since(started) } };
     const instances = await this.read(run, study, selected);
     const read = since(started);
+    lease.between();
     const { outcome, timings, executionProvider } = await this.compute.run(model, { series: selected.series, instances: instances.map(({ instance: { sopInstanceUid }, bytes }) => ({ sopInstanceUid, bytes })) }, {
       reduced: run.attempts > 1, signal: lease.signal, onProgress: (stage, done) => { lease.progress(stage, done); },
     });
+    lease.between();
     const all = { read, ...timings };
     if (outcome.kind === 'not-analysable') return { ...outcome, timings: all };
     const critical = await this.isCritical(run, model, outcome);

@@ -1,6 +1,7 @@
 import { filter, type Subscription } from 'rxjs';
 import type { LiveChannel } from '../../platform/database/live-channel.js';
 import type { Logger } from '../../platform/ops/logger.js';
+import { spanSequence } from '../../platform/ops/tracing.js';
 import type { Claim, ClaimsStore } from './claims.store.js';
 import { RUN_CANCELLED } from './run-events.js';
 import type { RunProgress } from './run-progress.service.js';
@@ -31,6 +32,8 @@ export class RunLease {
   private readonly abort = new AbortController();
   private readonly timer: NodeJS.Timeout;
   private readonly subscription: Subscription;
+  /** Of the stages, under the run's. */
+  private readonly spans = spanSequence();
   private readonly onShutdown = (): void => { this.stop('shutdown'); };
   private closed = false;
 
@@ -51,11 +54,19 @@ export class RunLease {
 
   /** Never waits and never throws. */
   progress(stage: string, progress: number): void {
-    if (!this.closed) this.tools.progress.report(this.claim, stage, progress);
+    if (this.closed) return;
+    this.spans.next(stage);
+    this.tools.progress.report(this.claim, stage, progress);
+  }
+
+  /** The stage is over, and the next may have to wait for a thread. */
+  between(): void {
+    this.spans.pause();
   }
 
   close(): void {
     this.closed = true;
+    this.spans.pause();
     clearInterval(this.timer);
     this.subscription.unsubscribe();
     this.shutdown.removeEventListener('abort', this.onShutdown);

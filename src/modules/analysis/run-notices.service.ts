@@ -3,6 +3,7 @@ import type { DerivedFault } from '../../imaging/report/derived.js';
 import { LiveChannel } from '../../platform/database/live-channel.js';
 import { LOGGER, type Logger } from '../../platform/ops/logger.js';
 import { Metrics } from '../../platform/ops/metrics.js';
+import { noteOnSpan } from '../../platform/ops/tracing.js';
 import { RUN_CANCELLED, RUN_CHANGED } from './run-events.js';
 import type { Ending, RunRow } from './runs.store.js';
 
@@ -18,6 +19,7 @@ export class RunNotices {
   /** Never throws: the row says it all. */
   async tell({ id, analysis }: RunRow, { status, timings = {} }: Ending): Promise<void> {
     this.metrics.runs.inc({ analysis, outcome: status });
+    noteOnSpan({ 'healthvision.outcome': status });
     for (const [stage, ms] of Object.entries(timings)) this.metrics.runDuration.observe({ analysis, stage }, ms / 1000);
     await this.changed(id);
   }

@@ -5,6 +5,7 @@ import { AuditWriter } from '../../platform/audit/audit-writer.js';
 import { LiveChannel } from '../../platform/database/live-channel.js';
 import { LOGGER, type Logger } from '../../platform/ops/logger.js';
 import { Metrics } from '../../platform/ops/metrics.js';
+import { continueTrace, noteOnSpan, SpanKind, withSpan } from '../../platform/ops/tracing.js';
 import { HandBack, JobHandler, type JobContext } from '../../platform/queue/job.js';
 import type { AnalysisRequested } from './analysis.contract.js';
 import { ClaimsStore } from './claims.store.js';
@@ -70,7 +71,7 @@ export class RunJob extends JobHandler<AnalysisRequested> {
           await stored();
           continue;
         }
-        const served = runs.map((run) => this.serve(run, context));
+        const served = runs.map((run) => this.serve(run, context, runs.length));
         const ended = Promise.allSettled(served.map((one) => one.ended));
         await Promise.all(served.map(({ computed }) => computed));
         await stored();
@@ -93,11 +94,15 @@ export class RunJob extends JobHandler<AnalysisRequested> {
     throw new HandBack(LOOK_AGAIN_MS);
   }
 
-  /** `computed` when the run needs no compute thread any more, `ended` when what became of it is stored. */
-  private serve(run: RunRow, context: JobContext): { computed: Promise<void>; ended: Promise<void> } {
+  /**
+   * `computed` when the run needs no compute thread any more, `ended` when what became of it is stored. Each run is a span in the trace that asked for it, not in that of the job, which
+   * may have been for another; those that are computed together do not share one.
+   */
+  private serve(run: RunRow, context: JobContext, together: number): { computed: Promise<void>; ended: Promise<void> } {
     let isComputed: () => void = () => undefined;
     const computed = new Promise<void>((resolve) => { isComputed = resolve; });
-    return { computed, ended: this.serveToEnd(run, context, isComputed).finally(isComputed) };
+    const ended = continueTrace(run.traceparent, () => withSpan(`analyse ${run.analysis}`, spanAttributes(run, together), () => this.serveToEnd(run, context, isComputed), SpanKind.CONSUMER));
+    return { computed, ended: ended.finally(isComputed) };
   }
 
   private async serveToEnd(run: RunRow, context: JobContext, isComputed: () => void): Promise<void> {
@@ -149,10 +154,12 @@ export class RunJob extends JobHandler<AnalysisRequested> {
     const why = whyAgain(run, code);
     if (why !== undefined) {
       this.logger.warn({ err: error, analysisId: run.id, code }, 'analysis is tried again');
+      noteOnSpan({ 'healthvision.outcome': 'tried-again' }, code);
       await this.requeue(run, why);
       return;
     }
     this.logger.error({ err: error, analysisId: run.id, code }, 'analysis failed');
+    noteOnSpan({}, code);
     await this.ending.end(run, { status: 'failed', reason: { code: code === 'thread-lost' ? 'worker-lost' : code, detail: error instanceof AppError ? error.message : 'An unexpected error occurred' } });
   }
 
@@ -170,6 +177,13 @@ export class RunJob extends JobHandler<AnalysisRequested> {
   private async requeue(run: RunRow, why: Parameters<ClaimsStore['requeue']>[1]): Promise<void> {
     if (!(await this.claims.requeue(run, why))) await this.ending.end(run, { status: 'cancelled' });
   }
+}
+
+function spanAttributes({ id, analysis, modelName, modelVersion, priority, purpose, attempts, queuedAt }: RunRow, together: number): Record<string, string | number> {
+  return {
+    'healthvision.analysis': analysis, 'healthvision.analysis.id': id, 'healthvision.model': `${modelName}@${modelVersion}`, 'healthvision.priority': priority, 'healthvision.purpose': purpose.split(':')[0] ?? purpose,
+    'healthvision.attempt': attempts, 'healthvision.wait_ms': Math.max(0, Date.now() - queuedAt.getTime()), 'healthvision.computed_together': together,
+  };
 }
 
 /** As what a run that met this is tried again; undefined when it is not. */

@@ -5,6 +5,7 @@ import type { Transaction } from '../../kernel/transaction.js';
 import { uuidv7 } from '../../kernel/uid.js';
 import { Database } from '../../platform/database/database.js';
 import { LiveChannel } from '../../platform/database/live-channel.js';
+import { currentTraceparent } from '../../platform/ops/tracing.js';
 import { Outbox } from '../../platform/queue/outbox.js';
 import { StudyReader, type StoredStudy } from '../images/images.contract.js';
 import { ModelsService } from './models/models.service.js';
@@ -72,7 +73,7 @@ export class RunsService {
     const made = await this.runs.create(tx, {
       id: uuidv7(), institutionId: study.institutionId, studyId: study.id, studyInstanceUid: study.studyInstanceUid, studyRevision: study.revision,
       analysis: model.analysis, modelId: model.id, modelName: model.name, modelVersion: model.version, modelDigest: model.digest,
-      seriesInstanceUids: [...selection], selection: selection.join(','), purpose, priority, requestedBy,
+      seriesInstanceUids: [...selection], selection: selection.join(','), purpose, priority, requestedBy, traceparent: currentTraceparent() ?? null,
     });
     if (made.created) await this.outbox.append(tx, requested(made.run));
     return made;
@@ -100,7 +101,7 @@ export class RunsService {
     return this.change(institutionId, id, async (tx, { status, studyId }) => {
       if (!['failed', 'cancelled', 'not-analysable'].includes(status)) throw new AppError('analysis-not-retryable');
       if (!(await this.studies.lock(tx, institutionId, studyId))) throw new AppError('study-deleted');
-      const run = await this.runs.restart(tx, id);
+      const run = await this.runs.restart(tx, id, currentTraceparent() ?? null);
       await this.outbox.append(tx, requested(run));
       return run;
     });

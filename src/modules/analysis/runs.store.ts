@@ -35,6 +35,8 @@ export interface NewRun {
   purpose: string;
   priority: string;
   requestedBy: string | null;
+  /** The span that asked for it. */
+  traceparent: string | null;
 }
 
 /** How a run ended. */
@@ -55,9 +57,9 @@ export class RunsStore {
     const client = prismaOf(tx);
     const { studyId, studyRevision, analysis, modelDigest, selection, purpose } = run;
     const [created] = await client.$queryRaw<RunRow[]>`
-      INSERT INTO analysis_runs (id, institution_id, study_id, study_instance_uid, study_revision, analysis, model_id, model_name, model_version, model_digest, series_instance_uids, selection, purpose, priority, requested_by, updated_at)
+      INSERT INTO analysis_runs (id, institution_id, study_id, study_instance_uid, study_revision, analysis, model_id, model_name, model_version, model_digest, series_instance_uids, selection, purpose, priority, requested_by, traceparent, updated_at)
       VALUES (${run.id}::uuid, ${run.institutionId}::uuid, ${studyId}::uuid, ${run.studyInstanceUid}, ${studyRevision}::int, ${analysis}, ${run.modelId}::uuid, ${run.modelName}, ${run.modelVersion}, ${modelDigest},
-        ${run.seriesInstanceUids}::text[], ${selection}, ${purpose}, ${run.priority}, ${run.requestedBy}::uuid, now())
+        ${run.seriesInstanceUids}::text[], ${selection}, ${purpose}, ${run.priority}, ${run.requestedBy}::uuid, ${run.traceparent}, now())
       ON CONFLICT DO NOTHING RETURNING ${RUN_COLUMNS}`;
     if (created) return { run: created, created: true };
     const existing = await client.analysisRun.findUniqueOrThrow({ where: { studyId_studyRevision_analysis_modelDigest_selection_purpose: { studyId, studyRevision, analysis, modelDigest, selection, purpose } } });
@@ -100,7 +102,7 @@ export class RunsStore {
   }
 
   /** As if it had never been tried; the fence goes on, so that a late worker stays out. */
-  async restart(tx: Transaction, id: string): Promise<RunRow> {
+  async restart(tx: Transaction, id: string, traceparent: string | null): Promise<RunRow> {
     const client = prismaOf(tx);
     // When it came is told by the database's clock, not by ours.
     await client.$executeRaw`UPDATE analysis_runs SET queued_at = clock_timestamp() WHERE id = ${id}::uuid`;
@@ -108,7 +110,7 @@ export class RunsStore {
       where: { id },
       data: {
         status: 'queued', stage: 'queued', progress: 0, attempts: 0, workerId: null, heartbeatAt: null, cancelRequestedAt: null, reasonCode: null, reasonDetail: null,
-        timings: {}, resultId: null, startedAt: null, finishedAt: null, notBefore: null, faults: 0, corruptReads: 0,
+        timings: {}, resultId: null, startedAt: null, finishedAt: null, notBefore: null, faults: 0, corruptReads: 0, traceparent,
       },
     });
   }

@@ -5,6 +5,7 @@ import { AppError } from '../../kernel/errors.js';
 import { Rounds } from '../../kernel/rounds.js';
 import { KeyVault, type DataKey } from '../../platform/crypto/key-vault.js';
 import { Metrics } from '../../platform/ops/metrics.js';
+import { currentTraceparent, withSpan } from '../../platform/ops/tracing.js';
 import { BlobStore, type BlobDigest, type BlobDraft } from '../../platform/storage/blob-store.js';
 import { blobKeyOf } from './blob-key.js';
 import type { ByteSource } from './byte-source.js';
@@ -24,6 +25,8 @@ export interface StagedInstance {
   digest: BlobDigest;
   parsed: ParsedInstance;
   target: IngestTarget;
+  /** The span that stores it: a round stores for several requests, in the name of one. */
+  traceparent?: string;
 }
 
 /** Storing costs about the same for one instance as for many: two transactions, and names made durable. */
@@ -92,7 +95,11 @@ export class IngestService {
     const [first] = instances;
     if (!first) return [];
     const { institutionId } = first.target;
-    const outcomes = instances.some(({ digest }) => digest.sizeBytes > LARGE_BYTES) ? await this.storeTogether(institutionId, instances) : await this.storeInRound(institutionId, instances);
+    const outcomes = await withSpan('commit instances', { 'healthvision.instances': instances.length }, () => {
+      const traceparent = currentTraceparent();
+      if (traceparent !== undefined) for (const one of instances) one.traceparent = traceparent;
+      return instances.some(({ digest }) => digest.sizeBytes > LARGE_BYTES) ? this.storeTogether(institutionId, instances) : this.storeInRound(institutionId, instances);
+    });
     return outcomes.map((outcome) => {
       if (outcome.status === 'failed') throw outcome.error;
       return outcome;
@@ -109,7 +116,7 @@ export class IngestService {
     }
   }
 
-  private async storeTogether(institutionId: string, instances: readonly StagedInstance[]): Promise<Outcome[]> {
+  private async storeTogether(institutionId: string, instances: readonly StagedInstance[]): Promise<readonly Outcome[]> {
     try {
       const studies = new Set(instances.map(({ parsed }) => parsed.studyInstanceUid));
       const keys = new Map(await this.vault.keysOfStudies(institutionId, [...studies]));
@@ -135,13 +142,13 @@ export class IngestService {
   }
 
   /** @param keys  that studies have, by UID; those that are made join them */
-  private async candidateOf({ draft, digest, parsed, target: { institutionId } }: StagedInstance, keys: Map<string, DataKey>): Promise<Candidate | Refusal | Failure> {
+  private async candidateOf({ draft, digest, parsed, traceparent, target: { institutionId } }: StagedInstance, keys: Map<string, DataKey>): Promise<Candidate | Refusal | Failure> {
     const identity = identityOf(parsed);
     try {
       const key = keys.get(parsed.studyInstanceUid) ?? (await this.vault.keyOfStudy(institutionId, parsed.studyInstanceUid));
       keys.set(parsed.studyInstanceUid, key);
       const blobKey = blobKeyOf(institutionId, parsed.studyInstanceUid);
-      return { draft, identity, record: instanceRecord(parsed, { institutionId, key, blobKey, derived: false, ...digest }) };
+      return { draft, identity, record: instanceRecord(parsed, { institutionId, key, blobKey, derived: false, traceparent, ...digest }) };
     } catch (error) {
       return outcomeOf(error, identity);
     }

@@ -20,6 +20,8 @@ export interface InstanceRecord extends Pick<StoredInstance, 'sopInstanceUid' | 
   sizeBytes: number;
   sha256: string;
   derived: boolean;
+  /** The span that stores it. */
+  traceparent?: string | undefined;
   study: {
     studyInstanceUid: string;
     attributes: DicomJson;
@@ -50,6 +52,7 @@ export interface StoredBytes extends BlobDigest {
   key: DataKey;
   blobKey: string;
   derived: boolean;
+  traceparent?: string | undefined;
 }
 
 const LARGEST_INT4 = 2 ** 31 - 1;

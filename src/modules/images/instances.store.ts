@@ -193,6 +193,7 @@ export class InstancesStore {
         sent: added.filter(({ sopClassUid }) => !isResultClass(sopClassUid)).length,
         size_bytes: added.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
         sop_classes: [...new Set(added.map(({ sopClassUid }) => sopClassUid))],
+        traceparent: added.at(-1)?.traceparent ?? null,
       });
     }
     await client.$executeRaw`
@@ -205,10 +206,11 @@ export class InstancesStore {
         modalities = ${MODALITIES},
         sop_classes = studies.sop_classes || ARRAY(SELECT unnest(n.sop_classes) EXCEPT SELECT unnest(studies.sop_classes)),
         state = CASE WHEN n.sent = 0 THEN state ELSE 'receiving' END,
+        traceparent = CASE WHEN n.sent = 0 THEN studies.traceparent ELSE n.traceparent END,
         late_instances = CASE WHEN revision = 0 THEN 0 ELSE late_instances + n.sent END,
         last_instance_at = CASE WHEN n.sent = 0 OR last_instance_at > clock_timestamp() - interval '250 milliseconds' THEN last_instance_at ELSE clock_timestamp() END,
         updated_at = clock_timestamp()
-      FROM jsonb_to_recordset(${JSON.stringify(studies)}::jsonb) AS n(id uuid, added int, sent int, size_bytes bigint, sop_classes text[])
+      FROM jsonb_to_recordset(${JSON.stringify(studies)}::jsonb) AS n(id uuid, added int, sent int, size_bytes bigint, sop_classes text[], traceparent text)
       WHERE studies.id = n.id`;
   }
 
@@ -255,6 +257,7 @@ export class InstancesStore {
         modalities = ${MODALITIES},
         sop_classes = ARRAY(SELECT DISTINCT sop_class_uid FROM instances WHERE study_id = studies.id),
         state = CASE WHEN ${isResult}::boolean THEN state ELSE 'receiving' END,
+        traceparent = CASE WHEN ${isResult}::boolean THEN traceparent ELSE ${record.traceparent ?? null} END,
         late_instances = CASE WHEN revision = 0 THEN 0 WHEN ${isResult}::boolean THEN late_instances ELSE late_instances + 1 END,
         last_instance_at = CASE WHEN ${isResult}::boolean THEN last_instance_at ELSE clock_timestamp() END, updated_at = clock_timestamp()
       WHERE id = ${study.id}::uuid`;

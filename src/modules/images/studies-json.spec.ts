@@ -7,7 +7,7 @@ const row: StudyRow = {
   id: '0198c0de-0000-7000-8000-000000000001', institutionId: '0198c0de-0000-7000-8000-000000000000', studyInstanceUid: '1.2.3', keyId: '0198c0de-0000-7000-8000-000000000002', sealed: new Uint8Array(0),
   patientId: null, patientIdToken: 1n, accessionToken: null, studyDate: '20261121', studyTime: '101500', modalities: ['CT'], sopClasses: [], seriesCount: 1, instanceCount: 3, sizeBytes: 5_000_000_000n, state: 'complete', revision: 2,
   completion: { reason: 'timer', at: at.toISOString(), revision: 2, instances: 3, lateInstances: 1, series: [] }, earlierCompletions: [{ reason: 'explicit', at: at.toISOString(), revision: 1, instances: 2, series: [] }],
-  lateInstances: 0, legalHold: true, lastInstanceAt: at, completedAt: at, createdAt: at, updatedAt: at,
+  lateInstances: 0, legalHold: true, lastInstanceAt: at, completedAt: at, traceparent: null, createdAt: at, updatedAt: at,
 };
 
 describe('studyJson', () => {

@@ -4,6 +4,7 @@ import type { Transaction } from '../../kernel/transaction.js';
 import { CONFIG, type Config } from '../../platform/config.js';
 import { KeyVault } from '../../platform/crypto/key-vault.js';
 import { Database } from '../../platform/database/database.js';
+import { continueTrace, withSpan } from '../../platform/ops/tracing.js';
 import { Outbox } from '../../platform/queue/outbox.js';
 import { STUDY_COMPLETED, STUDY_DELETED, type StudyCompleted, type StudyDeleted } from './images.contract.js';
 import { PatientsStore } from './patients/patients.store.js';
@@ -52,7 +53,7 @@ export class StudiesService {
   async settleQuietStudies(): Promise<{ settled: number; more: boolean }> {
     const settled = await this.database.transaction('system', async (tx) => {
       const quiet = await this.studies.claimQuiet(tx, this.config.SETTLE_SECONDS, SETTLED_AT_ONCE);
-      for (const study of quiet) await this.settle(tx, study, 'timer');
+      for (const study of quiet) await this.settleRemembered(tx, study, 'timer');
       return quiet.length;
     });
     return { settled, more: settled === SETTLED_AT_ONCE };
@@ -113,15 +114,22 @@ export class StudiesService {
     const study = await this.studies.findForUpdate(tx, institutionId, studyInstanceUid);
     if (study?.state !== 'receiving') return;
     const tallies = await this.studies.tally(tx, study.id);
-    if (isAsAnnounced(tallies)) await this.settle(tx, study, 'expected-count', tallies);
+    if (isAsAnnounced(tallies)) await this.settleRemembered(tx, study, 'expected-count', tallies);
   }
 
-  private async settle(tx: Transaction, study: StudyRow, reason: CompletionReceipt['reason'], counted?: readonly SeriesTally[]): Promise<StudyRow> {
+  /** On a timer nobody asks for it: what follows belongs to the trace of the last upload. */
+  private settleRemembered(tx: Transaction, study: StudyRow, reason: CompletionReceipt['reason'], counted?: readonly SeriesTally[]): Promise<StudyRow> {
+    return continueTrace(study.traceparent, () => this.settle(tx, study, reason, counted));
+  }
+
+  private settle(tx: Transaction, study: StudyRow, reason: CompletionReceipt['reason'], counted?: readonly SeriesTally[]): Promise<StudyRow> {
     const { institutionId, id: studyId, studyInstanceUid, lateInstances } = study;
     const revision = study.revision + 1;
-    const tallies = counted ?? (await this.studies.tally(tx, studyId));
-    const completed = await this.studies.complete(tx, study, completionReceipt({ reason, at: new Date(), revision, lateInstances }, tallies));
-    await this.outbox.append(tx, { institutionId, topic: STUDY_COMPLETED, payload: { institutionId, studyId, studyInstanceUid, revision } satisfies StudyCompleted });
-    return completed;
+    return withSpan('settle study', { 'healthvision.study.id': studyId, 'healthvision.study.revision': revision, 'healthvision.reason': reason }, async () => {
+      const tallies = counted ?? (await this.studies.tally(tx, studyId));
+      const completed = await this.studies.complete(tx, study, completionReceipt({ reason, at: new Date(), revision, lateInstances }, tallies));
+      await this.outbox.append(tx, { institutionId, topic: STUDY_COMPLETED, payload: { institutionId, studyId, studyInstanceUid, revision } satisfies StudyCompleted });
+      return completed;
+    });
   }
 }

@@ -3,6 +3,7 @@ import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { AppError } from '../../kernel/errors.js';
+import { logFieldsOf } from '../../platform/http/access.js';
 import { asAppError, type ErrorForm } from '../../platform/http/problem.filter.js';
 import { LOGGER, type Logger } from '../../platform/ops/logger.js';
 
@@ -59,7 +60,7 @@ export const OAuthErrorAnswers = (): MethodDecorator => RouteConfig({ answerErro
 
 function answerOAuthError(thrown: unknown, request: FastifyRequest, reply: FastifyReply, logger: Logger): void {
   const error = thrown instanceof OAuthError ? thrown : fromProblem(asAppError(thrown));
-  if (error.status >= 500) logger.error({ err: thrown, requestId: request.id, code: error.code }, 'request failed');
+  if (error.status >= 500) logger.error({ err: thrown, ...logFieldsOf(request), code: error.code }, 'request failed');
   if (error.status === 401) void reply.header('WWW-Authenticate', 'Basic realm="healthvision"');
   if (error.retryAfterSeconds !== undefined) void reply.header('Retry-After', String(error.retryAfterSeconds));
   void reply.status(error.status).headers(NOT_STORED).type('application/json; charset=utf-8').send(JSON.stringify({ error: error.code, error_description: error.description, mfa_required: error.mfaRequired }));

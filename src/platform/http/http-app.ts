@@ -14,10 +14,13 @@ import { AuditModule } from '../audit/audit.module.js';
 import type { Config } from '../config.js';
 import { NestLogger, type Logger } from '../ops/logger.js';
 import { Metrics } from '../ops/metrics.js';
+import { isTracing } from '../ops/tracing.js';
+import type { AuthenticatedRequest } from './access.js';
 import { sendSafeHeaders } from './answer-headers.js';
 import { cutOffSilentClients, SILENCE_MS } from './connection-patience.js';
 import { asAppError, ProblemFilter } from './problem.filter.js';
 import { languageOf, problemOf } from './problem.js';
+import { PROBES, traceRequests } from './request-spans.js';
 import { JSON_LIMIT_BYTES, limitBodyTime, refuseStrangeRequests, URL_LIMIT, useStrictParsers } from './strict-requests.js';
 import { tlsOptions, watchCertificate } from './tls.js';
 import { SchemaValidationPipe } from './validation.pipe.js';
@@ -68,6 +71,7 @@ export async function createHttpApp(module: DynamicModule, config: Config, logge
   });
   const app = await NestFactory.create<NestFastifyApplication>({ module: HttpApplication, imports: [module, AuditModule] }, adapter, { logger: new NestLogger(logger), abortOnError: false, bodyParser: true, forceCloseConnections: true });
   const fastify: FastifyInstance = app.getHttpAdapter().getInstance();
+  if (isTracing()) traceRequests(fastify);
   await fastify.register(multipart, { limits: { fileSize: config.MAX_UPLOAD_BYTES, files: 100_000, fields: 1_000, fieldSize: 64 * 1024, headerPairs: 200 }, throwFileSizeLimit: true });
   await fastify.register(cookie);
   sendSafeHeaders(fastify, config);
@@ -100,12 +104,12 @@ function addHooks(fastify: FastifyInstance, metrics: Metrics, logger: Logger): v
   fastify.addHook('onRequest', async (request, reply) => {
     void reply.header('X-Request-Id', request.id);
   });
-  fastify.addHook('onResponse', async (request, reply) => {
+  fastify.addHook('onResponse', async (request: AuthenticatedRequest, reply) => {
     // The template, never the URL: a path or query may name a patient's study.
     const route = request.routeOptions.url ?? 'unmatched';
     metrics.httpDuration.observe({ method: request.method, route, status: String(reply.statusCode) }, reply.elapsedTime / 1000);
-    logger[route === '/health' || route === '/ready' || route === '/metrics' ? 'trace' : 'info'](
-      { requestId: request.id, method: request.method, route, status: reply.statusCode, ms: Math.round(reply.elapsedTime) }, 'request');
+    logger[PROBES.has(route) ? 'trace' : 'info'](
+      { requestId: request.id, userId: request.principal?.userId, method: request.method, route, status: reply.statusCode, ms: Math.round(reply.elapsedTime) }, 'request');
   });
 }
 

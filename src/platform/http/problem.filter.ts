@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppError, isNoSpace } from '../../kernel/errors.js';
 import { isDatabaseAway } from '../database/database.js';
 import { LOGGER, type Logger } from '../ops/logger.js';
+import { logFieldsOf } from './access.js';
 import { codeForStatus, languageOf, problemOf } from './problem.js';
 
 /** In the Fastify config of a route whose protocol has an error form of its own: it answers what goes wrong before the handler, too. */
@@ -20,7 +21,7 @@ export class ProblemFilter implements ExceptionFilter {
     const request = host.switchToHttp().getRequest<FastifyRequest>();
     const problem = asAppError(error);
     if (hungUp(error, request)) {
-      this.logger.debug({ requestId: request.id }, 'the client hung up');
+      this.logger.debug(logFieldsOf(request), 'the client hung up');
       reply.raw.destroy();
       return;
     }
@@ -29,7 +30,7 @@ export class ProblemFilter implements ExceptionFilter {
       form.answerError(error, request, reply, this.logger);
       return;
     }
-    if (problem.status >= 500) this.logger.error({ err: error, requestId: request.id, code: problem.code }, 'request failed');
+    if (problem.status >= 500) this.logger.error({ err: error, ...logFieldsOf(request), code: problem.code }, 'request failed');
     // Headers that were sent cannot be taken back (a stream broke in the middle): cut the connection, so the client knows.
     if (reply.sent || reply.raw.headersSent) {
       reply.raw.destroy();

@@ -12,12 +12,17 @@ const SECRETS = [
   'secret', 'clientSecret', 'client_secret', 'client_assertion', 'assertion', 'token', 'accessToken', 'access_token', 'refreshToken', 'refresh_token', 'id_token', 'key', 'apiKey', 'privateKey', 'private_key', 'csrfToken',
 ];
 
-/** JSON lines on standard output (standard error for one-shot commands, or any other open file). Secrets are redacted; PHI must not get here at all. */
-export function createLogger(level: string, bindings: Record<string, unknown> = {}, destination = 1): Logger {
+/**
+ * JSON lines on standard output (standard error for one-shot commands, or any other open file). Secrets are redacted; PHI must not get here at all.
+ *
+ * @param surroundings  asked for every line what else it says, such as the trace that it is written in
+ */
+export function createLogger(level: string, bindings: Record<string, unknown> = {}, destination = 1, surroundings?: () => object): Logger {
   return pino(
     {
       level,
       base: { ...bindings, pid: process.pid },
+      ...(surroundings && { mixin: surroundings }),
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: safeError },

@@ -13,6 +13,7 @@ import { Acknowledgements } from './acknowledgements.service.js';
 import { QueueConnection } from './connection.js';
 import { failureClassOf, waitAfter } from './failure-class.js';
 import { HandBack, type JobDefinition, type JobHandler } from './job.js';
+import { inJobSpan } from './job-spans.js';
 
 /** A lock is renewed every half of this; a worker that died loses its jobs after it. */
 const LOCK_MS = 10_000;
@@ -107,7 +108,8 @@ export function consumerOf(definition: JobDefinition, config: Config): Type<Work
     async process(job: Job<never>, token?: string): Promise<void> {
       const handler = this.moduleRef.get<JobHandler<never>>(definition.handler, { strict: false });
       try {
-        await handler.handle(job.data, { jobId: job.id ?? '', topic: job.name, attempt: job.attemptsMade + 1, signal: this.lifecycle.signal, closing: this.lifecycle.closing });
+        const context = { jobId: job.id ?? '', topic: job.name, attempt: job.attemptsMade + 1, signal: this.lifecycle.signal, closing: this.lifecycle.closing };
+        await inJobSpan(definition, job, () => handler.handle(job.data, context));
         // Now, so that a queue that forgets the job this moment does not have it done twice.
         // A timed job has no event.
         if (definition.topics !== undefined && isUuid(job.id)) this.lifecycle.acknowledgements.done(definition.queue, job.id);

@@ -60,6 +60,8 @@ export interface JobDefinition {
   everyMs?: number;
   /** Jobs at a time in one process; `configured` = WORKER_CONCURRENCY. */
   concurrency: number | 'configured';
+  /** Its jobs only wake a worker, which takes whatever work there is: each piece has a span in a trace of its own, and the job has none. */
+  beginsSpans?: true;
   /** Tries before the job is parked as failed, while what it meets may pass; anything else is tried less often (`failure-class`). */
   attempts?: number;
 }

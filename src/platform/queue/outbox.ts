@@ -4,6 +4,7 @@ import type { Transaction } from '../../kernel/transaction.js';
 import { uuidv7 } from '../../kernel/uid.js';
 import { Database, prismaOf } from '../database/database.js';
 import { LIVE_CHANNEL } from '../database/live-channel.js';
+import { currentTraceparent } from '../ops/tracing.js';
 
 /** A fact that was committed with the change it tells of. The payload holds ids only, never PHI. */
 export interface DomainEvent {
@@ -19,6 +20,8 @@ export interface OutboxEntry extends DomainEvent {
   priority: number;
   /** Queues that have yet to acknowledge it, when it was handed over before; empty the first time. */
   pending: string[];
+  /** The span that it was appended in. */
+  traceparent: string | null;
 }
 
 /** An event that was handed over, and the queues that have not said that they are done with it. */
@@ -37,14 +40,15 @@ export class Outbox {
   /** Appends in the caller's transaction, in this order, and wakes the relay when that commits; one statement, however many they are. */
   async append(tx: Transaction, ...events: DomainEvent[]): Promise<void> {
     if (events.length === 0) return;
+    const traceparent = currentTraceparent() ?? null;
     const rows = events.map(({ institutionId, topic, payload, priority = 0 }) => (
-      { id: uuidv7(), institution_id: institutionId, topic, payload, priority, study_instance_uid: typeof payload.studyInstanceUid === 'string' ? payload.studyInstanceUid : null }));
+      { id: uuidv7(), institution_id: institutionId, topic, payload, priority, study_instance_uid: typeof payload.studyInstanceUid === 'string' ? payload.studyInstanceUid : null, traceparent }));
     await prismaOf(tx).$executeRaw`
       WITH appended AS (
-        INSERT INTO outbox (id, institution_id, topic, payload, priority, study_instance_uid)
-        SELECT id, institution_id, topic, payload, priority, study_instance_uid
-        FROM ROWS FROM (jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) AS (id uuid, institution_id uuid, topic text, payload jsonb, priority int, study_instance_uid text)) WITH ORDINALITY
-          AS event (id, institution_id, topic, payload, priority, study_instance_uid, place)
+        INSERT INTO outbox (id, institution_id, topic, payload, priority, study_instance_uid, traceparent)
+        SELECT id, institution_id, topic, payload, priority, study_instance_uid, traceparent
+        FROM ROWS FROM (jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) AS (id uuid, institution_id uuid, topic text, payload jsonb, priority int, study_instance_uid text, traceparent text)) WITH ORDINALITY
+          AS event (id, institution_id, topic, payload, priority, study_instance_uid, traceparent, place)
         ORDER BY place)
       SELECT pg_notify(${LIVE_CHANNEL}, ${`${OUTBOX_TOPIC} new`})`;
   }
@@ -59,7 +63,7 @@ export class Outbox {
     return this.database.transaction('system', async (tx) => {
       const client = prismaOf(tx);
       const rows = await client.$queryRaw<OutboxRow[]>`
-        SELECT id, institution_id, topic, payload, priority, coalesce(pending, '{}') AS pending FROM outbox
+        SELECT id, institution_id, topic, payload, priority, coalesce(pending, '{}') AS pending, traceparent FROM outbox
         WHERE dispatched_at IS NULL ORDER BY id LIMIT ${limit} FOR UPDATE SKIP LOCKED`;
       if (rows.length === 0) return 0;
       const events = rows.map(({ institution_id, ...row }) => ({ ...row, institutionId: institution_id }));
@@ -114,4 +118,4 @@ export class Outbox {
   }
 }
 
-type OutboxRow = { id: string; institution_id: string; topic: string; payload: DomainEvent['payload']; priority: number; pending: string[] };
+type OutboxRow = Omit<OutboxEntry, 'institutionId'> & { institution_id: string };

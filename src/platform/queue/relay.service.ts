@@ -8,6 +8,7 @@ import { LOGGER, type Logger } from '../ops/logger.js';
 import { BACKOFF_BY_CLASS } from './consumers.js';
 import { mostTries } from './failure-class.js';
 import type { EventFilter, JobDefinition } from './job.js';
+import { remembering, sending } from './job-spans.js';
 import { Outbox, OUTBOX_TOPIC, type OutboxEntry } from './outbox.js';
 import { withinTime } from './within-time.js';
 
@@ -77,8 +78,8 @@ export class RelayService implements OnApplicationBootstrap, BeforeApplicationSh
       if (mine.length === 0) continue;
       for (const { id } of mine) queues.get(id)?.push(definition.queue);
       const queue = this.moduleRef.get<Queue>(getQueueToken(definition.queue), { strict: false });
-      await withinTime(queue.addBulk(
-        mine.map((event) => ({
+      await sending(definition.queue, mine, (traceparents) => withinTime(queue.addBulk(
+        mine.map((event, index) => ({
           name: event.topic,
           data: event.payload,
           opts: {
@@ -87,9 +88,10 @@ export class RelayService implements OnApplicationBootstrap, BeforeApplicationSh
             backoff: BACKOFF_BY_CLASS,
             removeOnComplete: { age: KEEP_SECONDS },
             ...(event.priority > 0 && { priority: event.priority }),
+            ...remembering(traceparents[index]),
           },
         })),
-      ), HAND_OVER_MS);
+      ), HAND_OVER_MS));
     }
     return queues;
   }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker, type ResourceLimits, type Transferable } from 'node:worker_threads';
 import { AppError } from '../../kernel/errors.js';
+import { continueTrace } from '../ops/tracing.js';
 import { revive, type LeaveMessage, type ReplyMessage, type TaskMessage } from './thread-protocol.js';
 
 export interface ThreadPoolOptions {
@@ -141,12 +142,13 @@ export class ThreadPool {
   }
 
   private spawn(): Thread {
-    const worker = new Worker(this.entry, {
+    // It outlives whoever it is made for, in whose trace its messages would come for ever.
+    const worker = continueTrace(undefined, () => new Worker(this.entry, {
       // Flags of the parent, such as a debugger's port, are not the thread's.
       execArgv: [],
       workerData: this.options.workerData,
       ...(this.options.resourceLimits === undefined ? {} : { resourceLimits: this.options.resourceLimits }),
-    });
+    }));
     // An idle pool does not keep the process alive.
     worker.unref();
     const thread: Thread = { worker, job: undefined, timer: undefined, idleTimer: undefined };

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { PassThrough, Writable } from 'node:stream';
 import { isDicomUidAsFound } from '../../../kernel/uid.js';
+import { noteOnSpan, SpanKind, withSpan } from '../../../platform/ops/tracing.js';
 import { exhaust, UploadMeter, type ByteSource } from '../byte-source.js';
 import type { Fate } from '../fate.js';
 import type { IngestTarget } from '../ingest.service.js';
@@ -65,7 +66,11 @@ export class StoreOperation {
     // Kept apart from the ingest's loop, which closes what it stops reading: the rest has to be read off the wire.
     // A stream of bytes gives buffers.
     const chunks = this.body[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
-    const answer = await this.decide(target, ports, chunks);
+    const answer = await withSpan('C-STORE', {}, async () => {
+      const decided = await this.decide(target, ports, chunks);
+      noteOnSpan({ 'healthvision.dimse.status': decided.status });
+      return decided;
+    }, SpanKind.SERVER);
     await exhaust(chunks).catch(() => undefined);
     return answer;
   }

@@ -5,6 +5,7 @@ import { AuditWriter } from '../../../platform/audit/audit-writer.js';
 import { isDatabaseAway } from '../../../platform/database/database.js';
 import { LOGGER, type Logger } from '../../../platform/ops/logger.js';
 import { Metrics } from '../../../platform/ops/metrics.js';
+import { continueTrace } from '../../../platform/ops/tracing.js';
 import { HandBack, JobHandler, type JobContext } from '../../../platform/queue/job.js';
 import { People } from '../../users/users.contract.js';
 import { administratorsOf } from './administrators.js';
@@ -60,7 +61,7 @@ export class DeliverWebhooksJob extends JobHandler<WebhookDue> {
         beside ??= this.lane(due, turn);
         // Heard below; until then nobody listens.
         beside.catch(() => undefined);
-        await this.deliver(delivery, turn);
+        await continueTrace(delivery.traceparent, () => this.deliver(delivery, turn));
       }
     } finally {
       await beside;

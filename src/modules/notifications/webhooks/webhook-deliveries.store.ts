@@ -4,6 +4,7 @@ import type { Transaction } from '../../../kernel/transaction.js';
 import { uuidv7 } from '../../../kernel/uid.js';
 import { columnsOf } from '../../../platform/database/columns.js';
 import { Database, prismaOf } from '../../../platform/database/database.js';
+import { currentTraceparent } from '../../../platform/ops/tracing.js';
 import { Outbox } from '../../../platform/queue/outbox.js';
 import { TEST_EVENT, type DeliveryFailure, type DeliveryState, type EventData, type WebhookDelivery } from './webhook.js';
 import { dueEvent, lockStudy } from './webhook-planning.store.js';
@@ -51,8 +52,8 @@ export class WebhookDeliveriesStore {
   async addTest(tx: Transaction, institutionId: string, webhookId: string): Promise<WebhookDelivery> {
     const id = uuidv7();
     const [row] = await prismaOf(tx).$queryRaw<Row[]>`
-      INSERT INTO webhook_deliveries (id, institution_id, webhook_id, event_id, topic, position, data, occurred_at)
-      VALUES (${id}::uuid, ${institutionId}::uuid, ${webhookId}::uuid, ${id}::uuid, ${TEST_EVENT}, nextval(pg_get_serial_sequence('outbox', 'position')), ${JSON.stringify({ webhookId })}::jsonb, now()) RETURNING ${DELIVERY_COLUMNS}`;
+      INSERT INTO webhook_deliveries (id, institution_id, webhook_id, event_id, topic, position, data, occurred_at, traceparent)
+      VALUES (${id}::uuid, ${institutionId}::uuid, ${webhookId}::uuid, ${id}::uuid, ${TEST_EVENT}, nextval(pg_get_serial_sequence('outbox', 'position')), ${JSON.stringify({ webhookId })}::jsonb, now(), ${currentTraceparent() ?? null}) RETURNING ${DELIVERY_COLUMNS}`;
     await this.outbox.append(tx, dueEvent(institutionId, webhookId));
     // INSERT gives back what it has inserted.
     return deliveryOf(row as Row);

@@ -3,6 +3,7 @@ import { Prisma } from '../../../generated/prisma/client.js';
 import type { Transaction } from '../../../kernel/transaction.js';
 import { derivedUuidv7 } from '../../../kernel/uid.js';
 import { Database, prismaOf } from '../../../platform/database/database.js';
+import { currentTraceparent } from '../../../platform/ops/tracing.js';
 import { Outbox } from '../../../platform/queue/outbox.js';
 import { RESULT_CRITICAL } from '../../analysis/analysis.contract.js';
 import { STUDY_DELETED } from '../../images/images.contract.js';
@@ -23,6 +24,7 @@ interface PlannableEvent {
   payload: EventData;
   position: bigint;
   createdAt: Date;
+  traceparent: string | null;
 }
 
 /** An event whose job has not come within this time has lost it. */
@@ -72,8 +74,8 @@ export class WebhookPlanningStore {
       if (fresh.length === 0) return 0;
       await prismaOf(tx).webhookDelivery.createMany({
         skipDuplicates: true,
-        data: fresh.map(({ webhookId, event: { id, topic, payload, position, createdAt } }) => (
-          { id: derivedUuidv7(id, webhookId), institutionId, webhookId, eventId: id, topic, studyInstanceUid, resultId: resultIdOf(payload), position, data: { ...payload }, occurredAt: createdAt })),
+        data: fresh.map(({ webhookId, event: { id, topic, payload, position, createdAt, traceparent } }) => (
+          { id: derivedUuidv7(id, webhookId), institutionId, webhookId, eventId: id, topic, studyInstanceUid, resultId: resultIdOf(payload), position, data: { ...payload }, occurredAt: createdAt, traceparent })),
       });
       const urgent = new Set(fresh.filter(({ event: { topic } }) => topic === RESULT_CRITICAL).map(({ webhookId }) => webhookId));
       await this.outbox.append(tx, ...[...new Set(fresh.map(({ webhookId }) => webhookId))].map((webhookId) => dueEvent(institutionId, webhookId, urgent.has(webhookId))));
@@ -98,11 +100,11 @@ export class WebhookPlanningStore {
   private async eventsOf(tx: Transaction, { id, institutionId, topic, payload }: StudyEvent, isStudyThere: () => Promise<boolean>): Promise<PlannableEvent[]> {
     const client = prismaOf(tx);
     const rows = await client.$queryRaw<PlannableEvent[]>`
-      SELECT id, topic, payload, position, created_at AS "createdAt" FROM outbox
+      SELECT id, topic, payload, position, created_at AS "createdAt", traceparent FROM outbox
       WHERE institution_id = ${institutionId}::uuid AND study_instance_uid = ${payload.studyInstanceUid} AND topic = ANY (${[...WEBHOOK_EVENTS, STUDY_DELETED]}::text[]) ORDER BY position`;
     if (!rows.some((row) => row.id === id) && (await isStudyThere())) {
       const [next] = await client.$queryRaw<{ position: bigint; now: Date }[]>`SELECT nextval(pg_get_serial_sequence('outbox', 'position')) AS position, now() AS now`;
-      if (next) rows.push({ id, topic, payload, position: next.position, createdAt: next.now });
+      if (next) rows.push({ id, topic, payload, position: next.position, createdAt: next.now, traceparent: currentTraceparent() ?? null });
     }
     const erasure = rows.findLastIndex((row) => row.topic === STUDY_DELETED && row.payload.erased === true);
     return rows.slice(erasure + 1).filter((row) => row.topic !== STUDY_DELETED);

@@ -3,6 +3,7 @@ import { AppError } from '../../../kernel/errors.js';
 import { CONFIG, type Config } from '../../../platform/config.js';
 import { AllowedHosts } from '../../../platform/http/public-address.js';
 import { safeFetch } from '../../../platform/http/safe-fetch.js';
+import { currentTraceparent, noteOnSpan, SpanKind, withSpan } from '../../../platform/ops/tracing.js';
 import { excerptOf } from './answer-excerpt.js';
 import { retryAfterMs } from './retry-schedule.js';
 import { signaturesOf } from './signatures.js';
@@ -34,15 +35,25 @@ export class WebhookSender {
   }
 
   /** @param details  what the message says beside ids and links; then nothing of the answer is kept, which may say it again */
-  async send(webhook: Webhook, delivery: WebhookDelivery, details: MessageDetails | undefined): Promise<Answer> {
+  send(webhook: Webhook, delivery: WebhookDelivery, details: MessageDetails | undefined): Promise<Answer> {
+    return withSpan('deliver webhook', spanAttributes(webhook, delivery), async () => {
+      const answer = await this.post(webhook, delivery, details);
+      noteOnSpan(answer.status === null ? {} : { 'http.response.status_code': answer.status }, answer.failure ?? undefined);
+      return answer;
+    }, SpanKind.CLIENT);
+  }
+
+  private async post(webhook: Webhook, delivery: WebhookDelivery, details: MessageDetails | undefined): Promise<Answer> {
     const body = JSON.stringify(messageOf(delivery, this.config.PUBLIC_URL, details));
     const secrets = await this.secrets.signing(webhook);
     const startedMs = performance.now();
     // Of the try: receivers refuse what seems to be minutes old.
     const timestamp = Math.floor(Date.now() / 1000);
+    const traceparent = currentTraceparent();
     const headers = {
       'content-type': 'application/json', 'webhook-id': delivery.id, 'webhook-timestamp': String(timestamp),
       'webhook-signature': signaturesOf({ id: delivery.id, timestamp, body }, secrets, webhook.ed25519),
+      ...(traceparent !== undefined && { traceparent }),
     };
     try {
       const response = await safeFetch(webhook.url, { method: 'POST', body, headers, allowed: this.allowed, timeoutMs: this.timeoutMs, maxBytes: MOST_BYTES });
@@ -55,6 +66,14 @@ export class WebhookSender {
       return { status: null, durationMs: Math.round(performance.now() - startedMs), failure: troubleOf(error), answer: null, retryAfterMs: 0 };
     }
   }
+}
+
+/** Of the address the host alone: what stands behind it may be a secret. */
+function spanAttributes({ id, url }: Webhook, { id: deliveryId, topic, attempts }: WebhookDelivery): Record<string, string | number> {
+  return {
+    'http.request.method': 'POST', 'server.address': URL.canParse(url) ? new URL(url).hostname : 'unknown', 'healthvision.webhook.id': id, 'healthvision.delivery.id': deliveryId, 'healthvision.topic': topic,
+    'healthvision.attempt': attempts,
+  };
 }
 
 function failureOf(status: number): DeliveryFailure | null {

@@ -93,6 +93,8 @@ export interface WebhookDelivery {
   answer: string | null;
   createdAt: Date;
   deliveredAt: Date | null;
+  /** The span that the event happened in. */
+  traceparent: string | null;
 }
 
 /** The payload of an event. */

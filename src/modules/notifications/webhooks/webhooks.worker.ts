@@ -22,7 +22,7 @@ import { WebhooksCoreModule } from './webhooks-core.module.js';
 export const webhooksJobs: readonly JobDefinition[] = [
   { queue: 'plan-webhooks', handler: PlanWebhooksJob, topics: WEBHOOK_EVENTS, filter: WebhookFilter, concurrency: 4 },
   // It waits for others most of the time.
-  { queue: 'deliver-webhooks', handler: DeliverWebhooksJob, topics: [WEBHOOK_DUE], concurrency: 16 },
+  { queue: 'deliver-webhooks', handler: DeliverWebhooksJob, topics: [WEBHOOK_DUE], concurrency: 16, beginsSpans: true },
   { queue: 'wake-webhooks', handler: WakeWebhooksJob, everyMs: 15_000, concurrency: 1 },
   { queue: 'webhook-upkeep', handler: WebhookUpkeepJob, everyMs: 60_000, concurrency: 1 },
   { queue: 'forget-webhook-deliveries', handler: ForgetWebhookDeliveriesJob, topics: [STUDY_DELETED, RESULT_REMOVED], concurrency: 2 },

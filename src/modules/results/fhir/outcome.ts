@@ -3,6 +3,7 @@ import type { OperationOutcome, OperationOutcomeIssue } from '@medplum/fhirtypes
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { AppError, errorTitle, type ErrorCode, type Language } from '../../../kernel/errors.js';
+import { logFieldsOf } from '../../../platform/http/access.js';
 import { asAppError, type ErrorForm } from '../../../platform/http/problem.filter.js';
 import { languageOf } from '../../../platform/http/problem.js';
 import type { ErrorDocumentation } from '../../../platform/http/openapi.js';
@@ -43,7 +44,7 @@ export function warningOf(ignored: readonly string[]): OperationOutcome {
 function answerOutcome(thrown: unknown, request: FastifyRequest, reply: FastifyReply, logger: Logger): void {
   const error = asAppError(thrown);
   const language = languageOf(request.headers['accept-language']);
-  if (error.status >= 500) logger.error({ err: thrown, requestId: request.id, code: error.code }, 'request failed');
+  if (error.status >= 500) logger.error({ err: thrown, ...logFieldsOf(request), code: error.code }, 'request failed');
   if (error.retryAfterSeconds !== undefined) void reply.header('Retry-After', String(error.retryAfterSeconds));
   if (error.status === 401 && !reply.hasHeader('WWW-Authenticate')) void reply.header('WWW-Authenticate', 'Bearer realm="healthvision"');
   for (const name of ['ETag', 'Last-Modified']) void reply.removeHeader(name);
