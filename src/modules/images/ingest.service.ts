@@ -145,7 +145,7 @@ export class IngestService {
   private async candidateOf({ draft, digest, parsed, traceparent, target: { institutionId } }: StagedInstance, keys: Map<string, DataKey>): Promise<Candidate | Refusal | Failure> {
     const identity = identityOf(parsed);
     try {
-      const key = keys.get(parsed.studyInstanceUid) ?? (await this.vault.keyOfStudy(institutionId, parsed.studyInstanceUid));
+      const key = keys.get(parsed.studyInstanceUid) ?? (await this.vault.firstKeyOfStudy(institutionId, parsed.studyInstanceUid));
       keys.set(parsed.studyInstanceUid, key);
       const blobKey = blobKeyOf(institutionId, parsed.studyInstanceUid);
       return { draft, identity, record: instanceRecord(parsed, { institutionId, key, blobKey, derived: false, traceparent, ...digest }) };

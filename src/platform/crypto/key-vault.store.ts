@@ -57,11 +57,16 @@ export class KeyVaultStore {
     return this.database.read<StudyKeyRow>('system', Prisma.sql`SELECT ${STUDY_KEY} FROM study_keys WHERE id = ANY (${ids}::uuid[])`);
   }
 
-  /** Keeps the first of several processes that make a study's key at once. */
-  async addStudyKey({ id, institutionId, wrapped, wrappingKeyId }: StudyKeyRow, studyInstanceUid: string): Promise<void> {
-    await this.database.transaction({ institutionId }, (tx) => prismaOf(tx).$executeRaw`
-      INSERT INTO study_keys (id, institution_id, study_instance_uid, wrapped, wrapping_key_id)
-      VALUES (${id}::uuid, ${institutionId}::uuid, ${studyInstanceUid}, ${wrapped}, ${wrappingKeyId}::uuid) ON CONFLICT (institution_id, study_instance_uid) DO NOTHING`);
+  /** Keeps the first of several processes that make a study's key at once. @returns the one that is kept; undefined when the study was deleted meanwhile */
+  async addStudyKey({ id, institutionId, wrapped, wrappingKeyId }: StudyKeyRow, studyInstanceUid: string): Promise<StudyKeyRow | undefined> {
+    const [, kept] = await this.database.writeAll({ institutionId }, [
+      Prisma.sql`
+        INSERT INTO study_keys (id, institution_id, study_instance_uid, wrapped, wrapping_key_id)
+        VALUES (${id}::uuid, ${institutionId}::uuid, ${studyInstanceUid}, ${wrapped}, ${wrappingKeyId}::uuid) ON CONFLICT (institution_id, study_instance_uid) DO NOTHING`,
+      Prisma.sql`SELECT ${STUDY_KEY} FROM study_keys WHERE institution_id = ${institutionId}::uuid AND study_instance_uid = ${studyInstanceUid}`,
+    ]);
+    // The columns are those of a row.
+    return kept?.[0] as StudyKeyRow | undefined;
   }
 
   /** Locks the keys' rows until the commit. @returns ids of those that are there */

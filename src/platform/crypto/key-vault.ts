@@ -53,7 +53,19 @@ export class KeyVault {
   /** The data key that a study has now, whoever deleted it a moment ago; the first is made here. */
   async keyOfStudy(institutionId: string, studyInstanceUid: string): Promise<DataKey> {
     const known = await this.keysOfStudies(institutionId, [studyInstanceUid]);
-    return known.get(studyInstanceUid) ?? this.make(institutionId, studyInstanceUid);
+    return known.get(studyInstanceUid) ?? this.firstKeyOfStudy(institutionId, studyInstanceUid);
+  }
+
+  /** As `keyOfStudy`, for a study of which no key was known a moment ago. */
+  async firstKeyOfStudy(institutionId: string, studyInstanceUid: string): Promise<DataKey> {
+    // Asked for anew: after a rotation nothing is to be wrapped by the key before.
+    this.newest.forget(cacheKeyOf(institutionId, 'wrap'));
+    const wrapping = await this.institutionKey(institutionId, 'wrap');
+    const id = uuidv7();
+    const row = await this.store.addStudyKey({ id, institutionId, wrapped: encrypt(wrapping.bytes, randomBytes(KEY_BYTES), studyContext(id)), wrappingKeyId: wrapping.id }, studyInstanceUid);
+    const key = row && (await this.byId.get(row.id, () => this.found(row)));
+    if (!key) throw new AppError('study-deleted', { detail: 'The study was deleted while this arrived.' });
+    return key;
   }
 
   /** The data keys that studies have now, by the UIDs of the studies; those that have none yet are missing. */
@@ -159,17 +171,6 @@ export class KeyVault {
       wrapping = this.openInstitutionKey(row).bytes;
     }
     return decrypt(wrapping, wrapped, studyContext(id));
-  }
-
-  private async make(institutionId: string, studyInstanceUid: string): Promise<DataKey> {
-    // Asked for anew: after a rotation nothing is to be wrapped by the key before.
-    this.newest.forget(cacheKeyOf(institutionId, 'wrap'));
-    const wrapping = await this.institutionKey(institutionId, 'wrap');
-    const id = uuidv7();
-    await this.store.addStudyKey({ id, institutionId, wrapped: encrypt(wrapping.bytes, randomBytes(KEY_BYTES), studyContext(id)), wrappingKeyId: wrapping.id }, studyInstanceUid);
-    const key = await this.found((await this.store.studyKeysOf(institutionId, [studyInstanceUid])).get(studyInstanceUid));
-    if (!key) throw new AppError('study-deleted', { detail: 'The study was deleted while this arrived.' });
-    return key;
   }
 }
 
