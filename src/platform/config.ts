@@ -6,6 +6,7 @@ import { modelSigners } from './model-signers.js';
 import { oidcIssuers } from './oidc-issuers.js';
 import { TRACE_VARIABLES, traceSettings, type TraceSettings } from './trace-settings.js';
 import { isAllowedHost } from './http/public-address.js';
+import { SECRET_VARIABLES, withSecretFiles } from './secret-files.js';
 
 const QUEUE_NAME = /^[a-z][a-z-]*$/;
 const SENTINEL = /^(\[[\da-f:.]+\]|[^\s/@:[\]]+)(:\d+)?$/i;
@@ -106,6 +107,9 @@ const environment = z.object({
   ...TRACE_VARIABLES,
 });
 
+/** Every variable that is read. */
+export const CONFIG_VARIABLES: readonly string[] = [...Object.keys(environment.shape), ...SECRET_VARIABLES.map((name) => `${name}_FILE`)];
+
 export type Role = 'all' | 'api' | 'worker';
 
 /** Everything that the environment decides, parsed once and frozen. Sizes in bytes, times in seconds unless named. */
@@ -137,10 +141,11 @@ export const CONFIG = Symbol('Config');
  * @throws ConfigurationError with one line per variable that is invalid or missing
  */
 export function parseConfig(variables: NodeJS.ProcessEnv = process.env): Config {
-  const given = Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== undefined && value !== ''));
+  const { variables: given, faults } = withSecretFiles(Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== undefined && value !== '')));
   const parsed = environment.safeParse(given);
-  const lines = parsed.success ? [] : parsed.error.issues.map((issue) => `${issue.path.map(String).join('.')}: ${issue.message}`);
-  if (parsed.success) lines.push(...contradictions(parsed.data));
+  const lines = [...faults, ...(parsed.success ? [] : parsed.error.issues.map((issue) => `${issue.path.map(String).join('.')}: ${issue.message}`))];
+  // What is missing because its file is has been told.
+  if (parsed.success && faults.length === 0) lines.push(...contradictions(parsed.data));
   if (!parsed.success || lines.length > 0) throw new ConfigurationError(lines);
   const values = parsed.data;
   return Object.freeze({

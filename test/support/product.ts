@@ -37,13 +37,15 @@ export interface StartOptions {
   env?: Record<string, string>;
   /** Remove the data directory after `stop`. Default: when it was made here. */
   keepData?: boolean;
+  /** What is started, and as whom. Default: the build of this checkout, as whoever runs the test. */
+  program?: { argv: readonly string[]; cwd: string; uid?: number; gid?: number };
 }
 
 /** Starts the built product in a process of its own on a free port, with everything embedded unless `env` says otherwise. */
-export async function startProduct({ dataDir, env = {}, keepData }: StartOptions = {}): Promise<Product> {
+export async function startProduct({ dataDir, env = {}, keepData, program: { argv, ...program } = { argv: NPM_START.argv, cwd: ROOT } }: StartOptions = {}): Promise<Product> {
   const directory = dataDir ?? temporaryDirectory();
-  const child = spawn(process.execPath, NPM_START.argv, {
-    cwd: ROOT,
+  const child = spawn(process.execPath, argv, {
+    ...program,
     env: {
       ...NPM_START.env, PATH: process.env.PATH, HOME: process.env.HOME, PORT: '0', HOST: '127.0.0.1', DATA_DIR: directory, SETTLE_SECONDS: '1', LOG_LEVEL: 'warn',
       BOOTSTRAP_ADMIN_EMAIL: ADMIN.email, BOOTSTRAP_ADMIN_PASSWORD: ADMIN.password, ...env,
