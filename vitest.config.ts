@@ -1,8 +1,8 @@
 import swc from 'unplugin-swc';
 import { defineConfig } from 'vitest/config';
 
-/** It compares times, which whoever else is at work would shift. */
-const ALONE = 'test/chaos/scheduling.spec.ts';
+/** They compare times, or what a process takes, which whoever else is at work would shift. */
+const ALONE = ['test/chaos/scheduling.spec.ts', 'test/e2e/stow-statuses.spec.ts', 'test/e2e/big-upload.spec.ts', 'test/e2e/roles.spec.ts'];
 
 export default defineConfig({
   // SWC, because Nest's injection needs decorator metadata. It reads .swcrc.
@@ -19,8 +19,9 @@ export default defineConfig({
       { extends: true, test: { name: 'integration', include: ['test/integration/**/*.spec.ts'], exclude: ['**/*.long.spec.ts'] } },
       // What takes long, or talks to servers of its own: part of `npm run verify`, one project after the other.
       { extends: true, test: { name: 'long', include: ['test/integration/**/*.long.spec.ts'], testTimeout: 300_000 } },
-      { extends: true, test: { name: 'e2e', include: ['test/e2e/**/*.spec.ts', ALONE], fileParallelism: false, testTimeout: 300_000, sequence: { groupOrder: 2 } } },
-      { extends: true, test: { name: 'chaos', include: ['test/chaos/**/*.spec.ts'], exclude: [ALONE], testTimeout: 600_000, sequence: { groupOrder: 1 } } },
+      { extends: true, test: { name: 'e2e', include: ['test/e2e/**/*.spec.ts'], exclude: ALONE, testTimeout: 300_000, sequence: { groupOrder: 2 } } },
+      { extends: true, test: { name: 'chaos', include: ['test/chaos/**/*.spec.ts'], exclude: ALONE, testTimeout: 600_000, sequence: { groupOrder: 1 } } },
+      { extends: true, test: { name: 'alone', include: ALONE, fileParallelism: false, testTimeout: 300_000, sequence: { groupOrder: 3 } } },
     ],
   },
 });

@@ -7,7 +7,7 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildIfStale } from '../../src/cli/build.mjs';
 
-const SUITES = { test: ['unit', 'integration'], verify: ['long', 'e2e', 'chaos'] };
+const SUITES = { test: ['unit', 'integration'], verify: ['long', 'e2e', 'chaos', 'alone'] };
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const [name = 'test', ...rest] = process.argv.slice(2);
