@@ -15,6 +15,7 @@ import { modelsCommand } from './commands/models.js';
 import { openapiCommand } from './commands/openapi.js';
 import { provenanceCommand } from './commands/provenance.js';
 import { restoreCommand } from './commands/restore.js';
+import { selftestCommand } from './commands/selftest.js';
 import { startCommand } from './commands/start.js';
 import { failureLines } from './failure.js';
 
@@ -27,7 +28,7 @@ async function main(): Promise<void> {
     .enablePositionalOptions()
     .showSuggestionAfterError(true)
     .addHelpText('after', '\nEvery command has --help and --json. Settings come from the environment; see README.md.');
-  for (const make of [startCommand, demoCommand, migrateCommand, adminCommand, auditCommand, backupCommand, restoreCommand, keysCommand, modelsCommand, ingestCommand, analyzeCommand, evaluateCommand, provenanceCommand, openapiCommand]) program.addCommand(make());
+  for (const make of [startCommand, demoCommand, migrateCommand, adminCommand, auditCommand, backupCommand, restoreCommand, keysCommand, modelsCommand, ingestCommand, analyzeCommand, evaluateCommand, provenanceCommand, selftestCommand, openapiCommand]) program.addCommand(make());
   prepare(program);
   try {
     await program.parseAsync();

@@ -102,6 +102,8 @@ const environment = z.object({
   RATE_LIMIT_SIGN_IN: rate.default(120),
   RATE_LIMIT_SIGN_IN_FAILURES: rate.default(30),
   REQUEST_TIMEOUT_SECONDS: z.coerce.number().min(1).max(3600).default(60),
+  SHUTDOWN_DELAY_SECONDS: z.coerce.number().min(0).max(600).default(0),
+  SHUTDOWN_GRACE_SECONDS: z.coerce.number().min(1).max(3600).default(25),
   ALLOWED_PRIVATE_HOSTS: list.optional(),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   ...TRACE_VARIABLES,

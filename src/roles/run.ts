@@ -1,6 +1,7 @@
 import type { DynamicModule, INestApplicationContext } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { mkdir } from 'node:fs/promises';
+import { setTimeout as wait } from 'node:timers/promises';
 import { DimseServer } from '../modules/images/dimse/dimse-server.js';
 import { BootstrapService, type FirstAdministrator } from '../modules/users/bootstrap.service.js';
 import { AppError } from '../kernel/errors.js';
@@ -13,6 +14,7 @@ import { createHttpApp } from '../platform/http/http-app.js';
 import type { Logger } from '../platform/ops/logger.js';
 import { OpsModule } from '../platform/ops/ops.module.js';
 import { serveMetrics } from '../platform/ops/metrics-server.js';
+import { Shutdown } from '../platform/ops/shutdown.js';
 import type { TraceExport } from '../platform/ops/trace-export.js';
 import { KeyVault } from '../platform/crypto/key-vault.js';
 import { VaultModule } from '../platform/crypto/vault.module.js';
@@ -63,6 +65,9 @@ export async function runRole(config: Config, { logger, report = () => undefined
     report('ready');
     let closing: Promise<void> | undefined;
     const close = async (): Promise<void> => {
+      running.get(Shutdown).begin();
+      // Time for load balancers that ask /ready to find out; none stands before a worker.
+      if (servesApi && config.SHUTDOWN_DELAY_SECONDS > 0) await wait(config.SHUTDOWN_DELAY_SECONDS * 1000);
       await running.close();
       await metrics?.close();
       await database.close();

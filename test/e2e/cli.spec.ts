@@ -168,7 +168,7 @@ describe('healthvision', () => {
   });
 
   it('has help for every command', () => {
-    for (const command of [['start'], ['demo'], ['migrate'], ['admin', 'create'], ['models', 'list'], ['models', 'install'], ['ingest'], ['analyze'], ['evaluate'], ['openapi']]) {
+    for (const command of [['start'], ['demo'], ['migrate'], ['admin', 'create'], ['models', 'list'], ['models', 'install'], ['ingest'], ['analyze'], ['evaluate'], ['selftest'], ['openapi']]) {
       const { status, stdout } = healthvision([...command, '--help']);
       expect(status).toBe(0);
       expect(stdout).toContain(`Usage: healthvision ${command.join(' ')}`);

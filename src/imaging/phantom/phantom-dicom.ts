@@ -1,4 +1,4 @@
-import { wrapImage } from '../dicom/wrap-image.js';
+import { wrapImage, type WrapFields } from '../dicom/wrap-image.js';
 import type { ChestXray } from './chest-xray.js';
 
 export interface PhantomStudy {
@@ -11,8 +11,8 @@ export interface PhantomStudy {
   studyDescription: string;
 }
 
-/** The phantom as a DX object for presentation, of the patient `Phantom^Chest`. */
-export function phantomDicom(xray: ChestXray, study: PhantomStudy): Uint8Array {
+/** The phantom as a DX object for presentation, of the patient `Phantom^Chest`. @param instead  what the object says otherwise */
+export function phantomDicom(xray: ChestXray, study: PhantomStudy, instead: Partial<WrapFields> = {}): Uint8Array {
   // To the top of the 16 bits that the wrapped object declares.
   const pixels = xray.pixels.map((value) => value << (16 - xray.bitsStored));
   return wrapImage(
@@ -21,6 +21,7 @@ export function phantomDicom(xray: ChestXray, study: PhantomStudy): Uint8Array {
       ...study,
       modality: 'DX', patientName: 'Phantom^Chest', patientAge: xray.truth.ageYears, patientSex: xray.truth.sex, bodyPart: 'CHEST',
       viewPosition: xray.truth.view, seriesDescription: 'Digital phantom', imagerPixelSpacing: [rounded(xray.pitchMm), rounded(xray.pitchMm)],
+      ...instead,
     },
   );
 }

@@ -1,5 +1,5 @@
 import { Inject, Injectable, type BeforeApplicationShutdown, type MessageEvent } from '@nestjs/common';
-import { auditTime, concatMap, distinctUntilChanged, filter, finalize, interval, map, merge, of, Subject, takeUntil, takeWhile, type Observable } from 'rxjs';
+import { auditTime, concatMap, distinctUntilChanged, filter, finalize, interval, map, merge, of, ReplaySubject, Subject, takeUntil, takeWhile, type Observable } from 'rxjs';
 import { LiveChannel } from '../../platform/database/live-channel.js';
 import { LOGGER, type Logger } from '../../platform/ops/logger.js';
 import { RUN_CHANGED } from './run-events.js';
@@ -15,7 +15,8 @@ const GATHER_MS = 30;
 /** The progress of one run as server-sent events, on whatever replica the client is. */
 @Injectable()
 export class RunFeed implements BeforeApplicationShutdown {
-  private readonly stopped = new Subject<void>();
+  /** Also for those who come after it. */
+  private readonly stopped = new ReplaySubject<void>(1);
 
   constructor(
     private readonly runs: RunsStore,

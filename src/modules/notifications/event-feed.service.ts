@@ -1,5 +1,5 @@
 import { Inject, Injectable, type BeforeApplicationShutdown, type MessageEvent } from '@nestjs/common';
-import { auditTime, concatMap, filter, from, interval, map, merge, of, Subject, takeUntil, timer, type Observable } from 'rxjs';
+import { auditTime, concatMap, filter, from, interval, map, merge, of, ReplaySubject, takeUntil, timer, type Observable } from 'rxjs';
 import { LiveChannel } from '../../platform/database/live-channel.js';
 import { LOGGER, type Logger } from '../../platform/ops/logger.js';
 import { NotificationTail } from './notification-tail.js';
@@ -17,7 +17,8 @@ const LIFETIME_MS = 15 * 60_000;
 export class EventFeed implements BeforeApplicationShutdown {
   /** A signal of the live channel can be lost, so the table is asked this often whatever happens. For tests, which have less time. */
   catchUpMs = 10_000;
-  private readonly stopped = new Subject<void>();
+  /** Also for those who come after it. */
+  private readonly stopped = new ReplaySubject<void>(1);
 
   constructor(
     private readonly store: NotificationsStore,

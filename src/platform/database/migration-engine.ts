@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { setTimeout as wait } from 'node:timers/promises';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { ColumnTypeEnum, DriverAdapterError, bindMigrationAwareSqlAdapterFactory } from '@prisma/driver-adapter-utils';
 import type { SqlDriverAdapter, SqlMigrationAwareDriverAdapterFactory } from '@prisma/driver-adapter-utils';
@@ -15,6 +16,15 @@ const CHAR_OID = 18;
 const TEXT_OID = 25;
 
 /**
+ * How long a migration waits for a table that somebody uses. Everybody who comes after it waits behind it, so it gives up soon, lets them pass, and tries again.
+ */
+const LOCK_WAIT_MS = 1_000;
+const LOCK_PAUSE_MS = 2_000;
+const LOCK_PATIENCE_MS = 600_000;
+/** SQLSTATE */
+const LOCK_NOT_AVAILABLE = '55P03';
+
+/**
  * Applies the migrations that are missing and records them in Prisma's table `_prisma_migrations`.
  *
  * @returns the names that were applied
@@ -25,7 +35,8 @@ export async function runMigrations(connection: ClientConfig, migrationsDir: str
   const execute = async (pool: pg.Pool, script: string): Promise<void> => {
     const migration = migrations.find(({ sql }) => sql === script);
     try {
-      await pool.query(migration === undefined ? script : inOneTransaction(script));
+      if (migration === undefined) await pool.query(script);
+      else await runScript(pool, migration);
     } catch (error) {
       if (migration !== undefined) failure = failureOf(migration, error);
       throw toAdapterError(error);
@@ -63,16 +74,44 @@ export async function diffMigrations(connection: ClientConfig, migrationsDir: st
   });
 }
 
+type Execute = (pool: pg.Pool, script: string) => Promise<void>;
+
+/** The one kind of statement that must be alone: an index made beside those who write. */
+const CONCURRENT_INDEX = /^CREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\s+IF\s+NOT\s+EXISTS\s+"?([a-z0-9_]+)"?\s[^;]*;?$/i;
+
+async function runScript(pool: pg.Pool, { sql }: Migration): Promise<void> {
+  const statement = sql.replaceAll(/^\s*--.*$/gm, '').trim();
+  const index = CONCURRENT_INDEX.exec(statement)?.[1];
+  if (index !== undefined) {
+    await makeIndex(pool, index, statement);
+    return;
+  }
+  for (const until = Date.now() + LOCK_PATIENCE_MS; ;) {
+    try {
+      await pool.query(inOneTransaction(sql));
+      return;
+    } catch (error) {
+      if (!(error instanceof pg.DatabaseError) || error.code !== LOCK_NOT_AVAILABLE || Date.now() > until) throw error;
+      await wait(LOCK_PAUSE_MS);
+    }
+  }
+}
+
+/** What was broken off left an index that nobody uses and everybody keeps up to date. */
+async function makeIndex(pool: pg.Pool, name: string, statement: string): Promise<void> {
+  const { rows } = await pool.query<{ invalid: boolean }>({ text: 'SELECT NOT indisvalid AS invalid FROM pg_index WHERE indexrelid = to_regclass($1)', values: [pg.escapeIdentifier(name)] });
+  if (rows[0]?.invalid === true) await pool.query(`DROP INDEX CONCURRENTLY ${pg.escapeIdentifier(name)}`);
+  await pool.query(statement);
+}
+
 /**
  * PostgreSQL runs a query of several statements as one transaction. With the row that records the migration inside it, a
  * migration has happened exactly when it is recorded, whenever the process dies.
  */
 function inOneTransaction(script: string): string {
   // Row-level security binds an owner that is no superuser; it lets the scope of the system through.
-  return `SELECT pg_advisory_xact_lock(${SCRIPT_LOCK}), set_config('app.scope', 'system', true);\n${script}\n;UPDATE _prisma_migrations SET finished_at = now() WHERE finished_at IS NULL AND rolled_back_at IS NULL`;
+  return `SELECT pg_advisory_xact_lock(${SCRIPT_LOCK}), set_config('app.scope', 'system', true), set_config('lock_timeout', '${String(LOCK_WAIT_MS)}', true);\n${script}\n;UPDATE _prisma_migrations SET finished_at = now() WHERE finished_at IS NULL AND rolled_back_at IS NULL`;
 }
-
-type Execute = (pool: pg.Pool, script: string) => Promise<void>;
 
 async function withEngine<T>(connection: ClientConfig, execute: Execute, work: (engine: bindings.SchemaEngine) => Promise<T>): Promise<T> {
   await loadEngine();
@@ -141,7 +180,8 @@ function toList(baseDir: string, migrations: readonly Migration[]) {
 }
 
 function failureOf(migration: Migration, error: unknown): AppError {
-  const reason = error instanceof Error ? error.message : String(error);
+  const isHeld = error instanceof pg.DatabaseError && error.code === LOCK_NOT_AVAILABLE;
+  const reason = isHeld ? `its tables were in use for ${String(LOCK_PATIENCE_MS / 1000)} s without a pause, as by a backup or a long report; run it again later` : error instanceof Error ? error.message : String(error);
   return new AppError('configuration-invalid', { detail: `The migration ${migration.name} failed: ${reason}`, cause: error });
 }
 

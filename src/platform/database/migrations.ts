@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import type { ClientConfig } from 'pg';
@@ -13,6 +14,9 @@ import type { MigrationTask } from './migration-thread.js';
 
 /** One number for every HealthVision, whatever its version; random. Prisma's own engine uses 72707369. */
 const ADVISORY_LOCK = '5183429067143387';
+
+/** How often a process that waits for its turn asks. */
+const TURN_MS = 200;
 
 /** A migration takes as long as it takes: the most that a timer can wait. */
 const LONGEST_MS = 2 ** 31 - 1;
@@ -58,12 +62,7 @@ export async function applyMigrations(databaseUrl: string, options: MigrationOpt
     throw new AppError('database-unavailable', { detail: `PostgreSQL cannot be reached: ${messageOf(error)}`, cause: error });
   }
   try {
-    // Held by the session: a replica that dies here lets go of it.
-    const { rows } = await client.query<{ had: boolean }>('SELECT pg_try_advisory_lock($1) AS had', [ADVISORY_LOCK]);
-    if (rows[0]?.had !== true) {
-      log('info', 'Waiting for another process that migrates the database.');
-      await client.query('SELECT pg_advisory_lock($1)', [ADVISORY_LOCK]);
-    }
+    await takeTurn(client, log);
     const alreadyApplied = await compare(client, migrations, log);
     const applied = alreadyApplied === migrations.length ? [] : await applyMissing(client, connection, migrationsDir, migrations);
     if (applied.length > 0) log('info', 'The database was migrated.', { applied });
@@ -72,6 +71,19 @@ export async function applyMigrations(databaseUrl: string, options: MigrationOpt
   } finally {
     // Ending the session gives the lock back.
     await client.end().catch(() => undefined);
+  }
+}
+
+/**
+ * Held by the session: a replica that dies here lets go of it. Whoever waits asks again and again, for a statement that waits has a snapshot, and what the other one does
+ * may be CREATE INDEX CONCURRENTLY, which waits for every snapshot.
+ */
+async function takeTurn(client: pg.Client, log: Log): Promise<void> {
+  for (let isWaiting = false; ; isWaiting = true) {
+    const { rows } = await client.query<{ had: boolean }>('SELECT pg_try_advisory_lock($1) AS had', [ADVISORY_LOCK]);
+    if (rows[0]?.had === true) return;
+    if (!isWaiting) log('info', 'Waiting for another process that migrates the database.');
+    await wait(TURN_MS);
   }
 }
 

@@ -14,10 +14,12 @@ import { AuditModule } from '../audit/audit.module.js';
 import type { Config } from '../config.js';
 import { NestLogger, type Logger } from '../ops/logger.js';
 import { Metrics } from '../ops/metrics.js';
+import { Shutdown } from '../ops/shutdown.js';
 import { isTracing } from '../ops/tracing.js';
 import type { AuthenticatedRequest } from './access.js';
 import { sendSafeHeaders } from './answer-headers.js';
 import { cutOffSilentClients, SILENCE_MS } from './connection-patience.js';
+import { closeGracefully } from './graceful-close.js';
 import { asAppError, ProblemFilter } from './problem.filter.js';
 import { languageOf, problemOf } from './problem.js';
 import { PROBES, traceRequests } from './request-spans.js';
@@ -60,6 +62,8 @@ export async function createHttpApp(module: DynamicModule, config: Config, logge
     // Of silent clients: cutOffSilentClients.
     connectionTimeout: SILENCE_MS,
     keepAliveTimeout: 75_000,
+    // What still comes while it closes is answered: closeGracefully.
+    return503OnClosing: false,
     clientErrorHandler: answerUnreadable,
     // A list of frames is one parameter; no route has a pattern that long ones could slow down.
     routerOptions: { maxParamLength: URL_LIMIT },
@@ -69,7 +73,7 @@ export async function createHttpApp(module: DynamicModule, config: Config, logge
         .send(JSON.stringify(problemOf(problem, request.id, languageOf(request.headers['accept-language']))));
     },
   });
-  const app = await NestFactory.create<NestFastifyApplication>({ module: HttpApplication, imports: [module, AuditModule] }, adapter, { logger: new NestLogger(logger), abortOnError: false, bodyParser: true, forceCloseConnections: true });
+  const app = await NestFactory.create<NestFastifyApplication>({ module: HttpApplication, imports: [module, AuditModule] }, adapter, { logger: new NestLogger(logger), abortOnError: false, bodyParser: true });
   const fastify: FastifyInstance = app.getHttpAdapter().getInstance();
   if (isTracing()) traceRequests(fastify);
   await fastify.register(multipart, { limits: { fileSize: config.MAX_UPLOAD_BYTES, files: 100_000, fields: 1_000, fieldSize: 64 * 1024, headerPairs: 200 }, throwFileSizeLimit: true });
@@ -93,6 +97,7 @@ export async function createHttpApp(module: DynamicModule, config: Config, logge
   refuseStrangeRequests(fastify);
   limitBodyTime(fastify, limitMs);
   cutOffSilentClients(fastify, SILENCE_MS);
+  closeGracefully(fastify, app.get(Shutdown), config.SHUTDOWN_GRACE_SECONDS * 1000);
   if (fastify.server instanceof HttpsServer) {
     const stop = watchCertificate(fastify.server, config, logger);
     fastify.addHook('onClose', (_instance, done) => { stop(); done(); });

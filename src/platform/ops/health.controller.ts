@@ -7,6 +7,7 @@ import { Database } from '../database/database.js';
 import { Public } from '../http/access.js';
 import { QueueProbe } from '../queue/queue-probe.js';
 import { ObjectStore } from '../storage/object-store.js';
+import { Shutdown } from './shutdown.js';
 
 const readyExample = { status: 'ok', info: { database: { status: 'up' }, queue: { status: 'up' }, storage: { status: 'up' } }, error: {}, details: { database: { status: 'up' }, queue: { status: 'up' }, storage: { status: 'up' } } };
 const notReadyExample = { status: 'error', info: {}, error: { database: { status: 'down', code: 'database-unavailable' } }, details: { database: { status: 'down', code: 'database-unavailable' } } };
@@ -23,6 +24,7 @@ export class HealthController {
     private readonly database: Database,
     private readonly queue: QueueProbe,
     private readonly objects: ObjectStore,
+    private readonly shutdown: Shutdown,
   ) {}
 
   @Get('health')
@@ -34,7 +36,7 @@ export class HealthController {
   }
 
   @Get('ready')
-  @ApiOperation({ operationId: 'getReady', summary: 'Readiness', description: 'Whether database, queue and blob store answer.' })
+  @ApiOperation({ operationId: 'getReady', summary: 'Readiness', description: 'Whether database, queue and blob store answer, and the process was not told to stop.' })
   @ApiOkResponse({ description: 'Ready', content: { 'application/json': { schema: healthSchema, example: readyExample } } })
   @ApiServiceUnavailableResponse({ description: 'A part does not answer; `error` names it', content: { 'application/json': { schema: healthSchema, example: notReadyExample } } })
   async ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<HealthCheckResult> {
@@ -43,6 +45,7 @@ export class HealthController {
         () => this.probe('database', () => this.database.ping()),
         () => this.probe('queue', () => this.queue.ping()),
         () => this.probe('storage', () => this.objects.ping()),
+        ...(this.shutdown.isUnderWay ? [() => this.indicator.check('process').down({ code: 'shutting-down' })] : []),
       ])
       // Terminus throws its result inside a 503; here it is the answer, not an error.
       .catch((error: unknown) => {

@@ -5,6 +5,7 @@ import { HealthController } from './health.controller.js';
 import { LOGGER, type Logger } from './logger.js';
 import { Metrics } from './metrics.js';
 import { MetricsController } from './metrics.controller.js';
+import { Shutdown } from './shutdown.js';
 
 @Global()
 @Module({})
@@ -14,8 +15,8 @@ export class OpsModule {
       module: OpsModule,
       imports: [TerminusModule.forRoot({ logger: false })],
       controllers: config.METRICS_PORT === undefined ? [HealthController, MetricsController] : [HealthController],
-      providers: [{ provide: CONFIG, useValue: config }, { provide: LOGGER, useValue: logger }, Metrics],
-      exports: [CONFIG, LOGGER, Metrics],
+      providers: [{ provide: CONFIG, useValue: config }, { provide: LOGGER, useValue: logger }, Metrics, Shutdown],
+      exports: [CONFIG, LOGGER, Metrics, Shutdown],
     };
   }
 }

@@ -81,7 +81,8 @@ export async function sendStudies(client: Client, studies: number, durationMs: n
   await Promise.all(Array.from({ length: atATime }, modality));
 }
 
-function radiograph(studyInstanceUid: string, seed: number): Uint8Array {
+/** A small chest X-ray, another for every seed. */
+export function radiograph(studyInstanceUid: string, seed: number): Uint8Array {
   const pixels = Uint8Array.from({ length: SIDE * SIDE }, (_, i) => 128 + 80 * Math.sin(i / (40 + (seed % 50))) + (i % 17));
   return wrapImage({ pixels, width: SIDE, height: SIDE, channels: 1, bits: 8 }, { modality: 'DX', bodyPart: 'CHEST', viewPosition: 'PA', patientId: `chaos-${String(seed)}`, studyInstanceUid, seriesInstanceUid: newDicomUid(), sopInstanceUid: newDicomUid() });
 }

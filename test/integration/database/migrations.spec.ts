@@ -176,6 +176,50 @@ describe('applying migrations', () => {
     expect(await applying).toBe(true);
   });
 
+  it('lets those pass who come after it while somebody holds its table, and goes on when they let go', async () => {
+    const url = await newDatabase();
+    await applyMigrations(url, { migrationsDir: await newMigrations({ '20260101000000_first': FIRST }) });
+    const backup = new pg.Client({ connectionString: url });
+    await backup.connect();
+    await backup.query('BEGIN; SELECT count(*) FROM doors');
+    const applying = applyMigrations(url, { migrationsDir: await newMigrations({ '20260101000000_first': FIRST, '20260102000000_second': SECOND }) });
+    await eventually(async () => {
+      const waiting = await query(url, `SELECT 1 FROM pg_locks WHERE relation = 'doors'::regclass AND mode = 'AccessExclusiveLock' AND NOT granted`);
+      if (waiting.length === 0) throw new Error('the migration does not wait yet');
+    });
+    // Behind a migration that waits for the backup this would wait as long as the backup takes.
+    expect(await query(url, 'INSERT INTO doors VALUES (1) RETURNING id')).toEqual([{ id: 1 }]);
+    await backup.end();
+    expect(await applying).toEqual({ applied: ['20260102000000_second'], alreadyApplied: 1 });
+  });
+
+  it('makes an index beside those who write, beside others who wait for their turn, and again after it was broken off', async () => {
+    const url = await newDatabase();
+    const [first, index] = ['20260101000000_first', '20260102000000_index'];
+    const only = await newMigrations({ [first]: FIRST });
+    await applyMigrations(url, { migrationsDir: only });
+    const both = await newMigrations({ [first]: FIRST, [index]: '-- While everybody works.\nCREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS doors_id ON doors (id);\n' });
+    const writer = new pg.Client({ connectionString: url });
+    await writer.connect();
+    await writer.query('BEGIN; INSERT INTO doors VALUES (7)');
+    const applying = applyMigrations(url, { migrationsDir: both });
+    await eventually(async () => {
+      const made = await query(url, `SELECT 1 FROM pg_class WHERE relname = 'doors_id'`);
+      if (made.length === 0) throw new Error('the index is not begun yet');
+    });
+    const other = applyMigrations(url, { migrationsDir: both });
+    await sleep(500);
+    await writer.query('COMMIT');
+    await writer.end();
+    expect(await applying).toEqual({ applied: [index], alreadyApplied: 1 });
+    expect(await other).toEqual({ applied: [], alreadyApplied: 2 });
+    // As a process leaves it that was killed while it made the index.
+    await query(url, `UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'doors_id'::regclass; UPDATE _prisma_migrations SET finished_at = NULL WHERE migration_name = '${index}'`);
+    expect(await applyMigrations(url, { migrationsDir: both })).toEqual({ applied: [index], alreadyApplied: 1 });
+    expect(await query(url, `SELECT indisvalid FROM pg_index WHERE indexrelid = 'doors_id'::regclass`)).toEqual([{ indisvalid: true }]);
+    expect(await recorded(url)).toEqual([first, index]);
+  });
+
   it('warns of a migration that a newer version applied, and goes on', async () => {
     const url = await newDatabase();
     await applyMigrations(url, { migrationsDir: await newMigrations({ '20260101000000_first': FIRST, '20260102000000_second': SECOND }) });
