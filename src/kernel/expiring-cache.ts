@@ -1,3 +1,5 @@
+import { newTally } from './cache-tally.js';
+
 interface Entry<Value> {
   value: Promise<Value | undefined>;
   until: number;
@@ -5,6 +7,7 @@ interface Entry<Value> {
 
 /** Remembers what a load gave for a short while. Callers that come during a load share it; failures and absences are not kept. */
 export class ExpiringCache<Value> {
+  readonly tally = newTally();
   private readonly entries = new Map<string, Entry<Value>>();
 
   constructor(
@@ -15,7 +18,11 @@ export class ExpiringCache<Value> {
 
   get(key: string, load: (key: string) => Promise<Value | undefined>): Promise<Value | undefined> {
     const known = this.entries.get(key);
-    if (known && known.until > this.now()) return known.value;
+    if (known && known.until > this.now()) {
+      this.tally.hits++;
+      return known.value;
+    }
+    this.tally.misses++;
     const entry: Entry<Value> = { value: load(key), until: this.now() + this.lifetimeMs };
     this.entries.delete(key);
     this.entries.set(key, entry);

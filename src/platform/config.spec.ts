@@ -43,6 +43,7 @@ describe('the configuration', () => {
     expect(linesOf({ REDIS_URL: 'redis://redis.hospital.test?db=2' })).toEqual(['REDIS_URL: takes nothing after the host but the number of a database']);
     expect(linesOf({ REDIS_URL: 'rediss://:secret@mymaster/2', REDIS_SENTINELS: 'one:26379,[::1]:26379,two' })).toEqual([]);
     expect(linesOf({ REDIS_SENTINELS: 'redis://one,two' })).toEqual(['REDIS_SENTINELS: "redis://one" is neither a host nor host:port', 'REDIS_SENTINELS: needs REDIS_URL, whose host is the name of the primary']);
+    expect(linesOf({ REDIS_URL: 'redis://mymaster', REDIS_SENTINELS: 'redis://:secret@one' })).toEqual(['REDIS_SENTINELS: "…@one" is neither a host nor host:port']);
     expect(linesOf({ REDIS_URL: 'redis://mymaster', REDIS_SENTINELS: ',' })).toEqual(['REDIS_SENTINELS: must name at least one sentinel']);
     expect(linesOf({ NODE_ENV: 'production' })).toHaveLength(1);
   });

@@ -6,6 +6,7 @@ import { modelSigners } from './model-signers.js';
 import { oidcIssuers } from './oidc-issuers.js';
 import { TRACE_VARIABLES, traceSettings, type TraceSettings } from './trace-settings.js';
 import { isAllowedHost } from './http/public-address.js';
+import { productionFaults } from './production-secrets.js';
 import { SECRET_VARIABLES, withSecretFiles } from './secret-files.js';
 
 const QUEUE_NAME = /^[a-z][a-z-]*$/;
@@ -148,6 +149,8 @@ export function parseConfig(variables: NodeJS.ProcessEnv = process.env): Config 
   const lines = [...faults, ...(parsed.success ? [] : parsed.error.issues.map((issue) => `${issue.path.map(String).join('.')}: ${issue.message}`))];
   // What is missing because its file is has been told.
   if (parsed.success && faults.length === 0) lines.push(...contradictions(parsed.data));
+  // All at once, whatever else is wrong.
+  if (given.NODE_ENV === 'production') lines.push(...productionFaults(given).filter((line) => !faults.some((fault) => fault.startsWith(line.split(':')[0] ?? ''))));
   if (!parsed.success || lines.length > 0) throw new ConfigurationError(lines);
   const values = parsed.data;
   return Object.freeze({
@@ -169,7 +172,7 @@ function contradictions(values: z.output<typeof environment>): string[] {
   for (const name of ['DATABASE_URL', 'DATABASE_MIGRATION_URL', 'REDIS_URL'] as const) if (values[name] !== undefined && !values[name].includes('@/') && !URL.canParse(values[name])) lines.push(`${name}: is not a URL`);
   for (const name of ['DATABASE_CA_FILE', 'REDIS_CA_FILE', 'S3_CA_FILE', 'TLS_CERT_FILE', 'TLS_KEY_FILE', 'TLS_CLIENT_CA_FILE', 'OTEL_EXPORTER_OTLP_CERTIFICATE'] as const) if (values[name] !== undefined && !existsSync(values[name])) lines.push(`${name}: there is no such file`);
   if (values.QUEUE_BACKEND === 'redis' && !values.REDIS_URL) lines.push('REDIS_URL: is required when QUEUE_BACKEND=redis');
-  for (const entry of values.REDIS_SENTINELS ?? []) if (!SENTINEL.test(entry) || !URL.canParse(`redis://${entry}`)) lines.push(`REDIS_SENTINELS: "${entry}" is neither a host nor host:port`);
+  for (const entry of values.REDIS_SENTINELS ?? []) if (!SENTINEL.test(entry) || !URL.canParse(`redis://${entry}`)) lines.push(`REDIS_SENTINELS: "${entry.replace(/^.*@/, '…@')}" is neither a host nor host:port`);
   if (values.REDIS_URL !== undefined && URL.canParse(values.REDIS_URL) && !isPlainRedisUrl(new URL(values.REDIS_URL))) lines.push('REDIS_URL: takes nothing after the host but the number of a database');
   if (values.REDIS_SENTINELS !== undefined && values.REDIS_URL === undefined) lines.push('REDIS_SENTINELS: needs REDIS_URL, whose host is the name of the primary');
   if (values.BLOB_STORE === 's3' && !values.S3_BUCKET) lines.push('S3_BUCKET: is required when BLOB_STORE=s3');
@@ -180,6 +183,5 @@ function contradictions(values: z.output<typeof environment>): string[] {
   for (const entry of values.ALLOWED_PRIVATE_HOSTS ?? []) if (!isAllowedHost(entry)) lines.push(`ALLOWED_PRIVATE_HOSTS: "${entry}" is neither a host name nor an address nor a network such as 10.1.0.0/16`);
   if (values.DATABASE_MIGRATION_URL !== undefined && values.DATABASE_URL === undefined) lines.push('DATABASE_MIGRATION_URL: needs DATABASE_URL');
   if (values.MODEL_SIGNATURE_REQUIRED && !values.MODEL_SIGNERS) lines.push('MODEL_SIGNERS: is required when MODEL_SIGNATURE_REQUIRED=true');
-  if (values.NODE_ENV === 'production' && !values.MASTER_KEY) lines.push('MASTER_KEY: is required when NODE_ENV=production (openssl rand -base64 32)');
   return lines;
 }

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -5,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { ConfigurationError, parseConfig } from './config.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'hv-secrets-'));
-const KEY = Buffer.alloc(32, 7).toString('base64');
+const KEY = randomBytes(32).toString('base64');
 
 describe('a secret in a file', () => {
   it('is read without the line break at its end', () => {

@@ -18,6 +18,7 @@ import { Shutdown } from '../platform/ops/shutdown.js';
 import type { TraceExport } from '../platform/ops/trace-export.js';
 import { KeyVault } from '../platform/crypto/key-vault.js';
 import { VaultModule } from '../platform/crypto/vault.module.js';
+import { assertRedisKeepsJobs } from '../platform/queue/eviction.js';
 import { assertQueueReachable } from '../platform/queue/reach.js';
 import { StorageModule } from '../platform/storage/storage.module.js';
 import { serveDocs } from '../web/docs.js';
@@ -44,6 +45,7 @@ export interface RunOptions {
 export async function runRole(config: Config, { logger, report = () => undefined }: RunOptions): Promise<RunningRole> {
   await prepareDataDir(config);
   await assertQueueReachable(config);
+  await assertRedisKeepsJobs(config, logger);
   const database = await openDatabase(config, logger, report);
   let app: NestFastifyApplication | undefined;
   let traces: TraceExport | undefined;
@@ -53,6 +55,7 @@ export async function runRole(config: Config, { logger, report = () => undefined
     const servesApi = config.APP_ROLE !== 'worker';
     if (servesApi) serveDocs(app, config);
     await app.get(KeyVault).assertMasterKey();
+    if (servesApi) await app.get(BootstrapService).assertPassword();
     await app.init();
     await listening('PORT', config.PORT, config.HOST, app.listen(config.PORT, config.HOST));
     const metrics = config.METRICS_PORT === undefined ? undefined : await listening('METRICS_PORT', config.METRICS_PORT, config.HOST, serveMetrics(app, config.METRICS_PORT, config.HOST));

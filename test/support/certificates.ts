@@ -27,12 +27,12 @@ export class Authority {
   }
 
   /** @param alternativeNames  as openssl takes them: `DNS:x,IP:127.0.0.1` */
-  sign(commonName: string, alternativeNames = 'IP:127.0.0.1,DNS:localhost'): Certificate {
+  sign(commonName: string, alternativeNames = 'IP:127.0.0.1,DNS:localhost', days = 2): Certificate {
     this.serial += 1;
     const [cert, key, request, extensions] = ['pem', 'key', 'csr', 'ext'].map((kind) => this.path(`${String(this.serial)}.${kind}`)) as [string, string, string, string]; // four in, four out
     writeFileSync(extensions, `subjectAltName=${alternativeNames}\n`);
     openssl('req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', `/CN=${commonName}`, '-keyout', key, '-out', request);
-    openssl('x509', '-req', '-in', request, '-CA', this.ca, '-CAkey', this.caKey, '-set_serial', String(1000 + this.serial), '-days', '2', '-extfile', extensions, '-out', cert);
+    openssl('x509', '-req', '-in', request, '-CA', this.ca, '-CAkey', this.caKey, '-set_serial', String(1000 + this.serial), '-days', String(days), '-extfile', extensions, '-out', cert);
     return { cert, key };
   }
 

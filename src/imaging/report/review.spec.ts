@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Finding } from './finding.js';
-import { decide, decisionSchema, letStand, MOST_FINDINGS, standing, type Decision, type ReviewedContent } from './review.js';
+import { decide, decisionSchema, letStand, MOST_FINDINGS, outcomeOf, standing, type Decision, type ReviewedContent } from './review.js';
 
 const code = { system: 'SNOMED-CT', value: '27925004', meaning: 'Nodule' };
 const A = '0198c0de-0000-7000-8000-00000000000a';
@@ -46,6 +46,29 @@ describe('decisions about a result', () => {
     for (const wrong of [null, [], 'accept', {}, { decision: 'accept' }, { decision: 'accept', finding: 7 }, { decision: 'label', label: 'Mass', agrees: 'yes' }, { decision: 'edit', finding: A, measurements: [] },
       { decision: 'add', kind: '<b>', code }, { decision: 'add', kind: 'nodule', code, score: 1 }, { decision: 'edit', finding: A, location: { sopInstanceUid: '1.2.3', frame: 0 } },
       { decision: 'edit', finding: A, measurements: [{ name: 'diameter', value: Infinity, unit: 'mm' }] }]) expect(decisionSchema.safeParse(wrong).success, JSON.stringify(wrong)).toBe(false);
+  });
+});
+
+describe('the outcome of a review', () => {
+  const accept: Decision = { decision: 'accept', finding: A };
+  const reject: Decision = { decision: 'reject', finding: A, reason: 'artefact' };
+  const of = (...decisions: Decision[]): string | undefined => outcomeOf(original, apply(original, ...decisions), by.version);
+
+  it('is agreement, rejection, or else a correction', () => {
+    expect(of(accept, { decision: 'label', label: 'Mass', agrees: true })).toBe('agreed');
+    expect(of(reject, { decision: 'label', label: 'Mass', agrees: false })).toBe('rejected');
+    expect(of(reject, { decision: 'label', label: 'Mass', agrees: true })).toBe('corrected');
+    expect(of({ decision: 'edit', finding: A, measurements: [{ name: 'diameter', value: 9, unit: 'mm' }] })).toBe('corrected');
+    expect(of(accept, { decision: 'add', kind: 'nodule', code })).toBe('corrected');
+  });
+
+  it('is only of what this version decides, and of what the model found', () => {
+    const earlier = apply(original, reject);
+    expect(outcomeOf(original, earlier, 3)).toBeUndefined();
+    expect(outcomeOf(original, letStand(earlier, { ...by, version: 3 }), 3)).toBe('agreed');
+    const added = apply(original, { decision: 'add', kind: 'nodule', code });
+    const takenBack = decide(original, added, [{ decision: 'reject', finding: added.findings[1]?.id ?? '', reason: 'duplicate' }], { ...by, version: 3 }, { framesOf: () => undefined, newId: () => '' });
+    expect(outcomeOf(original, takenBack, 3)).toBeUndefined();
   });
 });
 

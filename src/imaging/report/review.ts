@@ -103,6 +103,25 @@ export function letStand({ findings, labels, segments }: ReviewedContent, decidi
   };
 }
 
+/** What somebody made of what the model found, in one word. */
+export const REVIEW_OUTCOMES = ['agreed', 'corrected', 'rejected'] as const;
+export type ReviewOutcome = (typeof REVIEW_OUTCOMES)[number];
+
+/**
+ * What one version of a result says to what the model found: `agreed` when it lets stand all that it decides about, `rejected` when it lets nothing of that stand, else `corrected`.
+ *
+ * @param original  as the model made it; a finding that a person added and takes back says nothing of it
+ * @param version  that was made by deciding; parts that were decided about before do not count
+ * @returns undefined when it decides about nothing
+ */
+export function outcomeOf(original: ReviewedContent, { findings, labels, segments }: ReviewedContent, version: number): ReviewOutcome | undefined {
+  const told = findings.filter(({ id, review }) => review?.state !== 'rejected' || original.findings.some((one) => one.id === id));
+  const states = [...told, ...labels, ...segments].flatMap(({ review }) => (review?.version === version ? [review.state] : []));
+  if (states.length === 0) return undefined;
+  if (states.every((state) => state === 'accepted' || state === 'agreed')) return 'agreed';
+  return states.every((state) => state === 'rejected' || state === 'disagreed') ? 'rejected' : 'corrected';
+}
+
 /** Findings that a person has not rejected. */
 export function standing(findings: readonly Finding[]): Finding[] {
   return findings.filter(({ review }) => review?.state !== 'rejected');

@@ -1,5 +1,7 @@
 import { Module } from '@nestjs/common';
 import { ComputePool } from '../../platform/compute/compute-pool.js';
+import { ExecutionProviders } from '../../platform/compute/execution-providers.service.js';
+import { GpuMetrics } from '../../platform/compute/gpu-metrics.js';
 import type { JobDefinition } from '../../platform/queue/job.js';
 import { ImagesCoreModule } from '../images/images-core.module.js';
 import { STUDY_COMPLETED, STUDY_DELETED } from '../images/images.contract.js';
@@ -27,8 +29,8 @@ import { Scheduler } from './scheduling/scheduler.service.js';
 
 export const analysisJobs: readonly JobDefinition[] = [
   { queue: 'plan', handler: PlanJob, topics: [STUDY_COMPLETED], concurrency: 4 },
-  { queue: 'run', handler: RunJob, topics: [ANALYSIS_REQUESTED], concurrency: 'configured', beginsSpans: true },
-  { queue: 'check-model', handler: CheckModelJob, topics: [MODEL_ADDED], concurrency: 1, attempts: 8 },
+  { queue: 'run', handler: RunJob, topics: [ANALYSIS_REQUESTED], concurrency: 'configured', needs: ExecutionProviders, beginsSpans: true },
+  { queue: 'check-model', handler: CheckModelJob, topics: [MODEL_ADDED], concurrency: 1, attempts: 8, needs: ExecutionProviders },
   { queue: 'recover', handler: RecoverJob, everyMs: 5_000, concurrency: 1 },
   { queue: 'forget-study', handler: ForgetStudyJob, topics: [STUDY_DELETED], concurrency: 2 },
   { queue: 'forget-result', handler: ForgetResultJob, topics: [RESULT_REMOVED], concurrency: 2 },
@@ -36,6 +38,6 @@ export const analysisJobs: readonly JobDefinition[] = [
 
 @Module({
   imports: [ImagesCoreModule, ResultsCoreModule, AnalysisCoreModule],
-  providers: [ComputePool, ModelChecks, CheckModelJob, ClaimsStore, QueueStore, MemoryMeter, Scheduler, RunExecution, RunOutcomes, RunEnding, RunNotices, RunProgress, RunJob, PlanJob, RecoverJob, ForgetStudyJob, ForgetResultJob],
+  providers: [ComputePool, ExecutionProviders, GpuMetrics, ModelChecks, CheckModelJob, ClaimsStore, QueueStore, MemoryMeter, Scheduler, RunExecution, RunOutcomes, RunEnding, RunNotices, RunProgress, RunJob, PlanJob, RecoverJob, ForgetStudyJob, ForgetResultJob],
 })
 export class AnalysisWorkerModule {}

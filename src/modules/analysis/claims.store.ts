@@ -47,18 +47,22 @@ export class ClaimsStore {
       SELECT ${notification(RUN_CHANGED, Prisma.sql`id::text`)} FROM changed`);
   }
 
-  /** Ends a run; false when the claim is lost, or when a success comes after the request to cancel. */
-  async finish(tx: Transaction, { id, fence }: Claim, { status, reason, resultId, timings }: Ending): Promise<boolean> {
-    const count = await prismaOf(tx).$executeRaw`
+  /**
+   * Ends a run.
+   * @returns how long it took from its first claim, in seconds; undefined when the claim is lost, or when a success comes after the request to cancel
+   */
+  async finish(tx: Transaction, { id, fence }: Claim, { status, reason, resultId, timings }: Ending): Promise<number | undefined> {
+    const [finished] = await prismaOf(tx).$queryRaw<{ seconds: number }[]>`
       WITH finished AS (
         UPDATE analysis_runs SET status = ${status}, stage = 'done', progress = CASE WHEN ${status} = 'succeeded' THEN 1 ELSE progress END, finished_at = now(), updated_at = now(),
           reason_code = ${reason?.code ?? null}, reason_detail = ${reason?.detail ?? null}, result_id = coalesce(${resultId ?? null}::uuid, result_id), timings = coalesce(${timings ? JSON.stringify(timings) : null}::jsonb, timings)
         WHERE id = ${id}::uuid AND fence = ${fence}::int AND status = 'running' AND (${status} <> 'succeeded' OR cancel_requested_at IS NULL)
-        RETURNING institution_id, started_at)
-      INSERT INTO compute_shares AS share (institution_id, seconds, at)
-      SELECT institution_id, least(extract(epoch FROM now() - coalesce(started_at, now())), ${LONGEST_SHARE_SECONDS}::double precision), now() FROM finished
-      ON CONFLICT (institution_id) DO UPDATE SET at = now(), seconds = excluded.seconds + share.seconds * power(0.5, extract(epoch FROM now() - share.at) / ${SHARE_HALF_LIFE_SECONDS}::double precision)`;
-    return count === 1;
+        RETURNING institution_id, extract(epoch FROM now() - coalesce(started_at, now()))::double precision AS seconds),
+      shared AS (INSERT INTO compute_shares AS share (institution_id, seconds, at)
+      SELECT institution_id, least(seconds, ${LONGEST_SHARE_SECONDS}::double precision), now() FROM finished
+      ON CONFLICT (institution_id) DO UPDATE SET at = now(), seconds = excluded.seconds + share.seconds * power(0.5, extract(epoch FROM now() - share.at) / ${SHARE_HALF_LIFE_SECONDS}::double precision))
+      SELECT seconds FROM finished`;
+    return finished?.seconds;
   }
 
   /**

@@ -32,12 +32,13 @@ export class RecoverJob extends JobHandler {
 
   async handle(): Promise<void> {
     const { settled, woken } = await this.database.transaction('system', async (tx) => {
-      const endings: { run: RunRow; ending: Ending | undefined }[] = [];
+      const endings: { run: RunRow; ending: Ending | undefined; seconds: number }[] = [];
       for (const run of await this.claims.silent(tx, BATCH)) {
         const ending = endingOf(run);
-        endings.push({ run, ending });
+        // The row is locked, so it ends here.
+        const seconds = ending && (await this.claims.finish(tx, run, ending));
+        endings.push({ run, ending, seconds: seconds ?? 0 });
         if (ending) {
-          await this.claims.finish(tx, run, ending);
           await continueTrace(run.traceparent, () => this.outbox.append(tx, ...ended(run, ending)));
         } else {
           await this.claims.release(tx, run.id);
@@ -50,9 +51,9 @@ export class RecoverJob extends JobHandler {
     });
     this.repairs.count('silent-run', settled.length);
     this.repairs.count('waiting-run', woken);
-    for (const { run, ending } of settled) {
+    for (const { run, ending, seconds } of settled) {
       this.logger.warn({ analysisId: run.id, attempts: run.attempts, outcome: ending?.status ?? 'queued' }, 'the worker of a run fell silent');
-      await (ending ? this.notices.tell(run, ending) : this.notices.changed(run.id));
+      await (ending ? this.notices.tell(run, ending, seconds) : this.notices.changed(run.id));
     }
   }
 }

@@ -32,31 +32,32 @@ export class RunEnding {
     const prepared = await this.outcomes.prepare(run, result);
     const ending: Ending = { status: 'succeeded', ...(prepared.resultId !== undefined && { resultId: prepared.resultId }), timings };
     let faults: readonly DerivedFault[] = [];
-    const stored = await this.database.transaction({ institutionId: run.institutionId }, async (tx) => {
-      if (!(await this.studies.lock(tx, run.institutionId, run.studyId))) return false;
+    const seconds = await this.database.transaction({ institutionId: run.institutionId }, async (tx) => {
+      if (!(await this.studies.lock(tx, run.institutionId, run.studyId))) return undefined;
       ending.timings = { ...timings, store: Math.round((performance.now() - started) * 100) / 100 };
-      if (!(await this.claims.finish(tx, run, ending))) {
+      const took = await this.claims.finish(tx, run, ending);
+      if (took === undefined) {
         // Rolls back. Which of the two it was, the caller's next look at the row tells.
         throw new RunStopped((await this.claims.heartbeat(run)).held ? 'cancelled' : 'claim-lost');
       }
       faults = await prepared.store(tx);
       await this.outbox.append(tx, ...ended(run, ending, { critical: result.summary.critical, withheld: faults.length > 0 }));
-      return true;
+      return took;
     });
-    if (stored && faults.length > 0) this.notices.withheld(run, faults);
-    if (stored) await this.notices.tell(run, ending);
+    if (seconds !== undefined && faults.length > 0) this.notices.withheld(run, faults);
+    if (seconds !== undefined) await this.notices.tell(run, ending, seconds);
     else await this.end(run, STUDY_DELETED_ENDING);
   }
 
   /** false when the claim is lost. */
   async end(run: RunRow, ending: Ending): Promise<boolean> {
-    const changed = await this.database.transaction({ institutionId: run.institutionId }, async (tx) => {
-      if (!(await this.claims.finish(tx, run, ending))) return false;
-      await this.outbox.append(tx, ...ended(run, ending));
-      return true;
+    const seconds = await this.database.transaction({ institutionId: run.institutionId }, async (tx) => {
+      const took = await this.claims.finish(tx, run, ending);
+      if (took !== undefined) await this.outbox.append(tx, ...ended(run, ending));
+      return took;
     });
-    if (changed) await this.notices.tell(run, ending);
-    return changed;
+    if (seconds !== undefined) await this.notices.tell(run, ending, seconds);
+    return seconds !== undefined;
   }
 }
 

@@ -16,9 +16,10 @@ export class RunNotices {
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
-  /** Never throws: the row says it all. */
-  async tell({ id, analysis }: RunRow, { status, timings = {} }: Ending): Promise<void> {
+  /** Never throws: the row says it all. @param seconds  from the first claim to the end */
+  async tell({ id, analysis }: RunRow, { status, timings = {} }: Ending, seconds: number): Promise<void> {
     this.metrics.runs.inc({ analysis, outcome: status });
+    this.metrics.wholeRunDuration.observe({ analysis, outcome: status }, Math.max(0, seconds));
     noteOnSpan({ 'healthvision.outcome': status });
     for (const [stage, ms] of Object.entries(timings)) this.metrics.runDuration.observe({ analysis, stage }, ms / 1000);
     await this.changed(id);

@@ -1,12 +1,15 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { Counter } from 'prom-client';
 import { AppError } from '../../kernel/errors.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { CONFIG, type Config } from '../../platform/config.js';
 import { KeyVault } from '../../platform/crypto/key-vault.js';
 import { Database } from '../../platform/database/database.js';
+import { Metrics } from '../../platform/ops/metrics.js';
 import { continueTrace, withSpan } from '../../platform/ops/tracing.js';
 import { Outbox } from '../../platform/queue/outbox.js';
 import { STUDY_COMPLETED, STUDY_DELETED, type StudyCompleted, type StudyDeleted } from './images.contract.js';
+import { mainModality } from './main-modality.js';
 import { PatientsStore } from './patients/patients.store.js';
 import { completionReceipt, isAsAnnounced, type CompletionReceipt, type SeriesTally } from './settlement.js';
 import { StudiesStore, type StudyPlace, type StudyRow } from './studies.store.js';
@@ -23,6 +26,8 @@ export type RemovableStudy = Pick<StudyRow, 'institutionId' | 'id' | 'patientId'
 /** When a study counts as complete, and when it goes. */
 @Injectable()
 export class StudiesService {
+  private readonly completed: Counter;
+
   constructor(
     @Inject(CONFIG) private readonly config: Config,
     private readonly database: Database,
@@ -31,7 +36,10 @@ export class StudiesService {
     private readonly patients: PatientsStore,
     private readonly vault: KeyVault,
     private readonly outbox: Outbox,
-  ) {}
+    { registry }: Metrics,
+  ) {
+    this.completed = new Counter({ name: 'healthvision_studies_completed_total', help: 'Studies that this process found complete for the first time, by the modality that they began with', labelNames: ['modality'], registers: [registry] });
+  }
 
   /**
    * Completes studies that have all that was announced for them, without waiting: of those that seem so, the newest.
@@ -41,7 +49,7 @@ export class StudiesService {
    */
   async settleWholeStudies(behind?: StudyPlace): Promise<StudyPlace | undefined> {
     const page = await this.studies.seeminglyWhole(SETTLED_AT_ONCE, behind);
-    for (const { institutionId, studyInstanceUid } of page) await this.database.transaction({ institutionId }, (tx) => this.settleIfWhole(tx, institutionId, studyInstanceUid));
+    for (const { institutionId, studyInstanceUid } of page) this.count(await this.database.transaction({ institutionId }, (tx) => this.settleIfWhole(tx, institutionId, studyInstanceUid)));
     return page.length === SETTLED_AT_ONCE ? page.at(-1) : undefined;
   }
 
@@ -53,18 +61,22 @@ export class StudiesService {
   async settleQuietStudies(): Promise<{ settled: number; more: boolean }> {
     const settled = await this.database.transaction('system', async (tx) => {
       const quiet = await this.studies.claimQuiet(tx, this.config.SETTLE_SECONDS, SETTLED_AT_ONCE);
-      for (const study of quiet) await this.settleRemembered(tx, study, 'timer');
-      return quiet.length;
+      const done: StudyRow[] = [];
+      for (const study of quiet) done.push(await this.settleRemembered(tx, study, 'timer'));
+      return done;
     });
-    return { settled, more: settled === SETTLED_AT_ONCE };
+    for (const study of settled) this.count(study);
+    return { settled: settled.length, more: settled.length === SETTLED_AT_ONCE };
   }
 
   /** Completes a study at once; one that is complete already stays as it is. @throws AppError `study-not-found`, `precondition-failed` */
   async complete(institutionId: string, studyInstanceUid: string, check: Precondition): Promise<StudyRow> {
-    return this.database.transaction({ institutionId }, async (tx) => {
-      const study = await this.lockedStudy(tx, institutionId, studyInstanceUid, check);
-      return study.state === 'complete' ? study : this.settle(tx, study, 'explicit');
+    const { study, isNew } = await this.database.transaction({ institutionId }, async (tx) => {
+      const found = await this.lockedStudy(tx, institutionId, studyInstanceUid, check);
+      return found.state === 'complete' ? { study: found, isNew: false } : { study: await this.settle(tx, found, 'explicit'), isNew: true };
     });
+    if (isNew) this.count(study);
+    return study;
   }
 
   /** @throws AppError `study-not-found`, `precondition-failed` */
@@ -110,11 +122,16 @@ export class StudiesService {
   }
 
   /** What seemed whole may have gone on meanwhile. */
-  private async settleIfWhole(tx: Transaction, institutionId: string, studyInstanceUid: string): Promise<void> {
+  private async settleIfWhole(tx: Transaction, institutionId: string, studyInstanceUid: string): Promise<StudyRow | undefined> {
     const study = await this.studies.findForUpdate(tx, institutionId, studyInstanceUid);
-    if (study?.state !== 'receiving') return;
+    if (study?.state !== 'receiving') return undefined;
     const tallies = await this.studies.tally(tx, study.id);
-    if (isAsAnnounced(tallies)) await this.settleRemembered(tx, study, 'expected-count', tallies);
+    return isAsAnnounced(tallies) ? this.settleRemembered(tx, study, 'expected-count', tallies) : undefined;
+  }
+
+  /** After the commit. What came late to a study makes it no other study. */
+  private count(study: StudyRow | undefined): void {
+    if (study?.revision === 1) this.completed.inc({ modality: mainModality(study.modalities) });
   }
 
   /** On a timer nobody asks for it: what follows belongs to the trace of the last upload. */

@@ -1,5 +1,8 @@
+import { newTally } from '../../kernel/cache-tally.js';
+
 /** Recently drawn previews, or what they are drawn from, by key, oldest use out first. Callers that come during a drawing share it; failures are not kept. */
 export class PreviewCache<T extends { readonly byteLength: number } = Uint8Array> {
+  readonly tally = newTally();
   private readonly entries = new Map<string, { drawing: Promise<T>; sizeBytes: number }>();
   private usedBytes = 0;
 
@@ -9,10 +12,12 @@ export class PreviewCache<T extends { readonly byteLength: number } = Uint8Array
   get(key: string, draw: () => Promise<T>): Promise<T> {
     const known = this.entries.get(key);
     if (known) {
+      this.tally.hits++;
       this.entries.delete(key);
       this.entries.set(key, known);
       return known.drawing;
     }
+    this.tally.misses++;
     const entry = { drawing: draw(), sizeBytes: 0 };
     this.entries.set(key, entry);
     entry.drawing.then(

@@ -8,6 +8,7 @@ import { SEGMENT_COLOURS, type SegmentPlane } from '../../imaging/render/segment
 import type { HeatMap } from '../../imaging/render/overlay.js';
 import { AppError, type Language } from '../../kernel/errors.js';
 import { etagOf } from '../../platform/http/representation.js';
+import { Metrics } from '../../platform/ops/metrics.js';
 import { BlobStore } from '../../platform/storage/blob-store.js';
 import { ImagingThreads } from '../../platform/threads/imaging-threads.service.js';
 import type { PreviewSegmentation } from '../../platform/threads/imaging-tasks.js';
@@ -64,7 +65,10 @@ export class PreviewService {
     private readonly blobs: BlobStore,
     private readonly threads: ImagingThreads,
     private readonly volumes: VolumeSectionsReader,
-  ) {}
+    { caches }: Metrics,
+  ) {
+    caches.watch('preview', this.cache.tally);
+  }
 
   /** @throws AppError `finding-not-found`, `result-withheld` */
   of(record: ResultRecord, wish: PreviewWish, language: Language, { plane = 'all', crop = true, legend = true }: PreviewLook = {}): Preview {

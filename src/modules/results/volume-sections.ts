@@ -5,6 +5,7 @@ import { placeParts, planeSize, sectionPlan, type Planes, type SectionPlan } fro
 import type { Window } from '../../imaging/render/window.js';
 import type { Vector3 } from '../../imaging/volume/volume.js';
 import { AppError } from '../../kernel/errors.js';
+import { Metrics } from '../../platform/ops/metrics.js';
 import { BlobStore } from '../../platform/storage/blob-store.js';
 import { ImagingThreads } from '../../platform/threads/imaging-threads.service.js';
 import { StudyReader } from '../images/images.contract.js';
@@ -44,7 +45,10 @@ export class VolumeSectionsReader {
     private readonly studies: StudyReader,
     private readonly blobs: BlobStore,
     private readonly threads: ImagingThreads,
-  ) {}
+    { caches }: Metrics,
+  ) {
+    caches.watch('volume-sections', this.cache.tally);
+  }
 
   /** @throws AppError `instance-not-found` when an image is gone, `source-changed` when it is another one; those of decoding */
   async of(record: ResultRecord, segmentation: StoredSegmentation, place: VolumePlace, crop: boolean): Promise<VolumeSections> {

@@ -6,6 +6,7 @@ import passport from 'passport';
 import { ExtractJwt, Strategy, type SecretOrKeyProvider } from 'passport-jwt';
 import { ExpiringCache } from '../../kernel/expiring-cache.js';
 import { CONFIG, type Config } from '../../platform/config.js';
+import { Metrics } from '../../platform/ops/metrics.js';
 import { AUDIENCE, accessTokenClaims, issuerOf, type AccessTokenClaims } from './access-token.js';
 import { sha256Hex } from './secrets.js';
 import { SigningKeysService } from './signing-keys.service.js';
@@ -26,7 +27,7 @@ export class AccessTokenStrategy extends PassportStrategy(Strategy, NAME) {
   declare private passport: InstanceType<typeof passport.Authenticator>;
   private readonly checked = new ExpiringCache<AccessTokenClaims>(CHECKED_LIFETIME_MS, CHECKED_CAPACITY);
 
-  constructor(keys: SigningKeysService, @Inject(CONFIG) config: Config) {
+  constructor(keys: SigningKeysService, @Inject(CONFIG) config: Config, { caches }: Metrics) {
     super({
       jwtFromRequest: ExtractJwt.fromAuthHeaderAsBearerToken(),
       secretOrKeyProvider: keyProvider(keys),
@@ -34,6 +35,7 @@ export class AccessTokenStrategy extends PassportStrategy(Strategy, NAME) {
       audience: AUDIENCE,
       issuer: issuerOf(config),
     });
+    caches.watch('access-token', this.checked.tally);
   }
 
   /** Called by the base class: a passport of our own, because the package's global one is shared by every application of the process. */

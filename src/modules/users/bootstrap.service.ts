@@ -5,7 +5,7 @@ import { Database } from '../../platform/database/database.js';
 import { LOGGER, type Logger } from '../../platform/ops/logger.js';
 import { InstitutionsStore } from './institutions.store.js';
 import { generatePassword, hashPassword } from './password.js';
-import { PasswordPolicy } from './passwords/password-policy.js';
+import { PASSWORD_FAULTS, PasswordPolicy, type PasswordFault } from './passwords/password-policy.js';
 import { UsersStore, type User } from './users.store.js';
 
 const FIRST_INSTITUTION = 'Default institution';
@@ -70,11 +70,21 @@ export class BootstrapService {
     return { email: user.email, password: generated, institutionId: user.institutionId, userId: user.id };
   }
 
-  /** Whoever starts the installation decides about it: a weak password of theirs is no reason not to start. */
-  private async warnOfWeakness(): Promise<void> {
+  /** Nobody is to become the first administrator of a hospital's installation with a password that is easily guessed. @throws AppError `configuration-invalid` in production */
+  async assertPassword(): Promise<void> {
+    if (!this.config.isProduction || this.config.BOOTSTRAP_ADMIN_PASSWORD === undefined || (await this.users.anyExists())) return;
+    const faults = await this.faults();
+    if (faults.length > 0) throw new AppError('configuration-invalid', { detail: `BOOTSTRAP_ADMIN_PASSWORD: ${faults.map((fault) => PASSWORD_FAULTS[fault].en).join(' ')}` });
+  }
+
+  private async faults(): Promise<PasswordFault[]> {
     const { BOOTSTRAP_ADMIN_EMAIL: email, BOOTSTRAP_ADMIN_PASSWORD: password } = this.config;
-    if (password === undefined) return;
-    const faults = await this.policy.faultsOf(password, { email, displayName: ADMINISTRATOR });
+    return password === undefined ? [] : this.policy.faultsOf(password, { email, displayName: ADMINISTRATOR });
+  }
+
+  /** Where it is tried out, a weak password is no reason not to start. */
+  private async warnOfWeakness(): Promise<void> {
+    const faults = await this.faults();
     if (faults.length > 0) this.logger.warn({ faults }, 'BOOTSTRAP_ADMIN_PASSWORD is weak: change it');
   }
 

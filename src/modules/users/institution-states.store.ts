@@ -3,6 +3,7 @@ import { Prisma } from '../../generated/prisma/client.js';
 import { AppError } from '../../kernel/errors.js';
 import { ExpiringCache } from '../../kernel/expiring-cache.js';
 import { Database } from '../../platform/database/database.js';
+import { Metrics } from '../../platform/ops/metrics.js';
 
 /** An institution suspended elsewhere is cut off here after at most this; in the same process at once. */
 const LIFETIME_MS = 15_000;
@@ -13,7 +14,9 @@ const CAPACITY = 10_000;
 export class InstitutionStatesStore {
   private readonly known = new ExpiringCache<string>(LIFETIME_MS, CAPACITY);
 
-  constructor(private readonly database: Database) {}
+  constructor(private readonly database: Database, { caches }: Metrics) {
+    caches.watch('institution', this.known.tally);
+  }
 
   /** @returns `active`, `suspended`; undefined when there is no such institution */
   async of(institutionId: string): Promise<string | undefined> {

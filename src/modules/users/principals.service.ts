@@ -4,6 +4,7 @@ import type { AccessTokenClaims } from './access-token.js';
 import { ApiKeysStore, type ApiKey } from './api-keys.store.js';
 import { ExpiringCache } from '../../kernel/expiring-cache.js';
 import { isAllowed } from '../../platform/http/addresses.js';
+import { Metrics } from '../../platform/ops/metrics.js';
 import { InstitutionStatesStore } from './institution-states.store.js';
 import { BreakGlassService } from './break-glass/break-glass.service.js';
 import { effectivePermissions, permissionsOf } from './roles.js';
@@ -30,7 +31,11 @@ export class PrincipalsService {
     private readonly apiKeysStore: ApiKeysStore,
     private readonly institutions: InstitutionStatesStore,
     private readonly breakGlass: BreakGlassService,
-  ) {}
+    { caches }: Metrics,
+  ) {
+    caches.watch('person', this.people.tally);
+    caches.watch('api-key', this.keys.tally);
+  }
 
   /** @returns null when the user is gone or disabled, or the sign-in ended. @throws AppError `institution-suspended` */
   async ofToken({ sub, institution_id, scope, sid }: AccessTokenClaims): Promise<Principal | null> {

@@ -12,6 +12,14 @@ const WRITERS_PATIENCE = '200ms';
 const ISSUED = Prisma.raw(`coalesce(pg_sequence_last_value('audit_events_sequence_seq'), 0)`);
 const END = Prisma.raw(`chain.id AS "institutionId", h.position, h.hash, h.sequence, h.checkpoints, h.updated_at AS "updatedAt", h.mac AS "headMac", s.position AS "lastPosition", s.hash AS "lastHash"`);
 const LAST_SEAL = Prisma.raw('(SELECT position, hash FROM audit_seals WHERE institution_id = chain.id ORDER BY position DESC LIMIT 1)');
+const CHAINS = Prisma.raw(`
+  WITH RECURSIVE written AS (
+    (SELECT institution_id AS id FROM audit_events ORDER BY institution_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT e.institution_id FROM audit_events e WHERE e.institution_id > w.id ORDER BY e.institution_id LIMIT 1) FROM written w WHERE w.id IS NOT NULL
+  ), chains AS (
+    SELECT institution_id AS id FROM audit_heads UNION SELECT id FROM written WHERE id IS NOT NULL
+  )`);
 const SEAL = Prisma.raw('s.institution_id AS "institutionId", s.position, s.event_id AS "eventId", s.hash, s.sealed_at AS "sealedAt"');
 const CHECKPOINT = Prisma.raw('c.id, c.institution_id AS "institutionId", c.number, c.position, c.hash, c.at, c.kid, c.signature');
 
@@ -58,17 +66,22 @@ export class AuditChainStore {
   /** Ends of all chains, from one institution in the index to the next, so that a chain is found that has no head yet while others are already ahead of it; `upTo`: of those that have events up to this sequence which are not sealed. */
   async ends(upTo?: bigint): Promise<ChainEnd[]> {
     const rows = await this.database.read<EndRow>('system', Prisma.sql`
-      WITH RECURSIVE written AS (
-        (SELECT institution_id AS id FROM audit_events ORDER BY institution_id LIMIT 1)
-        UNION ALL
-        SELECT (SELECT e.institution_id FROM audit_events e WHERE e.institution_id > w.id ORDER BY e.institution_id LIMIT 1) FROM written w WHERE w.id IS NOT NULL
-      ), chains AS (
-        SELECT institution_id AS id FROM audit_heads UNION SELECT id FROM written WHERE id IS NOT NULL
-      )
+      ${CHAINS}
       SELECT ${END} FROM chains chain LEFT JOIN audit_heads h ON h.institution_id = chain.id LEFT JOIN LATERAL ${LAST_SEAL} s ON true
       WHERE ${upTo ?? null}::bigint IS NULL OR EXISTS (SELECT FROM audit_events e WHERE e.institution_id = chain.id AND e.sequence > coalesce(h.sequence, 0) AND e.sequence <= ${upTo ?? null}::bigint)
       ORDER BY chain.id`);
     return rows.map(endOf);
+  }
+
+  /** How old the oldest event is that its chain does not have yet; 0 when there is none. */
+  async oldestUnsealedSeconds(): Promise<number> {
+    const [row] = await this.database.read<{ seconds: number }>('system', Prisma.sql`
+      ${CHAINS}
+      SELECT coalesce(max(extract(epoch FROM now() - oldest.at)), 0)::double precision AS seconds
+      FROM chains chain LEFT JOIN audit_heads h ON h.institution_id = chain.id
+      CROSS JOIN LATERAL (SELECT e.at FROM audit_events e WHERE e.institution_id = chain.id AND e.sequence > coalesce(h.sequence, 0) AND e.sequence <= ${ISSUED} ORDER BY e.sequence LIMIT 1) oldest`);
+    // Writers have clocks of their own.
+    return Math.max(0, row?.seconds ?? 0);
   }
 
   /** By sequence. */

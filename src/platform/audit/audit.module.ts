@@ -3,6 +3,7 @@ import { CryptoModule } from '../crypto/crypto.module.js';
 import { AuditChainStore } from './audit-chain.store.js';
 import { AuditEventsStore } from './audit-events.store.js';
 import { AuditKeysModule } from './audit-keys.module.js';
+import { AuditLag } from './audit-lag.js';
 import { AuditSealer } from './audit-sealer.js';
 import { AuditVerifier } from './audit-verifier.js';
 import { AuditWriter } from './audit-writer.js';
@@ -11,7 +12,7 @@ import { AuditWriter } from './audit-writer.js';
 @Global()
 @Module({
   imports: [CryptoModule, AuditKeysModule],
-  providers: [AuditEventsStore, AuditChainStore, AuditWriter, AuditSealer, AuditVerifier],
+  providers: [AuditEventsStore, AuditChainStore, AuditWriter, AuditSealer, AuditVerifier, AuditLag],
   exports: [AuditKeysModule, AuditChainStore, AuditWriter, AuditSealer, AuditVerifier],
 })
 export class AuditModule {}

@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { Gauge } from 'prom-client';
 import { Metrics } from '../ops/metrics.js';
+import { soon } from '../ops/soon.js';
 import { BackupAgeStore } from './backup-age.store.js';
 
 /** Beyond this a backup is none. */
@@ -21,7 +22,7 @@ const BACKUP_AGE = Symbol('BackupAge');
         return new Gauge({
           name: 'healthvision_backup_age_seconds', help: 'Age of the newest backup that ended well; NaN when there was none in 60 days', registers: [metrics.registry],
           async collect() {
-            if (!known || known.until < Date.now()) known = { last: await store.lastSuccess(new Date(Date.now() - OLDEST_MS)).catch(() => undefined), until: Date.now() + FRESH_MS };
+            if (!known || known.until < Date.now()) known = { last: await soon(store.lastSuccess(new Date(Date.now() - OLDEST_MS))), until: Date.now() + FRESH_MS };
             this.set(known.last ? (Date.now() - known.last.getTime()) / 1000 : NaN);
           },
         });

@@ -10,7 +10,9 @@ import { batchLimit } from './batching.js';
 import { RunBatcher, type BatchMember } from './run-batcher.js';
 import { computeDevice } from './device.js';
 import { gpuOptions, tensorRtVariables } from './gpu-options.js';
-import type { ComputeBatchResult, ComputeModel, ComputeProgress, ComputeRunResult, ComputeTask, ThreadSettings } from './compute-protocol.js';
+import { ComputeMetrics } from './compute-metrics.js';
+import type { ComputeBatchResult, ComputeModel, ComputeProgress, ComputeRunResult, ComputeTask, ProbeResult, ProbeTask, SessionNews, ThreadSettings } from './compute-protocol.js';
+import type { ExecutionProvider } from './onnx-session.js';
 
 export interface ComputeOptions {
   /** Kills the thread that computes; the call is rejected with the signal's reason. */
@@ -24,6 +26,8 @@ export interface ComputeOptions {
 }
 
 const CHECK_LIMIT_MS = 2 * 60_000;
+/** A GPU's libraries are large. */
+const PROBE_LIMIT_MS = 2 * 60_000;
 /** JavaScript's own heap in one thread. Pixels and tensors live outside of it. */
 const HEAP_MB = 1024;
 /** Models that one thread keeps warm, as long as their files are no larger than a share of the memory that there is. */
@@ -38,6 +42,7 @@ const WARM_SHARE = 0.25;
 export class ComputePool implements OnApplicationShutdown {
   private readonly threads: ThreadPool;
   private readonly batcher: RunBatcher;
+  private readonly shown: ComputeMetrics;
   private readonly timeLimitMs: number;
 
   constructor(
@@ -48,6 +53,7 @@ export class ComputePool implements OnApplicationShutdown {
     // ONNX Runtime would send usage data to its maker. It reads the process's own environment, so not in the threads' copies.
     process.env.ORT_DISABLE_TELEMETRY = '1';
     if (config.EXECUTION_PROVIDERS.includes('tensorrt')) Object.assign(process.env, tensorRtVariables(config));
+    this.shown = new ComputeMetrics(metrics, config.EXECUTION_PROVIDERS);
     this.timeLimitMs = config.COMPUTE_TIME_LIMIT_SECONDS * 1_000;
     const settings: ThreadSettings = {
       session: {
@@ -59,6 +65,7 @@ export class ComputePool implements OnApplicationShutdown {
     };
     this.threads = new ThreadPool(threadEntry(import.meta.url, './thread'), {
       threads: config.WORKER_CONCURRENCY, timeoutMs: this.timeLimitMs, resourceLimits: { maxOldGenerationSizeMb: HEAP_MB }, workerData: settings, native: true,
+      onExit: (threadId) => { this.shown.threadEnded(threadId); },
     });
     this.batcher = new RunBatcher({
       isIdle: () => this.threads.running < config.WORKER_CONCURRENCY,
@@ -94,6 +101,14 @@ export class ComputePool implements OnApplicationShutdown {
     return (await this.submit(task, [], { timeLimitMs: CHECK_LIMIT_MS, ...options })) as { executionProvider: string };
   }
 
+  /**
+   * Which of some execution providers cannot be had, and why.
+   * @throws AppError `thread-lost`, `processing-timeout`, `shutting-down`
+   */
+  async probe(providers: readonly ExecutionProvider[]): Promise<ProbeResult> {
+    return (await this.threads.run({ kind: 'probe', providers } satisfies ProbeTask, { timeoutMs: PROBE_LIMIT_MS })) as ProbeResult; // its answer to this question
+  }
+
   async close(): Promise<void> {
     await this.threads.close();
   }
@@ -120,14 +135,20 @@ export class ComputePool implements OnApplicationShutdown {
   }
 
   private async submit(task: ComputeTask, transfer: ArrayBuffer[], { signal, onProgress, timeLimitMs }: ComputeOptions, deliver = (message: ComputeProgress): void => { this.receive(message, task.model, onProgress); }): Promise<unknown> {
+    let loads = 0;
     try {
-      return await this.threads.run(task, {
+      const result = await this.threads.run(task, {
         transfer,
         ...(signal && { signal }),
         ...(timeLimitMs !== undefined && { timeoutMs: timeLimitMs }),
-        // The thread sends nothing else.
-        onProgress: (message) => { deliver(message as ComputeProgress); },
+        onProgress: (sent) => {
+          const message = sent as ComputeProgress; // The thread sends nothing else.
+          if (message.kind === 'sessions' && message.news.kind === 'loaded') loads++;
+          deliver(message);
+        },
       });
+      if (task.kind !== 'check') this.shown.sessions[loads > 0 ? 'misses' : 'hits']++;
+      return result;
     } catch (error) {
       if (error instanceof AppError && error.code === 'processing-timeout') throw new AppError('time-limit', { cause: error });
       throw error;
@@ -136,7 +157,7 @@ export class ComputePool implements OnApplicationShutdown {
     }
   }
 
-  private receive(message: ComputeProgress, { manifest, digest }: ComputeModel, onProgress: ComputeOptions['onProgress']): void {
+  private receive(message: ComputeProgress, model: ComputeModel, onProgress: ComputeOptions['onProgress']): void {
     if (message.kind === 'progress') {
       onProgress?.(message.stage, message.done);
       return;
@@ -145,7 +166,19 @@ export class ComputePool implements OnApplicationShutdown {
       this.metrics.batchSize.observe(message.runs);
       return;
     }
-    const { wanted, used, why } = message.fallback;
+    this.receiveNews(message.threadId, message.news, model);
+  }
+
+  private receiveNews(threadId: number, news: SessionNews, { manifest, digest }: ComputeModel): void {
+    if (news.kind === 'loaded') {
+      this.shown.loaded(news.loaded);
+      return;
+    }
+    if (news.kind === 'resident') {
+      this.shown.holds(threadId, news.resident);
+      return;
+    }
+    const { wanted, used, why } = news.fallback;
     this.metrics.providerFallbacks.inc({ wanted, used });
     this.logger.warn({ model: manifest.name, version: manifest.version, digest, wanted, used, why }, 'execution provider not available, using the next one');
   }

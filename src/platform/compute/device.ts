@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { hostname, totalmem } from 'node:os';
+import { hostname } from 'node:os';
 import type { Config } from '../config.js';
+import { memoryLimit } from '../ops/machine-limits.js';
 
 /** What the runs of a process compute on, and how much memory they may take there together. */
 export interface ComputeDevice {
@@ -23,9 +24,7 @@ export function computeDevice(config: Pick<Config, 'EXECUTION_PROVIDERS' | 'GPU_
 }
 
 function machineBudgetMb(): number {
-  // Of the container when it has a limit. 0 and absurdly large numbers mean that there is none.
-  const limit = process.constrainedMemory();
-  return Math.floor((CPU_SHARE * Math.min(totalmem(), limit > 0 ? limit : Infinity)) / 2 ** 20);
+  return Math.floor((CPU_SHARE * memoryLimit().limitBytes) / 2 ** 20);
 }
 
 /** undefined when NVIDIA's tool is not there or knows no such device. */

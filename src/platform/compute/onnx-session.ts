@@ -4,6 +4,7 @@ import { AppError } from '../../kernel/errors.js';
 import type { Session, Tensor } from '../../imaging/model/session.js';
 import { fromFloat16, toFloat16 } from './float16.js';
 import type { GpuOptions } from './gpu-options.js';
+import { PROBE_MODEL } from './probe-model.js';
 
 // What matters is thrown or counted; the rest would go to standard error past the logger.
 env.logLevel = 'fatal';
@@ -28,6 +29,7 @@ export interface Fallback {
 }
 
 export interface OnnxSession extends Session {
+  readonly provider: ExecutionProvider;
   readonly fallbacks: readonly Fallback[];
   /** Gives the memory back, that of the GPU too. */
   release(): Promise<void>;
@@ -44,22 +46,36 @@ export async function openOnnxSession(file: string, options: SessionOptions): Pr
   let cause: unknown;
   for (const provider of options.strict ? options.providers.slice(0, 1) : options.providers) {
     try {
-      const session = await InferenceSession.create(file, {
-        executionProviders: [providerOption(provider, options.gpu)],
-        intraOpNumThreads: options.intraOpThreads,
-        interOpNumThreads: 1,
-        graphOptimizationLevel: 'all',
-        logSeverityLevel: 4,
-      });
+      const session = await InferenceSession.create(file, runtimeOptions(provider, options));
       return wrap(session, provider, failed.map((failure) => ({ ...failure, used: provider })));
     } catch (error) {
       cause = error;
-      failed.push({ wanted: provider, why: error instanceof Error ? error.message.slice(0, 500) : '' });
+      failed.push({ wanted: provider, why: reasonOf(error) });
     }
   }
   // In its own words, which name the operator or the tensor; where the file lies is nobody's business.
   const why = failed.map((failure) => `${failure.wanted}: ${failure.why.replaceAll(file, basename(file))}`).join('; ');
   throw runtimeError(cause, `ONNX Runtime cannot load the model (${why})`);
+}
+
+/** Whether a network can be computed on an execution provider: undefined, or why not. */
+export async function whyUnavailable(provider: ExecutionProvider, options: SessionOptions): Promise<string | undefined> {
+  try {
+    const session = await InferenceSession.create(PROBE_MODEL, runtimeOptions(provider, options));
+    await session.run({ x: new OrtTensor('float32', Float32Array.of(1), [1]) });
+    await session.release();
+    return undefined;
+  } catch (error) {
+    return reasonOf(error);
+  }
+}
+
+function runtimeOptions(provider: ExecutionProvider, { gpu, intraOpThreads }: SessionOptions): InferenceSession.SessionOptions {
+  return { executionProviders: [providerOption(provider, gpu)], intraOpNumThreads: intraOpThreads, interOpNumThreads: 1, graphOptimizationLevel: 'all', logSeverityLevel: 4 };
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message.slice(0, 500) : '';
 }
 
 /** The runtime's own names go with `deviceId`, the one that its binding for Node.js takes in every version; it passes over what it does not know. */

@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { AppError } from '../../kernel/errors.js';
-import type { CacheLimits, ComputeModel } from './compute-protocol.js';
-import { openOnnxSession, type Fallback, type OnnxSession, type SessionOptions } from './onnx-session.js';
+import type { CacheLimits, ComputeModel, Resident, SessionNews } from './compute-protocol.js';
+import { openOnnxSession, type ExecutionProvider, type OnnxSession, type SessionOptions } from './onnx-session.js';
 
 interface WarmModel {
   /** The network that was opened last, with the path that the manifest names. */
@@ -27,7 +27,7 @@ export class SessionCache {
   constructor(
     private readonly options: SessionOptions,
     private readonly limits: CacheLimits,
-    private readonly onFallback: (fallback: Fallback) => void,
+    private readonly tell: (news: SessionNews) => void,
   ) {}
 
   /**
@@ -42,27 +42,44 @@ export class SessionCache {
   /** The run of a model is over: gives back what one of several networks holds, for the next run begins with another. */
   async rest(model: ComputeModel): Promise<void> {
     const held = this.models.get(model.digest);
-    if (held && hasSeveral(model)) await release(held);
+    if (held && hasSeveral(model)) await this.release(held);
   }
 
   /** Forgets a model's sessions, after an error that may have left them in any state. */
   async drop(digest: string): Promise<void> {
     const held = this.models.get(digest);
     this.models.delete(digest);
-    if (held) await release(held);
+    if (held) await this.release(held);
   }
 
   private async open(model: ComputeModel, path: string): Promise<OnnxSession> {
+    const started = performance.now();
     const warm = await this.warm(model);
     if (warm.open?.path === path) return warm.open.session;
     const onnx = model.files.find((file) => file.path === path);
     if (onnx === undefined) throw new AppError('model-load-failed', { detail: `The model has no file "${path}"` });
-    await release(warm);
+    await this.release(warm);
     const session = await openOnnxSession(onnx.file, this.options);
-    if (!warm.told.has(path)) for (const fallback of session.fallbacks) this.onFallback(fallback);
+    if (!warm.told.has(path)) for (const fallback of session.fallbacks) this.tell({ kind: 'fallback', fallback });
     warm.told.add(path);
     warm.open = { path, session };
+    this.tell({ kind: 'loaded', loaded: { model: model.manifest.name, provider: session.provider, seconds: (performance.now() - started) / 1000 } });
+    this.tell({ kind: 'resident', resident: this.resident() });
     return session;
+  }
+
+  private async release(model: WarmModel): Promise<void> {
+    const { open } = model;
+    if (!open) return;
+    model.open = undefined;
+    await open.session.release().catch(() => undefined);
+    this.tell({ kind: 'resident', resident: this.resident() });
+  }
+
+  private resident(): Resident {
+    const counts: Partial<Record<ExecutionProvider, number>> = {};
+    for (const { open } of this.models.values()) if (open) counts[open.session.provider] = (counts[open.session.provider] ?? 0) + 1;
+    return counts;
   }
 
   /** The model as the most recently used one; its files are verified when it is new. */
@@ -91,12 +108,6 @@ export class SessionCache {
 
 function hasSeveral({ files }: ComputeModel): boolean {
   return files.filter(({ path }) => path.endsWith('.onnx')).length > 1;
-}
-
-async function release(model: WarmModel): Promise<void> {
-  const { open } = model;
-  model.open = undefined;
-  await open?.session.release().catch(() => undefined);
 }
 
 /** Size of the model's files, once each is what the manifest says: they may have been replaced since the start. */

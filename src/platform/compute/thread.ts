@@ -1,4 +1,4 @@
-import { workerData } from 'node:worker_threads';
+import { threadId, workerData } from 'node:worker_threads';
 import { CATALOG } from '../../imaging/analyses/catalog.js';
 import type { Analysis, AnalysisInput, Networks, Stage } from '../../imaging/analyses/analysis.js';
 import { runAnalysis, type RunReport, type RunTools } from '../../imaging/analyses/run.js';
@@ -7,18 +7,20 @@ import { packLabels } from '../../imaging/volume/packed-labels.js';
 import { AppError } from '../../kernel/errors.js';
 import { nativeCodec } from '../threads/codecs.js';
 import { describe, serveTasks, type Answer } from '../threads/thread-protocol.js';
-import type { ComputeBatchResult, ComputeModel, ComputeProgress, ComputeRunResult, ComputeTask, ThreadSettings } from './compute-protocol.js';
+import type { ComputeBatchResult, ComputeModel, ComputeProgress, ComputeRunResult, ComputeTask, ProbeResult, ProbeTask, ThreadSettings } from './compute-protocol.js';
 import { JoinedNetworks } from './joined-networks.js';
+import { whyUnavailable } from './onnx-session.js';
 import { SessionCache } from './session-cache.js';
 
 // ComputePool starts this module and sends these messages; nobody else does.
 const settings = workerData as ThreadSettings;
 let announce: (progress: ComputeProgress) => void = () => undefined;
-const sessions = new SessionCache(settings.session, settings.cache, (fallback) => { announce({ kind: 'fallback', fallback }); });
+const sessions = new SessionCache(settings.session, settings.cache, (news) => { announce({ kind: 'sessions', threadId, news }); });
 
 serveTasks(async (message, report) => {
   announce = report;
-  const task = message as ComputeTask;
+  const task = message as ComputeTask | ProbeTask;
+  if (task.kind === 'probe') return { result: await probe(task) };
   const { manifest, digest } = task.model;
   const analysis = analysisOf(manifest.analysis);
   try {
@@ -44,6 +46,16 @@ serveTasks(async (message, report) => {
     throw error;
   }
 });
+
+/** One after the other: they share a device. */
+async function probe({ providers }: ProbeTask): Promise<ProbeResult> {
+  const missing: Record<string, string> = {};
+  for (const provider of providers) {
+    const why = await whyUnavailable(provider, settings.session);
+    if (why !== undefined) missing[provider] = why;
+  }
+  return missing;
+}
 
 async function compute(analysis: Analysis, { manifest }: ComputeModel, input: AnalysisInput, { networks, reduced, member }: { networks: Networks; reduced: boolean; member?: number }): Promise<ComputeRunResult> {
   return packed(await runAnalysis(analysis, input, {

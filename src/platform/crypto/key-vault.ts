@@ -1,9 +1,10 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import { Injectable } from '@nestjs/common';
+import { Injectable, Optional } from '@nestjs/common';
 import { AppError } from '../../kernel/errors.js';
 import { ExpiringCache } from '../../kernel/expiring-cache.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { uuidv7 } from '../../kernel/uid.js';
+import { Metrics } from '../ops/metrics.js';
 import { BlindIndex } from './blind-index.js';
 import { DataKey, decrypt, encrypt, KEY_BYTES } from './data-key.js';
 import { KeyVaultStore, type InstitutionKeyRow, type KeyPurpose, type StudyKeyRow } from './key-vault.store.js';
@@ -37,7 +38,11 @@ export class KeyVault {
   constructor(
     private readonly store: KeyVaultStore,
     private readonly masterKey: MasterKey,
-  ) {}
+    // The command line has none.
+    @Optional() metrics?: Metrics,
+  ) {
+    metrics?.caches.watch('data-key', this.byId.tally, this.newest.tally);
+  }
 
   /** A start with another master key would store new data beside data that it cannot read. @throws AppError `configuration-invalid` */
   async assertMasterKey(): Promise<void> {

@@ -7,6 +7,7 @@ import { AppError } from '../../kernel/errors.js';
 import type { RowCondition, Transaction } from '../../kernel/transaction.js';
 import { CONFIG, type Config } from '../config.js';
 import { DATABASE_URLS, POOL_WAIT_MS, poolOptions, type DatabaseUrls } from './connection.js';
+import type { PoolCounts } from '../ops/pool-connections.js';
 import { inOneTrip, type TripStatement } from './one-trip.js';
 import { inScope, SCOPE_SQL, ScopedClient, type ScopeSettings } from './scoped-client.js';
 
@@ -126,6 +127,11 @@ export class Database implements OnApplicationShutdown {
   /** @throws AppError `database-unavailable` */
   async ping(): Promise<void> {
     await this.app.pool.query('SELECT 1').catch((error: unknown) => { throw translateDirect(error); });
+  }
+
+  /** For metrics. */
+  get pools(): Readonly<Record<'app' | 'system', PoolCounts>> {
+    return { app: this.app.pool, system: this.system.pool };
   }
 
   async onApplicationShutdown(): Promise<void> {

@@ -8,6 +8,7 @@ import { randomUUID } from 'node:crypto';
 import { STATUS_CODES, type IncomingMessage } from 'node:http';
 import { Server as HttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
+import { Gauge } from 'prom-client';
 import { AppError } from '../../kernel/errors.js';
 import { addAuditHooks } from '../audit/audit-hooks.js';
 import { AuditModule } from '../audit/audit.module.js';
@@ -99,7 +100,8 @@ export async function createHttpApp(module: DynamicModule, config: Config, logge
   cutOffSilentClients(fastify, SILENCE_MS);
   closeGracefully(fastify, app.get(Shutdown), config.SHUTDOWN_GRACE_SECONDS * 1000);
   if (fastify.server instanceof HttpsServer) {
-    const stop = watchCertificate(fastify.server, config, logger);
+    const expiry = new Gauge({ name: 'healthvision_tls_certificate_expiry_timestamp_seconds', help: 'When the certificate in force, or one of its chain, expires', registers: [app.get(Metrics).registry] });
+    const stop = watchCertificate(fastify.server, config, logger, (at) => { expiry.set(at.getTime() / 1000); });
     fastify.addHook('onClose', (_instance, done) => { stop(); done(); });
   }
   return app;

@@ -34,10 +34,13 @@ export function tlsOptions(files: TlsFiles): ServerOptions | undefined {
  * Puts a certificate that was replaced on disk in force for new connections. One that cannot be used, or is half replaced, is
  * told of once and looked at again; the old one stays.
  *
+ * @param tellExpiry  told when what is in force ends, at the start and with each certificate
  * @returns ends the watching
  */
-export function watchCertificate(server: Pick<Server, 'setSecureContext'>, files: TlsFiles, logger: Logger): () => void {
-  let inForce = JSON.stringify(readMaterial(files));
+export function watchCertificate(server: Pick<Server, 'setSecureContext'>, files: TlsFiles, logger: Logger, tellExpiry: (at: Date) => void): () => void {
+  const first = readMaterial(files);
+  let inForce = JSON.stringify(first);
+  if (first) tellExpiry(expiryOf(first));
   let fault: string | undefined;
   const timer = setInterval(() => {
     try {
@@ -46,6 +49,7 @@ export function watchCertificate(server: Pick<Server, 'setSecureContext'>, files
       if (!material || JSON.stringify(material) === inForce) return;
       server.setSecureContext(material);
       inForce = JSON.stringify(material);
+      tellExpiry(expiryOf(material));
       logger.info('the TLS certificate was replaced');
     } catch (error) {
       const reason = error instanceof ConfigurationError ? error.message : 'unknown';
@@ -55,6 +59,12 @@ export function watchCertificate(server: Pick<Server, 'setSecureContext'>, files
   }, LOOK_MS);
   timer.unref();
   return () => { clearInterval(timer); };
+}
+
+/** When the first certificate of the chain expires. */
+function expiryOf({ cert }: Material): Date {
+  const blocks = cert.match(/-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----/gs) ?? [cert];
+  return new Date(Math.min(...blocks.map((block) => Date.parse(new X509Certificate(block).validTo))));
 }
 
 function readMaterial({ TLS_CERT_FILE, TLS_KEY_FILE, TLS_CLIENT_CA_FILE }: TlsFiles): Material | undefined {

@@ -7,6 +7,7 @@ import { Database } from '../database/database.js';
 import { Public } from '../http/access.js';
 import { QueueProbe } from '../queue/queue-probe.js';
 import { ObjectStore } from '../storage/object-store.js';
+import { Readiness } from './readiness.js';
 import { Shutdown } from './shutdown.js';
 
 const readyExample = { status: 'ok', info: { database: { status: 'up' }, queue: { status: 'up' }, storage: { status: 'up' } }, error: {}, details: { database: { status: 'up' }, queue: { status: 'up' }, storage: { status: 'up' } } };
@@ -25,6 +26,7 @@ export class HealthController {
     private readonly queue: QueueProbe,
     private readonly objects: ObjectStore,
     private readonly shutdown: Shutdown,
+    private readonly readiness: Readiness,
   ) {}
 
   @Get('health')
@@ -36,7 +38,7 @@ export class HealthController {
   }
 
   @Get('ready')
-  @ApiOperation({ operationId: 'getReady', summary: 'Readiness', description: 'Whether database, queue and blob store answer, and the process was not told to stop.' })
+  @ApiOperation({ operationId: 'getReady', summary: 'Readiness', description: 'Whether database, queue and blob store answer, a worker has an execution provider to compute with, and the process was not told to stop.' })
   @ApiOkResponse({ description: 'Ready', content: { 'application/json': { schema: healthSchema, example: readyExample } } })
   @ApiServiceUnavailableResponse({ description: 'A part does not answer; `error` names it', content: { 'application/json': { schema: healthSchema, example: notReadyExample } } })
   async ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<HealthCheckResult> {
@@ -45,6 +47,7 @@ export class HealthController {
         () => this.probe('database', () => this.database.ping()),
         () => this.probe('queue', () => this.queue.ping()),
         () => this.probe('storage', () => this.objects.ping()),
+        ...[...this.readiness.parts].map(([name, ask]) => () => this.probe(name, ask)),
         ...(this.shutdown.isUnderWay ? [() => this.indicator.check('process').down({ code: 'shutting-down' })] : []),
       ])
       // Terminus throws its result inside a 503; here it is the answer, not an error.

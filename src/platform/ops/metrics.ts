@@ -1,5 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { CacheRequests } from './cache-requests.js';
+import { PoolConnections } from './pool-connections.js';
 import { RecentlySeen } from './recently-seen.js';
 
 /** The process's Prometheus registry. Labels are bounded: route templates, codes, names of analyses; never ids or PHI. */
@@ -30,6 +32,10 @@ export class Metrics {
     buckets: [1, 2, 4, 8, 16, 32], registers: [this.registry],
   });
   readonly withheldResults = new Counter({ name: 'healthvision_results_withheld_total', help: 'Results that the gate refused, by the check that found fault', labelNames: ['check'], registers: [this.registry] });
+  readonly wholeRunDuration = new Histogram({
+    name: 'healthvision_run_duration_seconds', help: 'Duration of runs from their first claim to their end, tries and the waits between them included, by outcome',
+    labelNames: ['analysis', 'outcome'], buckets: [0.1, 0.5, 1, 2, 5, 15, 60, 300, 1200, 3600], registers: [this.registry],
+  });
   readonly activeRuns = new Gauge({ name: 'healthvision_analysis_active_runs', help: 'Analyses that this process computes now', registers: [this.registry] });
   readonly providerFallbacks = new Counter({ name: 'healthvision_provider_fallbacks_total', help: 'Sessions that fell back to a later execution provider', labelNames: ['wanted', 'used'], registers: [this.registry] });
   readonly signIns = new Counter({ name: 'healthvision_sign_ins_total', help: 'Token requests by outcome', labelNames: ['grant', 'outcome'], registers: [this.registry] });
@@ -44,6 +50,9 @@ export class Metrics {
   readonly rateLimitedPrincipals = new RecentlySeen('healthvision_rate_limited_principals', 'Principals that were beyond their rate limit in the last minute', 60_000, this.registry);
   readonly rateLimitStoreAway = new Gauge({ name: 'healthvision_rate_limit_store_away', help: '1 while the shared store of the rate limits is away and every process counts on its own', registers: [this.registry] });
   readonly activeUsers = new RecentlySeen('healthvision_active_users', 'Principals that made a request to this process in the last 15 minutes', 900_000, this.registry);
+
+  readonly caches = new CacheRequests(this.registry);
+  readonly databasePools = new PoolConnections(this.registry);
 
   constructor() {
     collectDefaultMetrics({ register: this.registry });

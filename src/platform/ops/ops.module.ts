@@ -5,6 +5,8 @@ import { HealthController } from './health.controller.js';
 import { LOGGER, type Logger } from './logger.js';
 import { Metrics } from './metrics.js';
 import { MetricsController } from './metrics.controller.js';
+import { ProcessMetrics } from './process-metrics.js';
+import { Readiness } from './readiness.js';
 import { Shutdown } from './shutdown.js';
 
 @Global()
@@ -15,8 +17,8 @@ export class OpsModule {
       module: OpsModule,
       imports: [TerminusModule.forRoot({ logger: false })],
       controllers: config.METRICS_PORT === undefined ? [HealthController, MetricsController] : [HealthController],
-      providers: [{ provide: CONFIG, useValue: config }, { provide: LOGGER, useValue: logger }, Metrics, Shutdown],
-      exports: [CONFIG, LOGGER, Metrics, Shutdown],
+      providers: [{ provide: CONFIG, useValue: config }, { provide: LOGGER, useValue: logger }, Metrics, ProcessMetrics, Readiness, Shutdown],
+      exports: [CONFIG, LOGGER, Metrics, Readiness, Shutdown],
     };
   }
 }

@@ -2,6 +2,7 @@ import { Inject, Injectable, Module, type OnApplicationShutdown } from '@nestjs/
 import { createPostgresBackend, setDefaultBackendFactory, type Queue, type QueueOptions } from 'bullmq';
 import { CONFIG, type Config } from '../config.js';
 import { DATABASE_URLS, poolOptions, type DatabaseUrls } from '../database/connection.js';
+import { Metrics } from '../ops/metrics.js';
 import { redisOptions } from '../redis.js';
 import { QueuePool } from './queue-pool.js';
 
@@ -18,7 +19,7 @@ export class QueueConnection implements OnApplicationShutdown {
   readonly options: QueueOptions;
   private readonly pool: QueuePool | undefined;
 
-  constructor(@Inject(CONFIG) config: Config, @Inject(DATABASE_URLS) { systemUrl }: DatabaseUrls) {
+  constructor(@Inject(CONFIG) config: Config, @Inject(DATABASE_URLS) { systemUrl }: DatabaseUrls, { databasePools }: Metrics) {
     if (config.QUEUE_BACKEND === 'redis') {
       setDefaultBackendFactory();
       this.options = { connection: { ...redisOptions(config), maxRetriesPerRequest: null }, prefix: QUEUE_PREFIX };
@@ -26,6 +27,7 @@ export class QueueConnection implements OnApplicationShutdown {
     }
     setDefaultBackendFactory(createPostgresBackend);
     this.pool = new QueuePool(poolOptions(systemUrl, config));
+    databasePools.watch('queue', this.pool.counts);
     this.options = { connection: this.pool };
   }
 

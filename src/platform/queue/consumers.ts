@@ -1,7 +1,7 @@
 import { Processor, WorkerHost } from '@nestjs/bullmq';
 import { Inject, Injectable, type BeforeApplicationShutdown, type OnApplicationBootstrap, type Type } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
-import { DelayedError, WaitingError, type Job } from 'bullmq';
+import { DelayedError, WaitingError, type Job, type Worker } from 'bullmq';
 import { setMaxListeners } from 'node:events';
 import { Counter } from 'prom-client';
 import { AppError } from '../../kernel/errors.js';
@@ -12,7 +12,7 @@ import { Metrics } from '../ops/metrics.js';
 import { Acknowledgements } from './acknowledgements.service.js';
 import { QueueConnection } from './connection.js';
 import { failureClassOf, waitAfter } from './failure-class.js';
-import { HandBack, type JobDefinition, type JobHandler } from './job.js';
+import { HandBack, type JobDefinition, type JobHandler, type JobNeed } from './job.js';
 import { inJobSpan } from './job-spans.js';
 
 /** A lock is renewed every half of this; a worker that died loses its jobs after it. */
@@ -31,7 +31,7 @@ const NO_MORE = -1;
 export class ConsumerLifecycle implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly abort = new AbortController();
   private readonly close = new AbortController();
-  private readonly hosts = new Set<WorkerHost>();
+  private readonly hosts = new Map<WorkerHost, (() => JobNeed) | undefined>();
   private readonly failures: Counter;
 
   constructor(
@@ -53,19 +53,16 @@ export class ConsumerLifecycle implements OnApplicationBootstrap, BeforeApplicat
     return this.close.signal;
   }
 
-  adopt(host: WorkerHost): void {
-    this.hosts.add(host);
+  /** @param need  found when everything is set up */
+  adopt(host: WorkerHost, need: (() => JobNeed) | undefined): void {
+    this.hosts.set(host, need);
   }
 
   /** Begins with the jobs: not before everything that a handler needs is set up, which a worker that starts with its module would not wait for. */
   onApplicationBootstrap(): void {
-    for (const { worker } of this.hosts) {
-      this.connection.consume(worker.name);
-      worker.on('error', (err) => { this.logger.debug({ err, queue: worker.name }, 'queue connection'); });
-      worker.on('failed', (job, err) => { this.report(worker.name, job, err); });
-      worker.on('stalled', (jobId) => { this.logger.warn({ queue: worker.name, jobId }, 'job lost its worker and is taken up again'); });
-      // Ends with the worker; its troubles come as events.
-      worker.run().catch((err: unknown) => { this.logger.debug({ err, queue: worker.name }, 'queue consumer ended'); });
+    for (const [{ worker }, need] of this.hosts) {
+      if (!need) this.begin(worker);
+      else void need().isMet().then((isMet) => { if (isMet) this.begin(worker); else this.logger.warn({ queue: worker.name }, 'this process takes no jobs of a queue: it lacks what they need'); });
     }
   }
 
@@ -73,9 +70,20 @@ export class ConsumerLifecycle implements OnApplicationBootstrap, BeforeApplicat
   async beforeApplicationShutdown(): Promise<void> {
     this.close.abort();
     const timer = setTimeout(() => { this.abort.abort(); }, GRACE_MS);
-    await Promise.all([...this.hosts].map(({ worker }) => worker.close().catch(() => undefined)));
+    // A start that is given up early has hosts without workers.
+    await Promise.allSettled([...this.hosts.keys()].map(async (host) => { await host.worker.close(); }));
     clearTimeout(timer);
     await this.acknowledgements.flush();
+  }
+
+  private begin(worker: Worker): void {
+    if (this.close.signal.aborted) return;
+    this.connection.consume(worker.name);
+    worker.on('error', (err) => { this.logger.debug({ err, queue: worker.name }, 'queue connection'); });
+    worker.on('failed', (job, err) => { this.report(worker.name, job, err); });
+    worker.on('stalled', (jobId) => { this.logger.warn({ queue: worker.name, jobId }, 'job lost its worker and is taken up again'); });
+    // Ends with the worker; its troubles come as events.
+    worker.run().catch((err: unknown) => { this.logger.debug({ err, queue: worker.name }, 'queue consumer ended'); });
   }
 
   private report(queue: string, job: Job | undefined, err: Error): void {
@@ -102,7 +110,8 @@ export function consumerOf(definition: JobDefinition, config: Config): Type<Work
       @Inject(ConsumerLifecycle) private readonly lifecycle: ConsumerLifecycle,
     ) {
       super();
-      lifecycle.adopt(this);
+      const { needs } = definition;
+      lifecycle.adopt(this, needs && (() => moduleRef.get(needs, { strict: false })));
     }
 
     async process(job: Job<never>, token?: string): Promise<void> {

@@ -47,6 +47,12 @@ export abstract class EventFilter {
   abstract wanted(events: readonly Announced[]): Promise<ReadonlySet<string>>;
 }
 
+/** What a process must have to do a kind of job at all. */
+export abstract class JobNeed {
+  /** Asked once, before the process takes the first of these jobs. */
+  abstract isMet(): Promise<boolean>;
+}
+
 /** How a job is fed and run. */
 export interface JobDefinition {
   /** BullMQ queue; one handler each. Lower case and dashes. */
@@ -56,6 +62,8 @@ export interface JobDefinition {
   topics?: readonly string[];
   /** Which of them do; all without it. */
   filter?: Type<EventFilter>;
+  /** What a process lacks that leaves these jobs to others. */
+  needs?: Type<JobNeed>;
   /** Runs on a timer, once per interval for the whole installation. */
   everyMs?: number;
   /** Jobs at a time in one process; `configured` = WORKER_CONCURRENCY. */

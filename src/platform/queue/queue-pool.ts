@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import type { PoolCounts } from '../ops/pool-connections.js';
 import { QUEUE_SCHEMA } from './queue-schema.js';
 
 /** Every fetch and every end of a job takes one for about a millisecond. */
@@ -52,6 +53,11 @@ export class QueuePool extends EventEmitter {
     this.config = { ...config, options: `-c search_path="${QUEUE_SCHEMA}"` };
     this.pool = new pg.Pool({ ...this.config, max: MOST_CONNECTIONS, Client: HeldClient });
     this.pool.on('error', () => undefined);
+  }
+
+  /** For metrics. */
+  get counts(): PoolCounts {
+    return this.pool;
   }
 
   /** PostgreSQL parses each statement once per connection. What is asked for after the end is never answered, as of a server that is gone. */

@@ -11,6 +11,17 @@ export interface FileSystemRoom {
   bsize: number;
   /** Free blocks for accounts other than root. */
   bavail: number;
+  /** All free blocks. */
+  bfree: number;
+  /** All blocks. */
+  blocks: number;
+}
+
+/** Of a file system. */
+export interface Room {
+  freeBytes: number;
+  /** Without what is reserved for root, so that it is full when nothing is free. */
+  sizeBytes: number;
 }
 
 /**
@@ -18,7 +29,7 @@ export interface FileSystemRoom {
  * deletions that make room again.
  */
 export class DiskGuard {
-  private answer: { freeBytes: Promise<number>; until: number } | undefined;
+  private answer: { room: Promise<Room>; until: number } | undefined;
 
   /** @param folder  any that exists on the file system */
   constructor(
@@ -29,24 +40,24 @@ export class DiskGuard {
 
   /** @throws AppError `storage-full` when no more than the reserve is left, `storage-unavailable` */
   async assertRoom(): Promise<void> {
-    const free = await this.freeBytes();
-    if (free <= this.reserveBytes) throw new AppError('storage-full', { detail: 'Too little room is left on the storage to take anything more.' });
+    const { freeBytes } = await this.room();
+    if (freeBytes <= this.reserveBytes) throw new AppError('storage-full', { detail: 'Too little room is left on the storage to take anything more.' });
   }
 
   /** As of a second ago at most. @throws AppError `storage-unavailable` */
-  freeBytes(): Promise<number> {
-    if (this.answer && this.answer.until > Date.now()) return this.answer.freeBytes;
-    const answer = { freeBytes: this.measure(), until: Date.now() + FRESH_MS };
+  room(): Promise<Room> {
+    if (this.answer && this.answer.until > Date.now()) return this.answer.room;
+    const answer = { room: this.measure(), until: Date.now() + FRESH_MS };
     this.answer = answer;
     // A failure is not kept: the next caller asks again.
-    answer.freeBytes.catch(() => { answer.until = 0; });
-    return answer.freeBytes;
+    answer.room.catch(() => { answer.until = 0; });
+    return answer.room;
   }
 
-  private async measure(): Promise<number> {
+  private async measure(): Promise<Room> {
     try {
-      const { bsize, bavail } = await this.ask(this.folder);
-      return bsize * bavail;
+      const { bsize, bavail, bfree, blocks } = await this.ask(this.folder);
+      return { freeBytes: bsize * bavail, sizeBytes: bsize * (blocks - bfree + bavail) };
     } catch (error) {
       throw storageError(error);
     }

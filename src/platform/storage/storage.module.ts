@@ -5,6 +5,7 @@ import { AppError } from '../../kernel/errors.js';
 import { CONFIG, type Config } from '../config.js';
 import { VaultModule } from '../crypto/vault.module.js';
 import { Metrics } from '../ops/metrics.js';
+import { soon } from '../ops/soon.js';
 import { BlobStore } from './blob-store.js';
 import { DiskGuard } from './disk-guard.js';
 import { DiskObjectStore } from './disk-object-store.js';
@@ -19,7 +20,7 @@ import { ObjectStore } from './object-store.js';
       inject: [CONFIG, Metrics],
       useFactory: async (config: Config, metrics: Metrics) => {
         const { store, guard } = await openObjectStore(config);
-        showFreeBytes(metrics, guard);
+        showRoom(metrics, guard);
         return store;
       },
     },
@@ -46,9 +47,13 @@ async function s3Store(config: Config, draftFolder: string, guard: DiskGuard): P
 }
 
 /** Asked for at every scrape. */
-function showFreeBytes(metrics: Metrics, guard: DiskGuard): void {
+function showRoom(metrics: Metrics, guard: DiskGuard): void {
   new Gauge({
     name: 'healthvision_storage_free_bytes', help: 'Free bytes of the file system that holds the blobs, or their drafts when they go to S3', registers: [metrics.registry],
-    async collect() { this.set(await guard.freeBytes().catch(() => NaN)); },
+    async collect() { this.set((await soon(guard.room()))?.freeBytes ?? NaN); },
+  });
+  new Gauge({
+    name: 'healthvision_storage_size_bytes', help: 'Size of that file system, without what it reserves for root', registers: [metrics.registry],
+    async collect() { this.set((await soon(guard.room()))?.sizeBytes ?? NaN); },
   });
 }

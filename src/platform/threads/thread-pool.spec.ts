@@ -42,6 +42,17 @@ describe('ThreadPool', () => {
     });
   }
 
+  it('tells of each thread that has ended, by its id', async () => {
+    const ended: number[] = [];
+    const pool = poolOf({ onExit: (id) => ended.push(id) });
+    const first = await pool.run({ kind: 'thread' });
+    await expect(pool.run({ kind: 'exit' })).rejects.toEqual(code('thread-lost'));
+    const second = await pool.run({ kind: 'thread' });
+    expect(ended).toEqual([first]);
+    await pool.close();
+    expect(ended).toEqual([first, second]);
+  });
+
   it.each([false, true])('does the next task in a fresh thread after memory ran out (native: %s)', async (native) => {
     const pool = poolOf({ native });
     const before = await pool.run({ kind: 'thread' });

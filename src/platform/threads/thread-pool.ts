@@ -20,6 +20,8 @@ export interface ThreadPoolOptions {
    * is left behind and ends itself after the call; its task is rejected at once and another thread takes over.
    */
   native?: boolean;
+  /** Told the `threadId` of every thread once it has ended, and its memory is given back. */
+  onExit?: (threadId: number) => void;
 }
 
 /** How long `close` waits for threads in native code; beyond it they die with the process. */
@@ -151,11 +153,15 @@ export class ThreadPool {
     }));
     // An idle pool does not keep the process alive.
     worker.unref();
+    const { threadId } = worker;
     const thread: Thread = { worker, job: undefined, timer: undefined, idleTimer: undefined };
     this.threads.add(thread);
     worker.on('message', (reply: ReplyMessage) => { this.finish(thread, reply); });
     worker.on('error', (error) => { this.lose(thread, lossOf(error)); });
-    worker.on('exit', () => { this.lose(thread, new AppError('thread-lost')); });
+    worker.on('exit', () => {
+      this.lose(thread, new AppError('thread-lost'));
+      this.options.onExit?.(threadId);
+    });
     return thread;
   }
 

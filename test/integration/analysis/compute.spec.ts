@@ -67,6 +67,10 @@ describe('the compute pool', () => {
     await strict.close();
   });
 
+  it('tells which execution providers cannot be had, by computing a sum on each', async () => {
+    expect(Object.keys(await pool.probe(['cpu', 'cuda']))).toEqual(['cuda']);
+  });
+
   it('tries models and says what is wrong with them', async () => {
     await expect(pool.check(model('bright'))).resolves.toEqual({ executionProvider: 'cpu' });
     await expect(pool.check(model('nan'))).rejects.toMatchObject({ code: 'model-output-invalid' });

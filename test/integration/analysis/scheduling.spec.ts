@@ -58,7 +58,7 @@ describe('the queue of runs', () => {
     return id;
   };
   const claim = async (who = claimant()): Promise<string | undefined> => (await queue.claim(who)).run?.id;
-  const finish = (run: RunRow): Promise<boolean> => database.transaction({ institutionId: run.institutionId }, (tx) => claims.finish(tx, run, { status: 'cancelled' }));
+  const finish = (run: RunRow): Promise<number | undefined> => database.transaction({ institutionId: run.institutionId }, (tx) => claims.finish(tx, run, { status: 'cancelled' }));
 
   it('gives stat before routine before research, and the oldest first among equals', async () => {
     const research = await add({ priority: 'research', waitedSeconds: 60 });
@@ -74,7 +74,7 @@ describe('the queue of runs', () => {
     await system((client) => client.analysisRun.update({ where: { id: cancelled }, data: { cancelRequestedAt: new Date() } }));
     for (const why of ['handed-back', 'counted', 'surroundings'] as const) expect(await claims.requeue(run as RunRow, why)).toBe(false);
     expect(await claim()).toBeUndefined();
-    expect(await finish(run as RunRow)).toBe(true);
+    expect(await finish(run as RunRow)).toBeGreaterThanOrEqual(0);
   });
 
   it('lets what waits long rise to the next priority', async () => {
@@ -97,8 +97,8 @@ describe('the queue of runs', () => {
     const { run } = await queue.claim(claimant());
     if (!run) throw new Error('nothing was taken');
     await system((client) => client.analysisRun.update({ where: { id: run.id }, data: { startedAt: new Date(Date.now() - 300_000) } }));
-    expect(await finish(run)).toBe(true);
-    expect(await finish(run)).toBe(false);
+    expect(await finish(run)).toBeGreaterThanOrEqual(0);
+    expect(await finish(run)).toBeUndefined();
     const share = await system((client) => client.computeShare.findUniqueOrThrow({ where: { institutionId: first } }));
     expect(share.seconds).toBeGreaterThan(295);
     expect(share.seconds).toBeLessThan(310);

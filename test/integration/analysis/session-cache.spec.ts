@@ -21,7 +21,8 @@ function modelOf(...packs: string[]): ComputeModel {
 
 describe('the sessions of a thread', () => {
   const fallbacks: string[] = [];
-  const cache = new SessionCache({ providers: ['cuda', 'cpu'], strict: false, gpu: gpuOptions(parseConfig({})), intraOpThreads: 1 }, { maxModels: 4, maxBytes: 2 ** 30 }, ({ wanted }) => fallbacks.push(wanted));
+  let resident = 0;
+  const cache = new SessionCache({ providers: ['cuda', 'cpu'], strict: false, gpu: gpuOptions(parseConfig({})), intraOpThreads: 1 }, { maxModels: 4, maxBytes: 2 ** 30 }, (news) => { if (news.kind === 'fallback') fallbacks.push(news.fallback.wanted); if (news.kind === 'resident') resident = news.resident.cpu ?? 0; });
   const image = { image: { data: new Float32Array(28 * 28).fill(0.5), dims: [1, 1, 28, 28] } };
   afterEach(() => { fallbacks.length = 0; });
 
@@ -42,6 +43,10 @@ describe('the sessions of a thread', () => {
     await cache.rest(model);
     expect(await first.run(image)).toEqual(before);
     expect(fallbacks).toEqual(['cuda', 'cuda']);
+    // One of the model before, and one of the two of this.
+    expect(resident).toBe(2);
+    await cache.rest(model);
+    expect(resident).toBe(1);
     await expect(cache.get(model, 'absent.onnx')).rejects.toMatchObject({ code: 'model-load-failed' });
   });
 });

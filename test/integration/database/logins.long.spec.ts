@@ -15,6 +15,7 @@ import { applyMigrations } from '../../../src/platform/database/migrations.js';
 import { openDatabase, type OpenedDatabase } from '../../../src/platform/database/open-database.js';
 import { QueueConnection } from '../../../src/platform/queue/connection.js';
 import { createLogger, type Logger } from '../../../src/platform/ops/logger.js';
+import { Metrics } from '../../../src/platform/ops/metrics.js';
 import { ROOT, temporaryDirectory } from '../../support/product.js';
 import { query } from './processes.js';
 
@@ -71,7 +72,7 @@ async function expectWall(database: Database): Promise<void> {
 
 /** Jobs can be added, one and many, and are found. */
 async function expectQueue(config: Config, opened: OpenedDatabase, name: string): Promise<void> {
-  const connection = new QueueConnection(config, opened);
+  const connection = new QueueConnection(config, opened, new Metrics());
   const queue = new Queue(name, connection.options);
   try {
     await queue.add('one', {});

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { copyFileSync, readFileSync, rmSync } from 'node:fs';
 import { request } from 'node:https';
 import { connect as connectTcp } from 'node:net';
@@ -7,6 +8,7 @@ import type { FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ConfigurationError } from '../../../src/platform/config.js';
 import { Authority, opensslIsInstalled, type Certificate } from '../../support/certificates.js';
+import { valueOf } from '../../support/metrics.js';
 import { temporaryFile } from '../../support/product.js';
 import { openHouse, type House } from '../users/house.js';
 
@@ -41,13 +43,16 @@ describe.skipIf(!opensslIsInstalled())('the server over TLS', () => {
     rmSync(authority.folder, { recursive: true, force: true });
   });
 
-  function get(path: string, client: { cert?: string; key?: string } = {}): Promise<{ status: number; headers: Record<string, unknown> }> {
+  function get(path: string, client: { cert?: string; key?: string } = {}): Promise<{ status: number; headers: Record<string, unknown>; text: string }> {
     return new Promise((resolve, reject) => {
       request(`${url}${path}`, { ca: readFileSync(authority.ca), agent: false, ...(client.cert !== undefined && { cert: readFileSync(client.cert) }), ...(client.key !== undefined && { key: readFileSync(client.key) }) }, (response) => {
-        response.resume().on('end', () => { resolve({ status: response.statusCode ?? 0, headers: response.headers }); });
+        let text = '';
+        response.setEncoding('utf8').on('data', (chunk: string) => { text += chunk; }).on('end', () => { resolve({ status: response.statusCode ?? 0, headers: response.headers, text }); });
       }).on('error', reject).end();
     });
   }
+
+  const expiry = async (): Promise<number> => valueOf((await get('/metrics')).text, 'healthvision_tls_certificate_expiry_timestamp_seconds') ?? NaN;
 
   function handshake(options: ConnectionOptions = {}): Promise<{ protocol: string | null; subject: string }> {
     return new Promise((resolve, reject) => {
@@ -93,13 +98,18 @@ describe.skipIf(!opensslIsInstalled())('the server over TLS', () => {
   });
 
   it('takes a certificate that was replaced without a restart, and keeps the old one while the new one does not fit', async () => {
-    const next = authority.sign('second');
+    const before = await expiry();
+    expect(before).toBe(Date.parse(new X509Certificate(readFileSync(own.cert)).validTo) / 1000);
+    const next = authority.sign('second', undefined, 1);
     copyFileSync(next.cert, own.cert);
     // The key still belongs to the first.
     await new Promise((resolve) => setTimeout(resolve, 6_000));
     expect((await handshake()).subject).toBe('first');
+    expect(await expiry()).toBe(before);
     copyFileSync(next.key, own.key);
     await expect.poll(async () => (await handshake()).subject, { timeout: 10_000, interval: 500 }).toBe('second');
+    expect(await expiry()).toBe(Date.parse(new X509Certificate(readFileSync(own.cert)).validTo) / 1000);
+    expect(await expiry()).toBeLessThan(before);
     const system = authority.sign('after.hospital.test');
     expect((await get('/probe/public', system)).headers['x-peer']).toBe('true after.hospital.test TLSv1.3');
   });

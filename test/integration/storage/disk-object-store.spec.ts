@@ -148,7 +148,7 @@ describe('a disk of 12 MiB', () => {
     };
     await expect(fill()).rejects.toMatchObject({ code: 'storage-full' });
     expect(stored).toBeGreaterThanOrEqual(2);
-    expect(await new DiskGuard(mounted, 0).freeBytes()).toBeGreaterThan(3 * 1024 * 1024);
+    expect((await new DiskGuard(mounted, 0).room()).freeBytes).toBeGreaterThan(3 * 1024 * 1024);
     for (let n = 0; n < stored; n++) expect((await readObject(store, `a/${String(n)}`)).equals(bytes)).toBe(true);
     await store.delete('a/0');
     await new Promise((resolve) => setTimeout(resolve, 1_010));

@@ -26,7 +26,7 @@ export interface Traits {
 /** A disk of this many free bytes, which a test can change, with 1000 bytes of reserve. */
 export class PretendedDisk {
   freeBytes = 1e12;
-  readonly guard = (folder: string): DiskGuard => new DiskGuard(folder, 1000, () => Promise.resolve({ bsize: 1, bavail: this.freeBytes }));
+  readonly guard = (folder: string): DiskGuard => new DiskGuard(folder, 1000, () => Promise.resolve({ bsize: 1, bavail: this.freeBytes, bfree: this.freeBytes, blocks: this.freeBytes }));
 }
 
 export async function putObject(store: ObjectStore, key: string, bytes: Uint8Array): Promise<void> {

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { uuidv7 } from '../../../src/kernel/uid.js';
 import { BootstrapService } from '../../../src/modules/users/bootstrap.service.js';
+import { MIN_PASSWORD_LENGTH } from '../../../src/modules/users/passwords/password-policy.js';
+import { SHORTEST_PASSWORD } from '../../../src/platform/production-secrets.js';
 import { call, openHouse, signIn, type House } from './house.js';
 
 let house: House;
@@ -45,7 +47,11 @@ describe('a password that somebody chooses', () => {
     expect((await create('orbit pickle trumpet lagoon')).status).toBe(201);
   });
 
-  it('binds whoever makes administrators on the command line; the start only warns', async () => {
+  it('is as long as what production asks of the first administrator', () => {
+    expect(SHORTEST_PASSWORD).toBe(MIN_PASSWORD_LENGTH);
+  });
+
+  it('binds whoever makes administrators on the command line; the start only warns, but in production', async () => {
     const bootstrap = house.app.get(BootstrapService);
     await expect(bootstrap.createAdministrator('weak@hospital.test', 'password1234')).rejects.toMatchObject({ code: 'weak-password' });
     // The password of the house, which everybody knows from a comic.

@@ -5,9 +5,11 @@ import { mkdir, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/prom
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { newTally } from '../../../kernel/cache-tally.js';
 import { AppError } from '../../../kernel/errors.js';
 import { CONFIG, type Config } from '../../../platform/config.js';
 import { LOGGER, type Logger } from '../../../platform/ops/logger.js';
+import { Metrics } from '../../../platform/ops/metrics.js';
 import { readModelPack } from '../../../platform/packs/model-pack.js';
 import { BlobStore } from '../../../platform/storage/blob-store.js';
 import { storageError } from '../../../platform/storage/storage-error.js';
@@ -22,6 +24,7 @@ const IN_USE_MS = 10 * 60_000;
 export class ModelCache {
   private readonly root: string;
   private readonly verified = new Map<string, InstalledModel>();
+  private readonly tally = newTally();
   private readonly fetching = new Map<string, Promise<InstalledModel | undefined>>();
 
   constructor(
@@ -29,7 +32,9 @@ export class ModelCache {
     private readonly blobs: BlobStore,
     @Inject(CONFIG) private readonly config: Config,
     @Inject(LOGGER) private readonly logger: Logger,
+    { caches }: Metrics,
   ) {
+    caches.watch('model-files', this.tally);
     this.root = join(config.dataDir, 'model-cache');
   }
 
@@ -41,7 +46,10 @@ export class ModelCache {
     const folder = this.folderOf(digest);
     const known = this.verified.get(digest);
     const now = new Date();
-    if (known && (await utimes(join(folder, 'manifest.json'), now, now).then(() => true, () => false))) return known;
+    if (known && (await utimes(join(folder, 'manifest.json'), now, now).then(() => true, () => false))) {
+      this.tally.hits++;
+      return known;
+    }
     const running = this.fetching.get(digest) ?? this.load(digest, folder).finally(() => { this.fetching.delete(digest); });
     this.fetching.set(digest, running);
     return running;
@@ -52,7 +60,9 @@ export class ModelCache {
   }
 
   private async load(digest: string, folder: string): Promise<InstalledModel | undefined> {
-    const found = (await this.read(folder, digest)) ?? (await this.bring(digest, folder));
+    const cached = await this.read(folder, digest);
+    this.tally[cached ? 'hits' : 'misses']++;
+    const found = cached ?? (await this.bring(digest, folder));
     if (found) this.verified.set(digest, found);
     return found;
   }

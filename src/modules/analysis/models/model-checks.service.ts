@@ -1,6 +1,7 @@
 import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { AppError } from '../../../kernel/errors.js';
 import { ComputePool } from '../../../platform/compute/compute-pool.js';
+import { ExecutionProviders } from '../../../platform/compute/execution-providers.service.js';
 import { LOGGER, type Logger } from '../../../platform/ops/logger.js';
 import { ModelCache } from './model-cache.service.js';
 import { ModelFilesStore } from './model-files.store.js';
@@ -20,10 +21,13 @@ export class ModelChecks implements OnApplicationBootstrap {
     private readonly files: ModelFilesStore,
     private readonly store: ModelsStore,
     private readonly compute: ComputePool,
+    private readonly providers: ExecutionProviders,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
+    // A worker that lacks its GPU would reject them all.
+    if (!(await this.providers.isMet())) return;
     for (const model of this.models.all()) {
       const row = await this.store.findByDigest(model.digest);
       if (!row || !['checking', 'rejected'].includes(row.state)) continue;

@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { Gauge } from 'prom-client';
 import { LOGGER, type Logger } from '../../../platform/ops/logger.js';
 import { Metrics } from '../../../platform/ops/metrics.js';
+import { soon } from '../../../platform/ops/soon.js';
 import { ANALYSIS_NAMES } from '../../../imaging/model/manifest.js';
 import { ModelsStore, type ModelRow } from './models.store.js';
 import { ModelPerformance, type VersionFigures } from './performance.service.js';
@@ -11,10 +12,10 @@ const WINDOW_MS = 30 * 86_400_000;
 const KEPT_MS = 300_000;
 
 const RATES = {
-  accept_rate: ['Share of findings that persons let stand, of the last 30 days', 'acceptRate'],
-  false_positives_per_study: ['Findings that persons reject as wrong by reviewed studies, of the last 30 days', 'falsePositivesPerStudy'],
-  missed_per_study: ['Findings that persons add by reviewed studies, of the last 30 days', 'missedPerStudy'],
-  label_disagreement_rate: ['Share of judged labels that persons disagree with, of the last 30 days', 'labelDisagreementRate'],
+  healthvision_model_accept_rate: ['Share of findings that persons let stand, of the last 30 days', 'acceptRate'],
+  healthvision_model_false_positives_per_study: ['Findings that persons reject as wrong by reviewed studies, of the last 30 days', 'falsePositivesPerStudy'],
+  healthvision_model_missed_per_study: ['Findings that persons add by reviewed studies, of the last 30 days', 'missedPerStudy'],
+  healthvision_model_label_disagreement_rate: ['Share of judged labels that persons disagree with, of the last 30 days', 'labelDisagreementRate'],
 } as const;
 
 /** How active models do, for Prometheus: over all institutions, worked out when somebody looks. Groups are bounded as in the API. */
@@ -31,8 +32,9 @@ export class ModelPerformanceMetrics {
     { registry }: Metrics,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
-    const collect = (): Promise<void> => this.refresh();
-    this.rates = Object.entries(RATES).map(([name, [help]]) => new Gauge({ name: `healthvision_model_${name}`, help, labelNames: ['model', 'version'], registers: [registry], collect }));
+    // A scrape that would have to wait has the figures of before.
+    const collect = async (): Promise<void> => { await soon(this.refresh()); };
+    this.rates = Object.entries(RATES).map(([name, [help]]) => new Gauge({ name, help, labelNames: ['model', 'version'], registers: [registry], collect }));
     this.psi = new Gauge({ name: 'healthvision_model_score_psi', help: 'Population stability index of top scores of the newest week against those before, of the last 30 days', labelNames: ['model', 'version', 'by', 'group'], registers: [registry], collect });
     this.shift = new Gauge({ name: 'healthvision_model_input_shift', help: 'How far the mean of an input of the newest week is from that before, in standard deviations, of the last 30 days', labelNames: ['model', 'version', 'by', 'group', 'input'], registers: [registry], collect });
   }

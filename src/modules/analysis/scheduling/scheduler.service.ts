@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { randomUUID } from 'node:crypto';
+import { Gauge } from 'prom-client';
 import { hostname } from 'node:os';
 import { CONFIG, type Config } from '../../../platform/config.js';
 import { batchLimit } from '../../../platform/compute/batching.js';
@@ -28,6 +29,9 @@ export class Scheduler {
   private readonly claimant: Claimant;
   /** MiB by model, as this process has seen it: only more is worth a write. */
   private readonly known = new Map<string, number>();
+  /** The same by the model's name, with what packs say. */
+  private readonly told = new Map<string, number>();
+  private readonly memory: Gauge;
 
   constructor(
     private readonly queue: QueueStore,
@@ -37,6 +41,7 @@ export class Scheduler {
     @Inject(CONFIG) config: Config,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
+    this.memory = new Gauge({ name: 'healthvision_model_memory_bytes', help: 'Memory that a run of the model takes on the device of this worker, as its pack says or as was measured here, whichever is more', labelNames: ['model'], registers: [metrics.registry] });
     const device = computeDevice(config);
     this.claimant = { workerId: WORKER_ID, device, agingSeconds: config.PRIORITY_AGING_MINUTES * 60 };
     this.logger.info({ device: device.name, budgetMb: device.budgetMb }, 'memory for analyses');
@@ -46,16 +51,13 @@ export class Scheduler {
   async next(): Promise<Work> {
     const { run, waiting } = await this.queue.claim(this.claimant);
     if (!run) return { runs: [], waiting, overlaps: false };
-    const limit = await this.batchLimitOf(run);
+    const model = await this.models.find(run.modelDigest).catch(() => undefined);
+    this.tellMemory(run.modelName, model?.manifest.resources?.peakMemoryMb);
+    // When the model cannot be read now, its run will say so.
+    const limit = model ? batchLimit(model.manifest) : 1;
     const runs = [run, ...(waiting && limit > 1 ? await this.alike(run, limit - 1) : [])];
     for (const { priority, queuedAt } of runs) this.metrics.runWait.observe({ priority }, Math.max(0, Date.now() - queuedAt.getTime()) / 1000);
     return { runs, waiting, overlaps: limit > 1 };
-  }
-
-  /** 1 when the model cannot be read now: its run will say so. */
-  private async batchLimitOf({ modelDigest }: RunRow): Promise<number> {
-    const model = await this.models.find(modelDigest).catch(() => undefined);
-    return model ? batchLimit(model.manifest) : 1;
   }
 
   /** None when anything fails: the run that was taken must not wait for its companions. */
@@ -69,13 +71,22 @@ export class Scheduler {
   }
 
   /** Runs `work` and remembers the memory that it took, when it can be told. */
-  async measured<T>({ modelDigest }: RunRow, work: () => Promise<T>): Promise<T> {
+  async measured<T>({ modelDigest, modelName }: RunRow, work: () => Promise<T>): Promise<T> {
     const stop = this.meter.start();
     try {
       return await work();
     } finally {
-      await this.learn(modelDigest, stop());
+      const peakMb = stop();
+      if (this.claimant.device.kind === 'cpu') this.tellMemory(modelName, peakMb);
+      await this.learn(modelDigest, peakMb);
     }
+  }
+
+  /** Versions of a model share a name, and the larger figure. */
+  private tellMemory(model: string, mb: number | undefined): void {
+    if (mb === undefined || mb <= (this.told.get(model) ?? 0)) return;
+    this.told.set(model, mb);
+    this.memory.set({ model }, mb * 2 ** 20);
   }
 
   private async learn(modelDigest: string, peakMb: number | undefined): Promise<void> {

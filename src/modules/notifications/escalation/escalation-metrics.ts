@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Counter, Gauge } from 'prom-client';
 import { Metrics } from '../../../platform/ops/metrics.js';
+import { soon } from '../../../platform/ops/soon.js';
 import { EscalationsStore } from './escalations.store.js';
 
 /** What an alert watches. */
@@ -16,7 +17,7 @@ export class EscalationMetrics {
       name: 'healthvision_escalations_open', help: 'Critical results that nobody has acknowledged', registers: [registry],
       // Asked for at every scrape; a database that is away leaves it as it was.
       async collect() {
-        const open = await store.countOpen().catch(() => undefined);
+        const open = await soon(store.countOpen());
         if (open !== undefined) this.set(open);
       },
     });

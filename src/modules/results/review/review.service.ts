@@ -1,10 +1,13 @@
 import { Injectable } from '@nestjs/common';
-import { decide, letStand, type Decision, type Deciding, type FramesOf } from '../../../imaging/report/review.js';
+import { Counter } from 'prom-client';
+import { decide, letStand, outcomeOf, REVIEW_OUTCOMES, type Decision, type Deciding, type FramesOf, type ReviewOutcome } from '../../../imaging/report/review.js';
+import { ANALYSIS_NAMES } from '../../../imaging/model/manifest.js';
 import { AppError } from '../../../kernel/errors.js';
 import type { Transaction } from '../../../kernel/transaction.js';
 import { uuidv7 } from '../../../kernel/uid.js';
 import { Database } from '../../../platform/database/database.js';
 import { requireSeen } from '../../../platform/http/if-match.js';
+import { Metrics } from '../../../platform/ops/metrics.js';
 import { Outbox } from '../../../platform/queue/outbox.js';
 import { StudyReader } from '../../images/images.contract.js';
 import { DeliveriesStore } from '../destinations/deliveries.store.js';
@@ -41,6 +44,8 @@ const SIGNED: readonly ResultStatus[] = ['final', 'amended'];
 /** Results change here only: one after the other, by somebody who has seen what they change, into a version that stays. */
 @Injectable()
 export class ReviewService {
+  private readonly counter: Counter;
+
   constructor(
     private readonly database: Database,
     private readonly results: ResultsStore,
@@ -50,7 +55,11 @@ export class ReviewService {
     private readonly signer: StatementSigner,
     private readonly outbox: Outbox,
     private readonly deliveries: DeliveriesStore,
-  ) {}
+    { registry }: Metrics,
+  ) {
+    this.counter = new Counter({ name: 'healthvision_reviews_total', help: 'Reviews, and sign-offs without a review before, by what they say to what the model found: agreed, corrected, rejected', labelNames: ['analysis', 'outcome'], registers: [registry] });
+    for (const analysis of ANALYSIS_NAMES) for (const outcome of REVIEW_OUTCOMES) this.counter.inc({ analysis, outcome }, 0);
+  }
 
   /** @throws AppError `result-signed`, and as `amend` */
   async review(reviewer: Reviewer, id: string, ifMatch: string | undefined, decisions: readonly Decision[]): Promise<ResultRecord> {
@@ -84,7 +93,7 @@ export class ReviewService {
   /** One transaction: the row is held, so of two that have seen the same one finds another ETag. */
   private async change({ institutionId, userId, name }: Reviewer, id: string, ifMatch: string | undefined, make: (record: ResultRecord, original: OriginalContent, deciding: Deciding) => Change): Promise<ResultRecord> {
     const sign = await this.signer.prepare();
-    return this.database.transaction({ institutionId }, async (tx) => {
+    const { changed, outcome } = await this.database.transaction({ institutionId }, async (tx) => {
       const found = await this.results.lockForReview(tx, institutionId, id);
       if (!found) throw new AppError('result-not-found');
       const { record, original } = found;
@@ -102,8 +111,10 @@ export class ReviewService {
       const reviewed = { kind, by: userId, at: now.toISOString(), ...content, signOff, signedVersion: signOff ? version : (record.review?.signedVersion ?? null) };
       const changed = await this.results.review(tx, id, { version, status, reviewed });
       await this.tell(tx, changed, kind);
-      return changed;
+      return { changed, outcome: countedOutcome(record, original, change, version) };
     });
+    if (outcome) this.counter.inc({ analysis: changed.analysis, outcome });
+    return changed;
   }
 
   private async tell(tx: Transaction, { institutionId, id: resultId, analysisId, studyInstanceUid, analysis, version, status }: ResultRecord, kind: ReviewState['kind']): Promise<void> {
@@ -120,6 +131,12 @@ export class ReviewService {
     const frames = new Map(study?.series.flatMap(({ instances }) => instances.map((instance) => [instance.sopInstanceUid, instance.frames ?? 1] as const)));
     return (sopInstanceUid) => frames.get(sopInstanceUid);
   }
+}
+
+/** A sign-off adds nothing to what reviews before it said; without one it agrees, be it that nothing was found. */
+function countedOutcome({ review }: ResultRecord, original: OriginalContent, { kind, content }: Change, version: number): ReviewOutcome | undefined {
+  if (kind === 'sign-off' && review) return undefined;
+  return outcomeOf(original, content, version) ?? (kind === 'sign-off' ? 'agreed' : undefined);
 }
 
 /** All findings, those that do not stand too. */

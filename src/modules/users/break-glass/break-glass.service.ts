@@ -6,6 +6,7 @@ import { uuidv7 } from '../../../kernel/uid.js';
 import { Database } from '../../../platform/database/database.js';
 import type { Principal } from '../../../platform/http/access.js';
 import { Metrics } from '../../../platform/ops/metrics.js';
+import { soon } from '../../../platform/ops/soon.js';
 import { Outbox } from '../../../platform/queue/outbox.js';
 import { ACCESS_BREAK_GLASS, EMERGENCY_PERMISSIONS, type BreakGlassTaken } from '../users.contract.js';
 import { BreakGlassStore, type BreakGlassGrant, type GrantReach } from './break-glass.store.js';
@@ -27,6 +28,7 @@ export class BreakGlassService {
     metrics: Metrics,
   ) {
     this.taken = new Counter({ name: 'healthvision_break_glass_total', help: 'Emergency accesses that people have taken', registers: [metrics.registry] });
+    metrics.caches.watch('break-glass', this.active.tally);
     this.showGauges(metrics);
   }
 
@@ -89,7 +91,7 @@ export class BreakGlassService {
     new Gauge({
       name: 'healthvision_break_glass_active', help: 'Emergency accesses in force now', registers: [metrics.registry],
       async collect() {
-        const counts = await store.counts().catch(() => undefined);
+        const counts = await soon(store.counts());
         if (!counts) return;
         this.set(counts.active);
         unreviewed.set(counts.unreviewed);

@@ -4,6 +4,7 @@ import { ExpiringCache } from '../../../kernel/expiring-cache.js';
 import { isAllowed } from '../../../platform/http/addresses.js';
 import { canonicalJson } from '../../../platform/http/canonical-json.js';
 import type { Principal } from '../../../platform/http/access.js';
+import { Metrics } from '../../../platform/ops/metrics.js';
 import type { AccessTokenClaims } from '../access-token.js';
 import { InstitutionStatesStore } from '../institution-states.store.js';
 import { clientPermissions } from '../roles.js';
@@ -25,7 +26,10 @@ export class ClientPrincipals {
   constructor(
     private readonly clients: OAuthClientsStore,
     private readonly institutions: InstitutionStatesStore,
-  ) {}
+    { caches }: Metrics,
+  ) {
+    caches.watch('client', this.byId.tally, this.byCertificate.tally);
+  }
 
   /**
    * @returns null when the client is gone, disabled, elsewhere, or has other credentials than those that the token was given for

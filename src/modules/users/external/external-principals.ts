@@ -30,7 +30,9 @@ export class ExternalPrincipals {
     private readonly principals: PrincipalsService,
     private readonly institutions: InstitutionStatesStore,
     private readonly metrics: Metrics,
-  ) {}
+  ) {
+    metrics.caches.watch('external-token', this.checked.tally);
+  }
 
   /** Whether the request carries a token that names one of the issuers as its own. */
   concerns({ headers: { authorization } }: AuthenticatedRequest): boolean {
