@@ -15,7 +15,7 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     projects: [
-      { extends: true, test: { name: 'unit', include: ['src/**/*.spec.ts', 'test/golden/**/*.spec.ts', 'test/architecture/**/*.spec.ts'] } },
+      { extends: true, test: { name: 'unit', include: ['src/**/*.spec.ts', 'test/golden/**/*.spec.ts', 'test/architecture/**/*.spec.ts', 'test/ops/**/*.spec.ts'] } },
       { extends: true, test: { name: 'integration', include: ['test/integration/**/*.spec.ts'], exclude: ['**/*.long.spec.ts'] } },
       // What takes long, or talks to servers of its own: part of `npm run verify`, one project after the other.
       { extends: true, test: { name: 'long', include: ['test/integration/**/*.long.spec.ts'], testTimeout: 300_000 } },
