@@ -9,7 +9,7 @@ import { NPM_START } from './npm-start.mjs';
 
 export const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 
-export const ADMIN = { email: 'admin@hospital.test', password: 'correct horse battery staple' };
+export const ADMIN = { email: 'admin@hospital.test', password: 'lantern quarry mellow 58 orchid' };
 
 /** A folder that the account PostgreSQL runs under may enter. */
 export function temporaryDirectory(): string {

@@ -8,7 +8,7 @@ import { LiveAccessInterceptor } from '../../../src/modules/users/live-access.in
 import { ACCESS_BREAK_GLASS } from '../../../src/modules/users/users.contract.js';
 import { Database } from '../../../src/platform/database/database.js';
 import { Outbox } from '../../../src/platform/queue/outbox.js';
-import { eventually, startProduct, type Product } from '../../support/product.js';
+import { ADMIN, eventually, startProduct, type Product } from '../../support/product.js';
 import { openPatientHouse, type PatientHouse } from '../images/patient-house.js';
 
 /** One replica in this process, with the workers; another one, API alone, in a process of its own on the same database. */
@@ -223,7 +223,7 @@ describe('a stream', () => {
   it('ends when its token is revoked, its user disabled, its key deleted, or its caller may see less', async () => {
     house.app.get(LiveAccessInterceptor).recheckMs = 300;
     const [kept, disabled, narrowed] = [await house.person('admin', 'here'), await house.person('technician', 'here'), await house.person('admin', 'here')];
-    const signIn = async (email: string): Promise<{ access_token: string; refresh_token: string }> => (await (await fetch(`${house.url}/oauth2/token`, { method: 'POST', body: new URLSearchParams({ grant_type: 'password', username: email, password: 'correct horse battery staple' }) })).json()) as { access_token: string; refresh_token: string };
+    const signIn = async (email: string): Promise<{ access_token: string; refresh_token: string }> => (await (await fetch(`${house.url}/oauth2/token`, { method: 'POST', body: new URLSearchParams({ grant_type: 'password', username: email, password: ADMIN.password }) })).json()) as { access_token: string; refresh_token: string };
     const revoked = await signIn(kept.email);
     const made = await house.json<{ id: string; key: string }>('/api/v1/api-keys', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ name: 'events', scopes: ['notifications:read'] }) });
     const streams = {

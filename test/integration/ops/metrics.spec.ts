@@ -9,7 +9,7 @@ import { createLogger } from '../../../src/platform/ops/logger.js';
 import { VERSION } from '../../../src/platform/version.js';
 import { ended, uploadXray, type AnalysisView } from '../../support/flow.js';
 import { scrape, valueOf } from '../../support/metrics.js';
-import { eventually, startProduct, temporaryDirectory, type Product } from '../../support/product.js';
+import { ADMIN, eventually, startProduct, temporaryDirectory, type Product } from '../../support/product.js';
 import { modelsDirectory } from '../analysis/model-packs.js';
 
 const ANALYSIS = 'chest-xray-classification';
@@ -106,7 +106,7 @@ describe('the metrics of a running product', () => {
       const response = await product.fetch(`/api/v1/results/${runs[index]?.resultId ?? ''}/${what}`, { method: 'POST', headers: { 'content-type': 'application/json', 'if-match': '*' }, body: JSON.stringify(body) });
       expect(response.ok, await response.text()).toBe(true);
     };
-    const signOff = { meaning: 'approved', password: 'correct horse battery staple' };
+    const signOff = { meaning: 'approved', password: ADMIN.password };
     expect(await outcomes()).toEqual([0, 0, 0]);
     await post(0, 'reviews', { decisions: [{ decision: 'label', label: 'Bright', agrees: false }] });
     expect(await outcomes()).toEqual([0, 0, 1]);

@@ -9,7 +9,7 @@ import { eventOf, INSTALLATION } from '../../../src/platform/audit/audit-event.j
 import { AuditEventsStore } from '../../../src/platform/audit/audit-events.store.js';
 import { AuditWriter } from '../../../src/platform/audit/audit-writer.js';
 import { MasterKey } from '../../../src/platform/crypto/master-key.js';
-import { eventually, temporaryDirectory } from '../../support/product.js';
+import { ADMIN, eventually, temporaryDirectory } from '../../support/product.js';
 import { call, openHouse, person, postForm, probe, signIn, type House } from './house.js';
 
 let house: House;
@@ -95,7 +95,7 @@ describe('what is put on record', () => {
     await postForm(`${house.url}/oauth2/token`, { grant_type: 'refresh_token', refresh_token: tried.tokens.refresh_token }, { 'x-request-id': reusedId });
     expect(await eventsOf(reusedId)).toMatchObject([{ institution_id: institutionId, object: tried.id, outcome: 'refused', code: 'invalid_grant' }]);
     const goodId = uuidv7();
-    await postForm(`${house.url}/oauth2/token`, { grant_type: 'password', username: 'admin@hospital.test', password: 'correct horse battery staple' }, { 'x-request-id': goodId });
+    await postForm(`${house.url}/oauth2/token`, { grant_type: 'password', username: 'admin@hospital.test', password: ADMIN.password }, { 'x-request-id': goodId });
     expect(await eventsOf(goodId)).toMatchObject([{ institution_id: institutionId, actor_kind: 'user', role: 'platform-admin', action: 'createToken', outcome: 'succeeded' }]);
   });
 
