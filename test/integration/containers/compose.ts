@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join, posix, resolve } from 'node:path';
-import { CORE_SCHEMA, load, mergeTag } from 'js-yaml';
+import { parse } from 'yaml';
 import { ROOT } from '../../support/product.js';
 
 export const DOCKER = join(ROOT, 'docker');
@@ -45,7 +45,7 @@ export interface Mount {
 }
 
 export function readYaml(path: string): unknown {
-  return load(readFileSync(path, 'utf8'), { schema: CORE_SCHEMA.withTags(mergeTag) });
+  return parse(readFileSync(path, 'utf8'), { merge: true });
 }
 
 /** The file as Compose sees it when nothing is set: `${NAME:-default}` is the default, `$$` a dollar. */
