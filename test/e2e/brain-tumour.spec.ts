@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { seriesOf, type DicomObject } from '../support/dicom-volumes.js';
@@ -73,6 +73,7 @@ describe('a brain tumour over the API', () => {
         if (hasValidators && kind === 'sr') expect(execFileSync('dsrdump', [file], { encoding: 'utf8' })).toContain('Imaging Measurement');
       }
       const pictures = { 'preview.png': `/api/v1/results/${result.id}/preview.png`, 'report.pdf': `/api/v1/results/${result.id}/report.pdf` };
+      if (PICTURES !== undefined) mkdirSync(PICTURES, { recursive: true });
       for (const [file, path] of Object.entries(pictures)) writeFileSync(join(PICTURES ?? directory, `brain-${String(n)}-${file}`), await bytesOf(path));
       console.log(JSON.stringify({ case: name, segments: result.segments, timings: (run as { timings?: object }).timings }));
     });
