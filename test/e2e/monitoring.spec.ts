@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { drawDashboards } from '../ops/draw-dashboards.mjs';
 import { answersOf } from '../ops/prometheus-answers.mjs';
 import { opensslIsInstalled } from '../support/certificates.js';
-import { alerts, dashboards, filledIn, isInstalled, type Panel } from '../support/monitoring-files.js';
+import { alerts, dashboards, isInstalled, type Panel } from '../support/monitoring-files.js';
 import { eventually, ROOT } from '../support/product.js';
 import type { FiringAlert } from '../support/prometheus.js';
 import { openMonitoringHouse, type MonitoringHouse } from './monitoring-house.js';
