@@ -2,9 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from './product.js';
 
-/** Metrics that the code registers, with their labels. A name that is put together at run time is a pattern. */
+/** Metrics that the code registers, with their labels. */
 export interface RegisteredMetric {
-  name: RegExp;
+  name: string;
   kind: 'Counter' | 'Gauge' | 'Histogram';
   labels: readonly string[];
 }
@@ -12,23 +12,23 @@ export interface RegisteredMetric {
 /** Of prom-client itself, as far as rules and dashboards name them. */
 const OF_PROM_CLIENT = /^(process_cpu_seconds_total|nodejs_eventloop_lag_p99_seconds|nodejs_heap_size_used_bytes)$/;
 
-const DEFINITION = /new (Counter|Gauge|Histogram)(?:<[^>]*>)?\(\{\s*name(?:: ('|`)(healthvision_[^'`]+)\2)?,/g;
+const DEFINITION = /new (Counter|Gauge|Histogram)(?:<[^>]*>)?\(\{\s*name(?:: '(healthvision_\w+)')?,/g;
 const RECENTLY_SEEN = /new RecentlySeen\('(healthvision_\w+)'/g;
-/** Where names are the keys of a table. */
-const TABLE_OF_NAMES = /^ {2}(healthvision_\w+): \[/gm;
 const FAR_ENOUGH = 700;
 
 let found: readonly RegisteredMetric[] | undefined;
 
 export function registeredMetrics(): readonly RegisteredMetric[] {
-  return (found ??= sources().flatMap((text) => [
-    ...[...text.matchAll(DEFINITION)].flatMap(({ 1: kind, 3: name, index }): RegisteredMetric[] => {
-      const labels = labelsIn(definitionFrom(text, index));
-      const names = name === undefined ? [...text.matchAll(TABLE_OF_NAMES)].map(([, one = '']) => one) : [name];
-      return names.map((one) => ({ name: new RegExp(`^${one.replaceAll(/\$\{[^}]*\}/g, '\\w+_(rate|study)')}$`), kind: kind as RegisteredMetric['kind'], labels })); // the pattern knows no other
-    }),
-    ...[...text.matchAll(RECENTLY_SEEN)].map(([, name = '']): RegisteredMetric => ({ name: new RegExp(`^${name}$`), kind: 'Gauge', labels: [] })),
-  ]));
+  return (found ??= sources().flatMap((text) => {
+    const definitions = [...text.matchAll(DEFINITION)];
+    // Where one definition makes several, their names are the others of its file.
+    const given = new Set(definitions.flatMap(({ 2: name }) => name ?? []));
+    const others = [...new Set([...text.matchAll(/\bhealthvision_\w+/g)].map(([name]) => name))].filter((name) => !given.has(name));
+    return [
+      ...definitions.flatMap(({ 1: kind, 2: name, index }) => (name === undefined ? others : [name]).map((one): RegisteredMetric => ({ name: one, kind: kind as RegisteredMetric['kind'], labels: labelsIn(definitionFrom(text, index)) }))), // the pattern knows no other
+      ...[...text.matchAll(RECENTLY_SEEN)].map(([, name = '']): RegisteredMetric => ({ name, kind: 'Gauge', labels: [] })),
+    ];
+  }));
 }
 
 /** Labels that samples of a name carry; undefined when nothing registers it. */
@@ -42,7 +42,7 @@ export function labelsOf(sample: string): readonly string[] | undefined {
 }
 
 function registered(name: string, kind?: RegisteredMetric['kind']): readonly string[] | undefined {
-  return registeredMetrics().find((metric) => metric.name.test(name) && (kind === undefined || metric.kind === kind))?.labels;
+  return registeredMetrics().find((metric) => metric.name === name && (kind === undefined || metric.kind === kind))?.labels;
 }
 
 /** Whether a word stands in the code as a text of its own, as values of labels do. */
