@@ -21,7 +21,7 @@ export const signInFailures = stat('Sign-ins that fail', 'Share of the sign-ins 
 
 export const fullestDisk = stat('Fullest disk', 'How full the fullest file system is that holds images. Alert above 80 %.', query('max(healthvision:storage_used:ratio{#N})'), { unit: 'percentunit', decimals: 0, thresholds: badAbove(0.8) });
 
-export const backupAge = stat('Newest backup', 'Age of the newest backup that ended well. Alert above 24 hours, and when there is none.', query('max(healthvision_backup_age_seconds{#N})'), { unit: 's', decimals: 1, thresholds: badAbove(86_400), noValue: 'none' });
+export const backupAge = stat('Newest backup', 'Age of the newest backup that ended well. Alert above 24 hours, and when there is none.', query('max(healthvision_backup_age_seconds{#N})'), { unit: 's', decimals: 1, thresholds: badAbove(86_400), bad: 'none' });
 
 export const atWork = stat('At work', 'People and systems that made a request in the last 15 minutes; who was served by two processes counts twice.', query('sum(healthvision_active_users{#N})'), { decimals: 0 });
 

@@ -26,11 +26,11 @@ export function grown(metric, selector, window) {
   return `((last_over_time(${series}[${window}]) unless last_over_time(${series}[1h] offset ${window})) or increase(${series}[${window}]))`;
 }
 
-/** One figure, or one for each series, as of now. */
-export function stat(title, description, queries, { unit = 'short', decimals, thresholds = NEUTRAL, noValue = '–' } = {}) {
+/** One figure, or one for each series, as of now. @param bad  what is said, in red, where there is none */
+export function stat(title, description, queries, { unit = 'short', decimals, thresholds = NEUTRAL, bad, noValue = bad ?? '–' } = {}) {
   return {
     ...panel('stat', title, description, queries, { instant: true, height: 4 }),
-    fieldConfig: fields({ unit, ...(decimals !== undefined && { decimals }), noValue, mappings: [], thresholds, color: { mode: 'thresholds' } }),
+    fieldConfig: fields({ unit, ...(decimals !== undefined && { decimals }), noValue, mappings: bad === undefined ? [] : [{ type: 'special', options: { match: 'null+nan', result: { text: bad, color: 'red', index: 0 } } }], thresholds, color: { mode: 'thresholds' } }),
     options: { reduceOptions: REDUCED, colorMode: thresholds === NEUTRAL ? 'value' : 'background', graphMode: 'none', textMode: 'auto', justifyMode: 'auto', orientation: 'auto', wideLayout: true },
   };
 }

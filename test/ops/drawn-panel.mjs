@@ -1,4 +1,6 @@
 // Pictures of panels, near enough to Grafana's to see whether they say what they should.
+import { stepOf } from './prometheus-answers.mjs';
+
 const PALETTE = ['#7eb26d', '#eab839', '#6ed0e0', '#ef843c', '#e24d42', '#1f78c1', '#ba43a9', '#705da0', '#508642', '#cca300'];
 const COLOURS = { red: '#c4162a', orange: '#fa6400', green: '#37872d', blue: '#1f60c4' };
 const TEXT = 'font-family="DejaVu Sans, Arial, sans-serif"';
@@ -20,10 +22,12 @@ export function drawnPanel(panel, series, box, window) {
 }
 
 function drawnStat({ fieldConfig: { defaults }, options }, series, { x, y, width, height }) {
-  const parts = series.length === 0 ? [{ legend: '', text: defaults.noValue ?? 'No data', colour: '#888' }] : series.map(({ legend, points }) => ({ legend, text: formatted(points.at(-1)[1], defaults), colour: colourOf(points.at(-1)[1], defaults) }));
+  // What is said where there is no number.
+  const said = defaults.mappings.find(({ type }) => type === 'special')?.options.result;
+  const parts = series.length === 0 ? [{ legend: '', text: said?.text ?? defaults.noValue ?? 'No data', colour: said ? COLOURS[said.color] : '#888' }] : series.map(({ legend, points }) => ({ legend, text: formatted(points.at(-1)[1], defaults), colour: colourOf(points.at(-1)[1], defaults) }));
   const share = width / parts.length;
   return parts.map(({ legend, text, colour }, index) => {
-    const isFilled = options.colorMode === 'background' && series.length > 0;
+    const isFilled = options.colorMode === 'background' && (series.length > 0 || said !== undefined);
     const size = Math.min(26, (share / Math.max(3, text.length)) * 1.5);
     const middle = x + share * (index + 0.5);
     return `${isFilled ? `<rect x="${x + share * index}" y="${y}" width="${share - 3}" height="${height}" fill="${colour}"/>` : ''}
@@ -34,6 +38,7 @@ function drawnStat({ fieldConfig: { defaults }, options }, series, { x, y, width
 
 function drawnLines(panel, series, { x, y, width, height }, { from, to }) {
   const { defaults } = panel.fieldConfig;
+  const step = stepOf({ from, to });
   if (series.length === 0) return noData({ x, y, width, height });
   const rows = Math.ceil(Math.min(series.length, MOST_LEGENDS) / 2);
   const plot = { x: x + 58, y: y + 4, width: width - 66, height: height - 22 - rows * LEGEND_ROW };
@@ -59,7 +64,7 @@ function drawnLines(panel, series, { x, y, width, height }, { from, to }) {
   return `
     ${ticks.map((value) => `<line x1="${plot.x}" x2="${plot.x + plot.width}" y1="${up(value)}" y2="${up(value)}" stroke="#e6e6e6"/><text x="${plot.x - 4}" y="${up(value) + 3}" font-size="9" text-anchor="end" fill="#555" ${TEXT}>${escaped(formatted(value, defaults))}</text>`).join('')}
     ${times.map((time) => `<text x="${at(time)}" y="${plot.y + plot.height + 12}" font-size="9" text-anchor="middle" fill="#555" ${TEXT}>${new Date(time * 1000).toISOString().slice(11, 19)}</text>`).join('')}
-    ${curves.map(({ points }, index) => drawnCurve(points, PALETTE[index % PALETTE.length], at, up, isStacked)).join('')}
+    ${curves.map(({ points }, index) => drawnCurve(points, PALETTE[index % PALETTE.length], at, up, { isStacked, step })).join('')}
     ${limit !== undefined && limit.value <= most ? `<line x1="${plot.x}" x2="${plot.x + plot.width}" y1="${up(limit.value)}" y2="${up(limit.value)}" stroke="${COLOURS.red}" stroke-dasharray="5 3"/>` : ''}
     ${curves.slice(0, MOST_LEGENDS).map(({ legend }, index) => {
       const [left, top] = [x + 8 + (index % 2) * (width / 2), plot.y + plot.height + 24 + Math.floor(index / 2) * LEGEND_ROW];
@@ -68,11 +73,12 @@ function drawnLines(panel, series, { x, y, width, height }, { from, to }) {
 }
 
 /** Interrupted where nothing is known. */
-function drawnCurve(points, colour, at, up, isStacked) {
+function drawnCurve(points, colour, at, up, { isStacked, step }) {
   const pieces = [];
   for (const point of points) {
+    const before = pieces.at(-1)?.at(-1);
     if (!Number.isFinite(point.top)) pieces.push([]);
-    else if (pieces.length === 0) pieces.push([point]);
+    else if (pieces.length === 0 || (before !== undefined && point.at - before.at > step * 1.5)) pieces.push([point]);
     else pieces.at(-1).push(point);
   }
   return pieces.filter((piece) => piece.length > 0).map((piece) => {

@@ -13,6 +13,11 @@ export async function asked(url, path, parameters) {
   return data;
 }
 
+/** Between the points of a curve, in seconds. */
+export function stepOf({ from, to }) {
+  return Math.max(1, Math.round((to - from) / 240));
+}
+
 /**
  * Series of all queries of a panel, each with its legend and its points `[seconds, value]`; of what is shown as of now, one point.
  *
@@ -20,7 +25,7 @@ export async function asked(url, path, parameters) {
  */
 export async function answersOf(url, panel, { from, to, rate }) {
   const range = `${String(Math.max(1, Math.round(to - from)))}s`;
-  const step = Math.max(1, Math.round((to - from) / 240));
+  const step = stepOf({ from, to });
   const answers = await Promise.all(panel.targets.map(async ({ expr, legendFormat, instant }) => {
     const query = filledIn(expr, { range, rate });
     const { result } = instant ? await asked(url, 'query', { query, time: String(to) }) : await asked(url, 'query_range', { query, start: String(from), end: String(to), step: String(step) });
