@@ -83,6 +83,8 @@ describe.runIf(isHere)('an installation that Prometheus watches', () => {
     await provoke.forge();
     // What every process works out at long intervals is asked of one that was never asked before.
     await house.openSecondApi();
+    // Of what happened between two looks alone, Prometheus can tell no rate.
+    await provoke.send(2, { grey: 120, side: 48 });
     await provoke.guess();
     await provoke.lock();
     await provoke.fill();
