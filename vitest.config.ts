@@ -2,7 +2,7 @@ import swc from 'unplugin-swc';
 import { defineConfig } from 'vitest/config';
 
 /** They compare times, or what a process takes, which whoever else is at work would shift. */
-const ALONE = ['test/chaos/scheduling.spec.ts', 'test/e2e/stow-statuses.spec.ts', 'test/e2e/big-upload.spec.ts', 'test/e2e/roles.spec.ts', 'test/e2e/monitoring.spec.ts'];
+const ALONE = ['test/chaos/scheduling.spec.ts', 'test/e2e/big-upload.spec.ts', 'test/e2e/roles.spec.ts', 'test/e2e/monitoring.spec.ts'];
 
 export default defineConfig({
   // SWC, because Nest's injection needs decorator metadata. It reads .swcrc.
