@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { ConfigurationError, parseConfig } from './config.js';
+import { linesOf } from '../../test/support/config-lines.js';
+import { parseConfig } from './config.js';
 
 describe('the configuration', () => {
   it('has the defaults that the documentation names', () => {
@@ -48,13 +49,3 @@ describe('the configuration', () => {
     expect(linesOf({ NODE_ENV: 'production' })).toHaveLength(1);
   });
 });
-
-function linesOf(variables: NodeJS.ProcessEnv): string[] {
-  try {
-    parseConfig(variables);
-    return [];
-  } catch (error) {
-    if (error instanceof ConfigurationError) return error.lines;
-    throw error;
-  }
-}

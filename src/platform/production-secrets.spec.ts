@@ -1,22 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { temporaryFile } from '../../test/support/product.js';
-import { ConfigurationError, parseConfig } from './config.js';
+import { linesOf } from '../../test/support/config-lines.js';
 import { productionFaults } from './production-secrets.js';
 
 const KEY = randomBytes(32).toString('base64');
 const good = { MASTER_KEY: KEY };
 const names = (lines: readonly string[]): string[] => lines.map((line) => line.split(':')[0] ?? '');
-
-function linesOf(variables: NodeJS.ProcessEnv): string[] {
-  try {
-    parseConfig(variables);
-    return [];
-  } catch (error) {
-    if (error instanceof ConfigurationError) return error.lines;
-    throw error;
-  }
-}
 
 describe('secrets in production', () => {
   it('are all told of at once, each in a line, whatever else is wrong, and none is shown', () => {

@@ -3,7 +3,8 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { ConfigurationError, parseConfig } from './config.js';
+import { linesOf } from '../../test/support/config-lines.js';
+import { parseConfig } from './config.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'hv-secrets-'));
 const KEY = randomBytes(32).toString('base64');
@@ -41,14 +42,4 @@ function file(name: string, content: string): string {
   const path = join(folder, name);
   writeFileSync(path, content);
   return path;
-}
-
-function linesOf(variables: NodeJS.ProcessEnv): string[] {
-  try {
-    parseConfig(variables);
-    return [];
-  } catch (error) {
-    if (error instanceof ConfigurationError) return error.lines;
-    throw error;
-  }
 }

@@ -1,4 +1,5 @@
 import type { FramedVolume } from '../../src/imaging/analyses/lung-nodule/postprocess.js';
+import { chestTissue } from '../../src/imaging/phantom/chest-ct.js';
 import type { Affine, Vector3 } from '../../src/imaging/volume/volume.js';
 
 export interface Ball {
@@ -18,9 +19,6 @@ export interface ChestOptions {
   onlyLung?: { vesselMm?: number };
 }
 
-/** Lungs of the made-up chest: ellipsoids, LPS millimetres. */
-export const LUNGS = { right: { centre: [-75, 0, 0], radii: [55, 75, 100] }, left: { centre: [75, 0, 0], radii: [55, 75, 100] } } as const;
-
 /**
  * A made-up chest CT: a body of soft tissue with two lungs of −850 HU, and balls in it. A voxel at the border of a ball holds the mean of what it covers.
  * Voxels are Int16 Hounsfield units.
@@ -35,17 +33,12 @@ export function chestCt({ size = [128, 100, 96], spacing = [2.5, 2.5, 2.5], ball
     for (let j = 0; j < rows; j++) {
       for (let i = 0; i < columns; i++, offset++) {
         const point: Vector3 = [sign * (start[0] + i * spacing[0]), sign * (start[1] + j * spacing[1]), start[2] + k * spacing[2]];
-        voxels[offset] = Math.round(withBalls(point, spacing, balls, onlyLung ? (point[0] > 0 && Math.hypot(point[1], point[2]) <= (onlyLung.vesselMm ?? 0) ? 40 : -850) : tissue(point)));
+        voxels[offset] = Math.round(withBalls(point, spacing, balls, onlyLung ? (point[0] > 0 && Math.hypot(point[1], point[2]) <= (onlyLung.vesselMm ?? 0) ? 40 : -850) : chestTissue(...point)));
       }
     }
   }
   const frames = Array.from({ length: slices }, (_, k) => ({ sopInstanceUid: `2.25.${1000 + k}`, frame: 1 }));
   return { size, affine, voxels, frames, frameOfReferenceUid: '2.25.7' };
-}
-
-function tissue([x, y, z]: Vector3): number {
-  for (const { centre, radii } of [LUNGS.right, LUNGS.left]) if (((x - centre[0]) / radii[0]) ** 2 + ((y - centre[1]) / radii[1]) ** 2 + ((z - centre[2]) / radii[2]) ** 2 <= 1) return -850;
-  return (x / 150) ** 2 + (y / 110) ** 2 <= 1 ? 40 : -1000;
 }
 
 /** 5³ samples in a voxel near the border of a ball. */

@@ -1,16 +1,15 @@
-import { randomUUID } from 'node:crypto';
 import { sequence, text } from '../../imaging/dicom/attributes.js';
 import type { DicomJson } from '../../imaging/dicom/dicom-json.js';
+import { stowBody } from '../../platform/http/stow-body.js';
 import { CommandError } from '../failure.js';
 import { parseJson, type Caller } from './caller.js';
 import type { PhantomStudy } from './phantoms.js';
 
 /** Sends a study by STOW-RS. @returns how many bytes went out; throws CommandError where not every instance was stored */
 export async function store(caller: Caller, { studyInstanceUid, objects }: PhantomStudy): Promise<number> {
-  const boundary = `selftest-${randomUUID()}`;
-  const body = Buffer.concat([...objects.flatMap(({ bytes }) => [Buffer.from(`--${boundary}\r\nContent-Type: application/dicom\r\n\r\n`), bytes, Buffer.from('\r\n')]), Buffer.from(`--${boundary}--\r\n`)]);
+  const { body, contentType } = stowBody(objects);
   const { status, bytes } = await caller.call(`/dicom-web/studies/${studyInstanceUid}`, {
-    method: 'POST', scope: 'images:write', body, headers: { 'content-type': `multipart/related; type="application/dicom"; boundary=${boundary}` }, accept: [409],
+    method: 'POST', scope: 'images:write', body, headers: { 'content-type': contentType }, accept: [409],
   });
   // The DICOM JSON model is what this route answers in.
   const answer = (parseJson(bytes) ?? {}) as DicomJson;

@@ -9,11 +9,11 @@ const NOISE_HU = 20;
 /** A made-up chest of an adult in CT: a body of soft tissue, two lungs, and a solid nodule of 10 mm in the right one, which nobody is to be alarmed about. Slices of 2.5 mm. */
 export function chestCt(seed = 1): PhantomVolume {
   const uniform = uniformStream(seed);
-  return fillVolume([128, 100, 96], [2.5, 2.5, 2.5], (x, y, z) => tissue(x, y, z) + (uniform() - 0.5) * NOISE_HU);
+  return fillVolume([128, 100, 96], [2.5, 2.5, 2.5], (x, y, z) => (isInside(x, y, z, NODULE.centre, NODULE.radii) ? HU.tissue : chestTissue(x, y, z)) + (uniform() - 0.5) * NOISE_HU);
 }
 
-function tissue(x: number, y: number, z: number): number {
-  if (isInside(x, y, z, NODULE.centre, NODULE.radii)) return HU.tissue;
+/** Hounsfield units of a made-up chest with nothing in its lungs, at a point in LPS millimetres. */
+export function chestTissue(x: number, y: number, z: number): number {
   if (LUNGS.some(({ centre, radii }) => isInside(x, y, z, centre, radii))) return HU.lung;
   return (x / 150) ** 2 + (y / 110) ** 2 <= 1 ? HU.tissue : HU.air;
 }

@@ -34,8 +34,8 @@ const PATIENCE = '5s';
 const COLUMNS = columnsOf(Prisma.NotificationScalarFieldEnum);
 
 /** The transaction is the only one of its institution that goes on to `insertion`. A process that hangs between the two must not hold up the others. */
-function inOrder(institutionId: string): Prisma.Sql[] {
-  return [Prisma.sql`SELECT set_config('idle_in_transaction_session_timeout', ${PATIENCE}, true), pg_advisory_xact_lock(hashtextextended(${`notifications ${institutionId}`}, 0))::text`];
+function inOrder(institutionId: string): Prisma.Sql {
+  return Prisma.sql`SELECT set_config('idle_in_transaction_session_timeout', ${PATIENCE}, true), pg_advisory_xact_lock(hashtextextended(${`notifications ${institutionId}`}, 0))::text`;
 }
 
 function insertion({ id, institutionId, topic, subject, critical }: NewNotification, condition: Prisma.Sql = Prisma.sql`SELECT 1`): Prisma.Sql {
@@ -57,7 +57,7 @@ export class NotificationsStore {
    */
   async insert(tx: Transaction, notification: NewNotification): Promise<boolean> {
     const client = prismaOf(tx);
-    for (const statement of inOrder(notification.institutionId)) await client.$queryRaw(statement);
+    await client.$queryRaw(inOrder(notification.institutionId));
     return (await client.$executeRaw(insertion(notification))) > 0;
   }
 
@@ -70,7 +70,7 @@ export class NotificationsStore {
     const { institutionId } = notification;
     const query = condition && sqlOf(condition);
     // The rows of the condition first: whoever holds the order waits for nothing but its own commit.
-    const [made] = (await this.database.writeAll({ institutionId }, [...(query ? [query] : []), ...inOrder(institutionId), Prisma.sql`${insertion(notification, query)} RETURNING id`])).slice(-1);
+    const [made] = (await this.database.writeAll({ institutionId }, [...(query ? [query] : []), inOrder(institutionId), Prisma.sql`${insertion(notification, query)} RETURNING id`])).slice(-1);
     return made !== undefined && made.length > 0;
   }
 

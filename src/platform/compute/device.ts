@@ -1,7 +1,7 @@
-import { execFileSync } from 'node:child_process';
 import { hostname } from 'node:os';
 import type { Config } from '../config.js';
 import { memoryLimit } from '../ops/machine-limits.js';
+import { gpuSizeBytes } from './nvidia-smi.js';
 
 /** What the runs of a process compute on, and how much memory they may take there together. */
 export interface ComputeDevice {
@@ -29,11 +29,6 @@ function machineBudgetMb(): number {
 
 /** undefined when NVIDIA's tool is not there or knows no such device. */
 function gpuBudgetMb(deviceId: number): number | undefined {
-  try {
-    const text = execFileSync('nvidia-smi', [`--id=${String(deviceId)}`, '--query-gpu=memory.total', '--format=csv,noheader,nounits'], { encoding: 'utf8', timeout: 5_000, stdio: ['ignore', 'pipe', 'ignore'] });
-    const total = Number(text.trim());
-    return total > 0 ? Math.floor(GPU_SHARE * total) : undefined;
-  } catch {
-    return undefined;
-  }
+  const bytes = gpuSizeBytes(deviceId) ?? 0;
+  return bytes > 0 ? Math.floor((GPU_SHARE * bytes) / 2 ** 20) : undefined;
 }

@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 
 /** What NVIDIA's tool says of one GPU; undefined where it says nothing: `[N/A]` for the use of one that is divided by MIG, for instance. */
 export interface GpuState {
@@ -18,6 +18,16 @@ export function readGpus(timeoutMs: number): Promise<GpuState[] | undefined> {
   return new Promise((resolve) => {
     execFile('nvidia-smi', QUERY, { encoding: 'utf8', timeout: timeoutMs, killSignal: 'SIGKILL' }, (error, text) => { resolve(error ? undefined : parseGpus(text)); });
   });
+}
+
+/** Memory of one GPU, for a start that cannot go on without knowing. @returns undefined when the tool is not there or knows no such device */
+export function gpuSizeBytes(deviceId: number): number | undefined {
+  try {
+    const [state] = parseGpus(execFileSync('nvidia-smi', [`--id=${String(deviceId)}`, ...QUERY], { encoding: 'utf8', timeout: 5_000, stdio: ['ignore', 'pipe', 'ignore'] }));
+    return state?.sizeBytes;
+  } catch {
+    return undefined;
+  }
 }
 
 /** @param text  of lines such as `0, 2048, 143771, 37`, memory in MiB */

@@ -17,7 +17,7 @@ import { NestLogger, type Logger } from '../ops/logger.js';
 import { Metrics } from '../ops/metrics.js';
 import { Shutdown } from '../ops/shutdown.js';
 import { isTracing } from '../ops/tracing.js';
-import type { AuthenticatedRequest } from './access.js';
+import { logFieldsOf } from './access.js';
 import { sendSafeHeaders } from './answer-headers.js';
 import { cutOffSilentClients, SILENCE_MS } from './connection-patience.js';
 import { closeGracefully } from './graceful-close.js';
@@ -111,12 +111,12 @@ function addHooks(fastify: FastifyInstance, metrics: Metrics, logger: Logger): v
   fastify.addHook('onRequest', async (request, reply) => {
     void reply.header('X-Request-Id', request.id);
   });
-  fastify.addHook('onResponse', async (request: AuthenticatedRequest, reply) => {
+  fastify.addHook('onResponse', async (request, reply) => {
     // The template, never the URL: a path or query may name a patient's study.
     const route = request.routeOptions.url ?? 'unmatched';
     metrics.httpDuration.observe({ method: request.method, route, status: String(reply.statusCode) }, reply.elapsedTime / 1000);
     logger[PROBES.has(route) ? 'trace' : 'info'](
-      { requestId: request.id, userId: request.principal?.userId, method: request.method, route, status: reply.statusCode, ms: Math.round(reply.elapsedTime) }, 'request');
+      { ...logFieldsOf(request), method: request.method, route, status: reply.statusCode, ms: Math.round(reply.elapsedTime) }, 'request');
   });
 }
 

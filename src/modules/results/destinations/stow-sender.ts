@@ -1,5 +1,5 @@
-import { randomUUID } from 'node:crypto';
 import { AppError } from '../../../kernel/errors.js';
+import { stowBody } from '../../../platform/http/stow-body.js';
 import type { AllowedHosts } from '../../../platform/http/public-address.js';
 import { safeFetch } from '../../../platform/http/safe-fetch.js';
 import { NotSent, type DestinationTarget, type Parcel, type SendFailure } from './destination.js';
@@ -20,14 +20,10 @@ type Answer = Record<string, { Value?: Record<string, { Value?: unknown[] } | un
  * @throws NotSent
  */
 export async function storeByStow({ url }: Extract<DestinationTarget, { kind: 'stow' }>, authorization: string | null, parcels: readonly Parcel[], { allowed, timeoutMs }: { allowed: AllowedHosts; timeoutMs: number }): Promise<void> {
-  const boundary = `hv-${randomUUID()}`;
-  const body = Buffer.concat([
-    ...parcels.flatMap(({ bytes }) => [Buffer.from(`--${boundary}\r\nContent-Type: application/dicom\r\n\r\n`), bytes, Buffer.from('\r\n')]),
-    Buffer.from(`--${boundary}--\r\n`),
-  ]);
+  const { body, contentType } = stowBody(parcels);
   const answer = await safeFetch(`${url.replace(/\/+$/, '')}/studies`, {
     method: 'POST', body, allowed, timeoutMs,
-    headers: { 'content-type': `multipart/related; type="application/dicom"; boundary=${boundary}`, 'accept': 'application/dicom+json', ...(authorization !== null && { authorization }) },
+    headers: { 'content-type': contentType, 'accept': 'application/dicom+json', ...(authorization !== null && { authorization }) },
   }).catch((error: unknown) => { throw new NotSent(failureOf(error)); });
   const reasons = reasonsIn(await answer.text());
   const refused = reasons.filter((reason) => !isThereAlready(reason));
