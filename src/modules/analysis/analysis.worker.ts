@@ -23,6 +23,7 @@ import { RunNotices } from './run-notices.service.js';
 import { RunOutcomes } from './run-outcomes.service.js';
 import { RunProgress } from './run-progress.service.js';
 import { RunJob } from './run.job.js';
+import { ComputeShares } from './scheduling/compute-shares.service.js';
 import { MemoryMeter } from './scheduling/memory-meter.js';
 import { QueueStore } from './scheduling/queue.store.js';
 import { Scheduler } from './scheduling/scheduler.service.js';
@@ -38,6 +39,6 @@ export const analysisJobs: readonly JobDefinition[] = [
 
 @Module({
   imports: [ImagesCoreModule, ResultsCoreModule, AnalysisCoreModule],
-  providers: [ComputePool, ExecutionProviders, GpuMetrics, ModelChecks, CheckModelJob, ClaimsStore, QueueStore, MemoryMeter, Scheduler, RunExecution, RunOutcomes, RunEnding, RunNotices, RunProgress, RunJob, PlanJob, RecoverJob, ForgetStudyJob, ForgetResultJob],
+  providers: [ComputePool, ExecutionProviders, GpuMetrics, ModelChecks, CheckModelJob, ClaimsStore, QueueStore, ComputeShares, MemoryMeter, Scheduler, RunExecution, RunOutcomes, RunEnding, RunNotices, RunProgress, RunJob, PlanJob, RecoverJob, ForgetStudyJob, ForgetResultJob],
 })
 export class AnalysisWorkerModule {}

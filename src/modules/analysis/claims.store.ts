@@ -5,7 +5,6 @@ import { Database, prismaOf } from '../../platform/database/database.js';
 import { notification } from '../../platform/database/live-channel.js';
 import { RUN_CHANGED } from './run-events.js';
 import type { Ending, RunRow } from './runs.store.js';
-import { LONGEST_SHARE_SECONDS, SHARE_HALF_LIFE_SECONDS } from './scheduling/shares.js';
 
 /** A claim whose worker was silent for this long is free. */
 export const STALE_SECONDS = 15;
@@ -53,15 +52,10 @@ export class ClaimsStore {
    */
   async finish(tx: Transaction, { id, fence }: Claim, { status, reason, resultId, timings }: Ending): Promise<number | undefined> {
     const [finished] = await prismaOf(tx).$queryRaw<{ seconds: number }[]>`
-      WITH finished AS (
-        UPDATE analysis_runs SET status = ${status}, stage = 'done', progress = CASE WHEN ${status} = 'succeeded' THEN 1 ELSE progress END, finished_at = now(), updated_at = now(),
-          reason_code = ${reason?.code ?? null}, reason_detail = ${reason?.detail ?? null}, result_id = coalesce(${resultId ?? null}::uuid, result_id), timings = coalesce(${timings ? JSON.stringify(timings) : null}::jsonb, timings)
-        WHERE id = ${id}::uuid AND fence = ${fence}::int AND status = 'running' AND (${status} <> 'succeeded' OR cancel_requested_at IS NULL)
-        RETURNING institution_id, extract(epoch FROM now() - coalesce(started_at, now()))::double precision AS seconds),
-      shared AS (INSERT INTO compute_shares AS share (institution_id, seconds, at)
-      SELECT institution_id, least(seconds, ${LONGEST_SHARE_SECONDS}::double precision), now() FROM finished
-      ON CONFLICT (institution_id) DO UPDATE SET at = now(), seconds = excluded.seconds + share.seconds * power(0.5, extract(epoch FROM now() - share.at) / ${SHARE_HALF_LIFE_SECONDS}::double precision))
-      SELECT seconds FROM finished`;
+      UPDATE analysis_runs SET status = ${status}, stage = 'done', progress = CASE WHEN ${status} = 'succeeded' THEN 1 ELSE progress END, finished_at = now(), updated_at = now(),
+        reason_code = ${reason?.code ?? null}, reason_detail = ${reason?.detail ?? null}, result_id = coalesce(${resultId ?? null}::uuid, result_id), timings = coalesce(${timings ? JSON.stringify(timings) : null}::jsonb, timings)
+      WHERE id = ${id}::uuid AND fence = ${fence}::int AND status = 'running' AND (${status} <> 'succeeded' OR cancel_requested_at IS NULL)
+      RETURNING extract(epoch FROM now() - coalesce(started_at, now()))::double precision AS seconds`;
     return finished?.seconds;
   }
 

@@ -10,6 +10,7 @@ import { RunNotices } from './run-notices.service.js';
 import { ended, requested } from './run-events.js';
 import { MAX_ATTEMPTS } from './run.job.js';
 import type { Ending, RunRow } from './runs.store.js';
+import { ComputeShares } from './scheduling/compute-shares.service.js';
 
 const BATCH = 100;
 /** When nobody took a run for so long, a worker is woken: one more wake-up does no harm, and a worker that is awake looks for more by itself. */
@@ -24,6 +25,7 @@ export class RecoverJob extends JobHandler {
     private readonly claims: ClaimsStore,
     private readonly outbox: Outbox,
     private readonly notices: RunNotices,
+    private readonly shares: ComputeShares,
     private readonly repairs: Repairs,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
@@ -53,6 +55,7 @@ export class RecoverJob extends JobHandler {
     this.repairs.count('waiting-run', woken);
     for (const { run, ending, seconds } of settled) {
       this.logger.warn({ analysisId: run.id, attempts: run.attempts, outcome: ending?.status ?? 'queued' }, 'the worker of a run fell silent');
+      if (ending) await this.shares.add(run.institutionId, seconds);
       await (ending ? this.notices.tell(run, ending, seconds) : this.notices.changed(run.id));
     }
   }

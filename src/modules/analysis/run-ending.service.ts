@@ -10,6 +10,7 @@ import { RunStopped } from './run-lease.js';
 import { RunNotices } from './run-notices.service.js';
 import { RunOutcomes } from './run-outcomes.service.js';
 import type { Ending, RunRow } from './runs.store.js';
+import { ComputeShares } from './scheduling/compute-shares.service.js';
 
 /** How runs end: state, result and events in one transaction. */
 @Injectable()
@@ -21,6 +22,7 @@ export class RunEnding {
     private readonly outcomes: RunOutcomes,
     private readonly outbox: Outbox,
     private readonly notices: RunNotices,
+    private readonly shares: ComputeShares,
   ) {}
 
   /**
@@ -45,7 +47,7 @@ export class RunEnding {
       return took;
     });
     if (seconds !== undefined && faults.length > 0) this.notices.withheld(run, faults);
-    if (seconds !== undefined) await this.notices.tell(run, ending, seconds);
+    if (seconds !== undefined) await this.tell(run, ending, seconds);
     else await this.end(run, STUDY_DELETED_ENDING);
   }
 
@@ -56,8 +58,12 @@ export class RunEnding {
       if (took !== undefined) await this.outbox.append(tx, ...ended(run, ending));
       return took;
     });
-    if (seconds !== undefined) await this.notices.tell(run, ending, seconds);
+    if (seconds !== undefined) await this.tell(run, ending, seconds);
     return seconds !== undefined;
+  }
+
+  private async tell(run: RunRow, ending: Ending, seconds: number): Promise<void> {
+    await Promise.all([this.shares.add(run.institutionId, seconds), this.notices.tell(run, ending, seconds)]);
   }
 }
 

@@ -182,7 +182,7 @@ export class InstancesStore {
   /** The moment of the last instance has indexes: told four times a second at most, it lets PostgreSQL change the study's row in place meanwhile. */
   private async count(client: PrismaTransaction, groups: readonly StudyGroup[], inserted: ReadonlySet<string>): Promise<void> {
     const series: { id: string | undefined; added: number }[] = [];
-    const studies: object[] = [];
+    const studies: { id: string; [count: string]: unknown }[] = [];
     for (const { id, records, series: ids } of groups) {
       const added = records.filter(({ sopInstanceUid }) => inserted.has(sopInstanceUid));
       if (added.length === 0) continue;
@@ -196,10 +196,12 @@ export class InstancesStore {
         traceparent: added.at(-1)?.traceparent ?? null,
       });
     }
+    const counted = series.filter(({ added }) => added > 0);
+    // The ids once more, as lists: of those PostgreSQL knows that they are few, of records it does not.
     await client.$executeRaw`
       WITH counted AS (
         UPDATE series SET instance_count = instance_count + n.added
-        FROM jsonb_to_recordset(${JSON.stringify(series.filter(({ added }) => added > 0))}::jsonb) AS n(id uuid, added int) WHERE series.id = n.id)
+        FROM jsonb_to_recordset(${JSON.stringify(counted)}::jsonb) AS n(id uuid, added int) WHERE series.id = n.id AND series.id = ANY (${counted.map(({ id }) => id)}::uuid[]))
       UPDATE studies SET
         instance_count = instance_count + n.added, size_bytes = studies.size_bytes + n.size_bytes,
         series_count = (SELECT count(*)::int FROM series WHERE study_id = studies.id),
@@ -211,7 +213,7 @@ export class InstancesStore {
         last_instance_at = CASE WHEN n.sent = 0 OR last_instance_at > clock_timestamp() - interval '250 milliseconds' THEN last_instance_at ELSE clock_timestamp() END,
         updated_at = clock_timestamp()
       FROM jsonb_to_recordset(${JSON.stringify(studies)}::jsonb) AS n(id uuid, added int, sent int, size_bytes bigint, sop_classes text[], traceparent text)
-      WHERE studies.id = n.id`;
+      WHERE studies.id = n.id AND studies.id = ANY (${studies.map(({ id }) => id)}::uuid[])`;
   }
 
   /** Studies or series that were made for an instance whose UID is taken elsewhere. */

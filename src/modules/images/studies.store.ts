@@ -105,10 +105,21 @@ export class StudiesStore {
     return this.database.read<SeriesRow>({ institutionId }, Prisma.sql`SELECT ${SERIES_COLUMNS} FROM series WHERE study_id = ${studyId}::uuid ORDER BY series_number, id`);
   }
 
-  /** Images that came from outside, as an analysis wants them: by series, then by number. What is said about images is left out, whoever sent it. */
-  async inputInstances(institutionId: string, studyId: string): Promise<InstanceRow[]> {
-    return this.database.read<InstanceRow>({ institutionId }, Prisma.sql`
-      SELECT ${INSTANCE_COLUMNS} FROM instances WHERE study_id = ${studyId}::uuid AND NOT derived AND sop_class_uid <> ALL (${[...RESULT_CLASSES]}::text[]) ORDER BY series_id, instance_number, id`);
+  /** A study with its images that came from outside, as an analysis wants them: by series, then by number. What is said about images is left out, whoever sent it. */
+  async findInput(institutionId: string, which: { id: string } | { studyInstanceUid: string }): Promise<{ study: StudyRow; series: SeriesRow[]; instances: InstanceRow[] } | null> {
+    const own = 'id' in which
+      ? Prisma.sql`institution_id = ${institutionId}::uuid AND id = ${which.id}::uuid`
+      : Prisma.sql`institution_id = ${institutionId}::uuid AND study_instance_uid = ${which.studyInstanceUid}`;
+    const id = 'id' in which ? Prisma.sql`${which.id}::uuid` : Prisma.sql`(SELECT id FROM studies WHERE ${own})`;
+    const [studies, instances, series] = await this.database.readAll({ institutionId }, [
+      Prisma.sql`SELECT ${STUDY_COLUMNS} FROM studies WHERE ${own}`,
+      Prisma.sql`SELECT ${INSTANCE_COLUMNS} FROM instances WHERE study_id = ${id} AND NOT derived AND sop_class_uid <> ALL (${[...RESULT_CLASSES]}::text[]) ORDER BY series_id, instance_number, id`,
+      // Last, so that no instance comes without its series.
+      Prisma.sql`SELECT ${SERIES_COLUMNS} FROM series WHERE study_id = ${id} ORDER BY series_number, id`,
+    ]);
+    // Rows of the statements above.
+    const [study] = (studies ?? []) as StudyRow[];
+    return study ? { study, series: (series ?? []) as SeriesRow[], instances: (instances ?? []) as InstanceRow[] } : null;
   }
 
   /** Up to `limit` studies that got nothing new for `quietSeconds`, locked; studies that others hold are passed over. */

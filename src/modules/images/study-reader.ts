@@ -5,7 +5,7 @@ import { KeyVault, type DataKey } from '../../platform/crypto/key-vault.js';
 import { BlobStore } from '../../platform/storage/blob-store.js';
 import { StudyReader, type DatedStudy, type StoredInstance, type StoredStudy } from './images.contract.js';
 import { sealContext } from './sealed-json.js';
-import { StudiesStore, type InstanceRow, type StudyRow } from './studies.store.js';
+import { StudiesStore, type InstanceRow } from './studies.store.js';
 import { openAttributes } from './study-attributes.js';
 
 /** Opening an instance takes a fraction of a millisecond; in between others get their turn. */
@@ -23,11 +23,11 @@ export class DatabaseStudyReader extends StudyReader {
   }
 
   async find(institutionId: string, studyInstanceUid: string): Promise<StoredStudy | null> {
-    return this.assemble(await this.studies.find(institutionId, studyInstanceUid));
+    return this.assemble(await this.studies.findInput(institutionId, { studyInstanceUid }));
   }
 
   async findById(institutionId: string, studyId: string): Promise<StoredStudy | null> {
-    return this.assemble(await this.studies.findById(institutionId, studyId));
+    return this.assemble(await this.studies.findInput(institutionId, { id: studyId }));
   }
 
   async ofSamePatient(institutionId: string, studyInstanceUid: string): Promise<DatedStudy[]> {
@@ -45,11 +45,11 @@ export class DatabaseStudyReader extends StudyReader {
     return this.blobs.read(blobKey);
   }
 
-  private async assemble(study: StudyRow | null): Promise<StoredStudy | null> {
-    if (!study) return null;
+  private async assemble(found: Awaited<ReturnType<StudiesStore['findInput']>>): Promise<StoredStudy | null> {
+    if (!found) return null;
+    const { study, series, instances: rows } = found;
     const { id, institutionId, studyInstanceUid, revision } = study;
-    const bySeries = await this.openInstances(study);
-    const series = await this.studies.seriesOf(institutionId, id);
+    const bySeries = await this.openInstances(study.keyId, rows);
     return {
       id, institutionId, studyInstanceUid, revision,
       state: study.state === 'complete' ? 'complete' : 'receiving',
@@ -61,8 +61,7 @@ export class DatabaseStudyReader extends StudyReader {
   }
 
   /** @returns by the series' row */
-  private async openInstances({ id, institutionId, keyId }: StudyRow): Promise<ReadonlyMap<string, StoredInstance[]>> {
-    const rows = await this.studies.inputInstances(institutionId, id);
+  private async openInstances(keyId: string, rows: readonly InstanceRow[]): Promise<ReadonlyMap<string, StoredInstance[]>> {
     const bySeries = new Map<string, StoredInstance[]>();
     if (rows.length === 0) return bySeries;
     const key = await this.vault.keyById(keyId);

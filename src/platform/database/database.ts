@@ -65,6 +65,16 @@ export class Database implements OnApplicationShutdown {
   }
 
   /**
+   * As `read`, for SELECTs none of which needs another's answer. Each sees what is committed when it begins.
+   *
+   * @returns the rows of each
+   * @throws AppError `database-unavailable` when PostgreSQL does not answer
+   */
+  async readAll(scope: Scope, statements: readonly Prisma.Sql[]): Promise<pg.QueryResultRow[][]> {
+    return (await this.inOneTrip('read', scope, statements)).map(({ rows }) => rows);
+  }
+
+  /**
    * As `read`, for one INSERT, UPDATE or DELETE; serialisation failures and deadlocks are tried again.
    *
    * @throws AppError `database-unavailable` when PostgreSQL does not answer
@@ -114,8 +124,8 @@ export class Database implements OnApplicationShutdown {
   }
 
   /** Wakes whoever listens to a channel. Nothing is read or written, so it has no scope. @throws AppError `database-unavailable` */
-  async notify(channel: string, payload: string): Promise<void> {
-    await this.app.pool.query({ name: 'notify', text: 'SELECT pg_notify($1, $2)', values: [channel, payload] }).catch((error: unknown) => { throw translateDirect(error); });
+  async notify(channel: string, payloads: readonly string[]): Promise<void> {
+    await this.app.pool.query({ name: 'notify', text: 'SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload', values: [channel, payloads] }).catch((error: unknown) => { throw translateDirect(error); });
   }
 
   /** What time it is for all processes: each one's own clock may be wrong. In milliseconds since 1970. @throws AppError `database-unavailable` */

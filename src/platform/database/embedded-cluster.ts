@@ -75,6 +75,8 @@ export async function configureCluster(location: string, port: number, account: 
     'effective_cache_size = 1GB',
     'work_mem = 8MB',
     'maintenance_work_mem = 128MB',
+    '# Plans made while a table is nearly empty serve badly when it has grown, and are kept until it is analysed: soon, in a young database.',
+    'autovacuum_naptime = 5s',
     'max_wal_size = 2GB',
     'wal_compression = on',
     'wal_init_zero = off',

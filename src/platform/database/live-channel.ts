@@ -30,6 +30,8 @@ export class LiveChannel implements OnApplicationShutdown {
   private connection: pg.Client | undefined;
   private connecting = false;
   private closed = false;
+  private waiting: string[] = [];
+  private told: Promise<void> = Promise.resolve();
 
   constructor(
     @Inject(CONFIG) private readonly config: Config,
@@ -38,8 +40,11 @@ export class LiveChannel implements OnApplicationShutdown {
     private readonly database: Database,
   ) {}
 
-  async publish(signal: LiveSignal): Promise<void> {
-    await this.database.notify(LIVE_CHANNEL, `${signal.topic} ${signal.key}`);
+  /** What comes while signals are on their way goes with the next ones. @throws AppError `database-unavailable` */
+  publish(signal: LiveSignal): Promise<void> {
+    if (this.waiting.length === 0) this.told = this.told.catch(() => undefined).then(() => this.database.notify(LIVE_CHANNEL, this.waiting.splice(0)));
+    this.waiting.push(`${signal.topic} ${signal.key}`);
+    return this.told;
   }
 
   /** Signals of one topic from every process, this one included. */

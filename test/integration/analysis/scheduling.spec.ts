@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { uuidv7 } from '../../../src/kernel/uid.js';
 import { ClaimsStore } from '../../../src/modules/analysis/claims.store.js';
 import type { RunRow } from '../../../src/modules/analysis/runs.store.js';
+import { ComputeShares } from '../../../src/modules/analysis/scheduling/compute-shares.service.js';
 import { QueueStore, type Claimant } from '../../../src/modules/analysis/scheduling/queue.store.js';
 import { parseConfig, type Config } from '../../../src/platform/config.js';
 import { Database, prismaOf, type PrismaTransaction } from '../../../src/platform/database/database.js';
@@ -97,14 +98,27 @@ describe('the queue of runs', () => {
     const { run } = await queue.claim(claimant());
     if (!run) throw new Error('nothing was taken');
     await system((client) => client.analysisRun.update({ where: { id: run.id }, data: { startedAt: new Date(Date.now() - 300_000) } }));
-    expect(await finish(run)).toBeGreaterThanOrEqual(0);
+    const seconds = await finish(run) ?? -1;
+    expect(seconds).toBeGreaterThanOrEqual(300);
     expect(await finish(run)).toBeUndefined();
+    const shares = new ComputeShares(queue, createLogger('silent'));
+    await shares.add(first, seconds);
     const share = await system((client) => client.computeShare.findUniqueOrThrow({ where: { institutionId: first } }));
     expect(share.seconds).toBeGreaterThan(295);
     expect(share.seconds).toBeLessThan(310);
     await add({ waitedSeconds: 100 });
     const other = await add({ institution: second });
     expect(await claim()).toBe(other);
+  });
+
+  it('adds what ends at the same time, and counts no run for more than a quarter of an hour', async () => {
+    const shares = new ComputeShares(queue, createLogger('silent'));
+    await Promise.all([shares.add(first, 3), shares.add(second, 50), shares.add(first, 4), shares.add(second, 90_000)]);
+    await shares.add(first, 5);
+    const rows = await system((client) => client.computeShare.findMany());
+    const secondsOf = new Map(rows.map(({ institutionId, seconds }) => [institutionId, seconds]));
+    expect(secondsOf.get(first)).toBeCloseTo(12, 1);
+    expect(secondsOf.get(second)).toBeCloseTo(950, 0);
   });
 
   it('keeps the runs of a device within its memory, and learns what they take', async () => {

@@ -87,6 +87,16 @@ export class QueueStore {
       INSERT INTO model_resources (model_digest, kind, peak_mb) VALUES (${modelDigest}, ${kind}, ${peakMb}::int)
       ON CONFLICT (model_digest, kind) DO UPDATE SET peak_mb = excluded.peak_mb, updated_at = now() WHERE model_resources.peak_mb < excluded.peak_mb`);
   }
+
+  /** Adds what runs cost to what their institutions computed before. @param shares  institution and seconds */
+  async addShares(shares: readonly (readonly [string, number])[]): Promise<void> {
+    // In one order for all processes, so that none waits for another that waits for it.
+    const ordered = [...shares].sort(([a], [b]) => (a < b ? -1 : 1));
+    await this.database.write('system', Prisma.sql`
+      INSERT INTO compute_shares AS share (institution_id, seconds, at)
+      SELECT id, seconds, now() FROM unnest(${ordered.map(([id]) => id)}::uuid[], ${ordered.map(([, seconds]) => seconds)}::double precision[]) AS given (id, seconds)
+      ON CONFLICT (institution_id) DO UPDATE SET at = now(), seconds = excluded.seconds + share.seconds * power(0.5, extract(epoch FROM now() - share.at) / ${SHARE_HALF_LIFE_SECONDS}::double precision)`);
+  }
 }
 
 function claimedBy(workerId: string, device: string): Prisma.Sql {
