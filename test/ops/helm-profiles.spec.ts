@@ -113,12 +113,14 @@ describe.skipIf(HELM === undefined)('the chart', () => {
     for (const [name, made] of documented) expect(named(made, 'Deployment', 'healthvision-api') && made.find(({ metadata }) => metadata.name.startsWith('healthvision-migrate')), name).toBeDefined();
   });
 
-  it('puts rules, dashboards and routes in as they are', () => {
+  it('puts rules, dashboards and routes in as they are, but for where the runbooks are', () => {
     const made = all.get('everything, KEDA') ?? [];
     const files = (folder: string): [name: string, text: string][] => readdirSync(join(chart, 'files', folder)).map((name) => [name, readFileSync(join(chart, 'files', folder, name), 'utf8')]);
-    const written = files('prometheus').flatMap(([, text]) => (parse(text) as { groups: object[] }).groups);
+    const written = files('prometheus').flatMap(([, text]) => (parse(text.replaceAll('https://healthvision.example/docs/operations/runbooks.md', 'https://wiki.hospital.example/healthvision/runbooks')) as { groups: object[] }).groups);
     expect(made.find(({ kind }) => kind === 'PrometheusRule')?.spec.groups).toEqual(written);
     expect(JSON.stringify(written)).toContain('{{ $labels.queue }}');
+    expect(JSON.stringify(written)).toContain('"https://wiki.hospital.example/healthvision/runbooks#healthvision');
+    expect(JSON.stringify(written)).not.toContain('healthvision.example/docs');
     const dashboards = made.filter(({ kind, metadata }) => kind === 'ConfigMap' && metadata.labels?.grafana_dashboard === '1');
     expect(Object.fromEntries(dashboards.flatMap(({ data }) => Object.entries(data ?? {})).map(([name, text]) => [name, JSON.parse(text) as unknown]))).toEqual(Object.fromEntries(files('grafana').map(([name, text]) => [name, JSON.parse(text) as unknown])));
     expect(parse(named(made, 'Secret', 'hv-healthvision-alertmanager')?.stringData?.['alertmanager.yaml'] ?? '')).toEqual(parse(files('alertmanager')[0]?.[1] ?? ''));

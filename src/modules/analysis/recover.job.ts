@@ -53,9 +53,9 @@ export class RecoverJob extends JobHandler {
     });
     this.repairs.count('silent-run', settled.length);
     this.repairs.count('waiting-run', woken);
+    await Promise.all(settled.filter(({ ending }) => ending).map(({ run, seconds }) => this.shares.add(run.institutionId, seconds)));
     for (const { run, ending, seconds } of settled) {
       this.logger.warn({ analysisId: run.id, attempts: run.attempts, outcome: ending?.status ?? 'queued' }, 'the worker of a run fell silent');
-      if (ending) await this.shares.add(run.institutionId, seconds);
       await (ending ? this.notices.tell(run, ending, seconds) : this.notices.changed(run.id));
     }
   }

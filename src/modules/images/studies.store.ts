@@ -119,7 +119,10 @@ export class StudiesStore {
     ]);
     // Rows of the statements above.
     const [study] = (studies ?? []) as StudyRow[];
-    return study ? { study, series: (series ?? []) as SeriesRow[], instances: (instances ?? []) as InstanceRow[] } : null;
+    if (!study) return null;
+    // A study that was deleted and sent again meanwhile is another one.
+    const isOwn = ({ studyId }: { studyId: string }): boolean => studyId === study.id;
+    return { study, series: ((series ?? []) as SeriesRow[]).filter(isOwn), instances: ((instances ?? []) as InstanceRow[]).filter(isOwn) };
   }
 
   /** Up to `limit` studies that got nothing new for `quietSeconds`, locked; studies that others hold are passed over. */

@@ -2,6 +2,7 @@ import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import pg from 'pg';
 import { Observable } from 'rxjs';
 import { Prisma } from '../../generated/prisma/client.js';
+import { Gathering } from '../../kernel/gathering.js';
 import { CONFIG, type Config } from '../config.js';
 import { LOGGER, type Logger } from '../ops/logger.js';
 import { DATABASE_URLS, poolOptions, type DatabaseUrls } from './connection.js';
@@ -14,6 +15,8 @@ export interface LiveSignal {
 }
 
 export const LIVE_CHANNEL = 'healthvision_live';
+/** Signals that hang keep back the next ones for so long. */
+const PATIENCE_MS = 1_000;
 
 /** An expression that tells what `publish` tells, once its statement is committed; `key` is one, too. */
 export function notification(topic: string, key: Prisma.Sql): Prisma.Sql {
@@ -30,8 +33,7 @@ export class LiveChannel implements OnApplicationShutdown {
   private connection: pg.Client | undefined;
   private connecting = false;
   private closed = false;
-  private waiting: string[] = [];
-  private told: Promise<void> = Promise.resolve();
+  private readonly signals = new Gathering<string>((payloads) => this.database.notify(LIVE_CHANNEL, payloads), PATIENCE_MS);
 
   constructor(
     @Inject(CONFIG) private readonly config: Config,
@@ -42,9 +44,7 @@ export class LiveChannel implements OnApplicationShutdown {
 
   /** What comes while signals are on their way goes with the next ones. @throws AppError `database-unavailable` */
   publish(signal: LiveSignal): Promise<void> {
-    if (this.waiting.length === 0) this.told = this.told.catch(() => undefined).then(() => this.database.notify(LIVE_CHANNEL, this.waiting.splice(0)));
-    this.waiting.push(`${signal.topic} ${signal.key}`);
-    return this.told;
+    return this.signals.add(`${signal.topic} ${signal.key}`);
   }
 
   /** Signals of one topic from every process, this one included. */

@@ -115,6 +115,8 @@ describe('the queue of runs', () => {
     const shares = new ComputeShares(queue, createLogger('silent'));
     await Promise.all([shares.add(first, 3), shares.add(second, 50), shares.add(first, 4), shares.add(second, 90_000)]);
     await shares.add(first, 5);
+    // What cannot be written is forgotten.
+    await shares.add('no institution', 5);
     const rows = await system((client) => client.computeShare.findMany());
     const secondsOf = new Map(rows.map(({ institutionId, seconds }) => [institutionId, seconds]));
     expect(secondsOf.get(first)).toBeCloseTo(12, 1);
