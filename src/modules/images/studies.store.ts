@@ -27,6 +27,13 @@ export type SeriesRow = Prisma.SeriesGetPayload<object>;
 /** An instance without what only readers of its bytes want to know. */
 export type InstanceRow = Omit<Prisma.InstanceGetPayload<object>, 'layout'>;
 
+/** A study with the images that an analysis reads. */
+export interface StudyInputRows {
+  study: StudyRow;
+  series: SeriesRow[];
+  instances: InstanceRow[];
+}
+
 /** A study's place in the order in which studies last got something. */
 export interface StudyPlace {
   lastInstanceAt: Date;
@@ -106,7 +113,7 @@ export class StudiesStore {
   }
 
   /** A study with its images that came from outside, as an analysis wants them: by series, then by number. What is said about images is left out, whoever sent it. */
-  async findInput(institutionId: string, which: { id: string } | { studyInstanceUid: string }): Promise<{ study: StudyRow; series: SeriesRow[]; instances: InstanceRow[] } | null> {
+  async findInput(institutionId: string, which: { id: string } | { studyInstanceUid: string }): Promise<StudyInputRows | null> {
     const own = 'id' in which
       ? Prisma.sql`institution_id = ${institutionId}::uuid AND id = ${which.id}::uuid`
       : Prisma.sql`institution_id = ${institutionId}::uuid AND study_instance_uid = ${which.studyInstanceUid}`;

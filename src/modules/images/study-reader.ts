@@ -5,7 +5,7 @@ import { KeyVault, type DataKey } from '../../platform/crypto/key-vault.js';
 import { BlobStore } from '../../platform/storage/blob-store.js';
 import { StudyReader, type DatedStudy, type StoredInstance, type StoredStudy } from './images.contract.js';
 import { sealContext } from './sealed-json.js';
-import { StudiesStore, type InstanceRow } from './studies.store.js';
+import { StudiesStore, type InstanceRow, type StudyInputRows } from './studies.store.js';
 import { openAttributes } from './study-attributes.js';
 
 /** Opening an instance takes a fraction of a millisecond; in between others get their turn. */
@@ -45,7 +45,7 @@ export class DatabaseStudyReader extends StudyReader {
     return this.blobs.read(blobKey);
   }
 
-  private async assemble(found: Awaited<ReturnType<StudiesStore['findInput']>>): Promise<StoredStudy | null> {
+  private async assemble(found: StudyInputRows | null): Promise<StoredStudy | null> {
     if (!found) return null;
     const { study, series, instances: rows } = found;
     const { id, institutionId, studyInstanceUid, revision } = study;

@@ -1,8 +1,9 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { Observable } from 'rxjs';
 import { Prisma } from '../../generated/prisma/client.js';
-import { Gathering } from '../../kernel/gathering.js';
+import { Rounds } from '../../kernel/rounds.js';
 import { CONFIG, type Config } from '../config.js';
 import { LOGGER, type Logger } from '../ops/logger.js';
 import { DATABASE_URLS, poolOptions, type DatabaseUrls } from './connection.js';
@@ -33,7 +34,10 @@ export class LiveChannel implements OnApplicationShutdown {
   private connection: pg.Client | undefined;
   private connecting = false;
   private closed = false;
-  private readonly signals = new Gathering<string>((payloads) => this.database.notify(LIVE_CHANNEL, payloads), PATIENCE_MS);
+  private readonly signals = new Rounds<string, void>(async (payloads) => {
+    await Promise.race([this.database.notify(LIVE_CHANNEL, payloads), sleep(PATIENCE_MS, undefined, { ref: false })]);
+    return [];
+  }, { atOnce: 1, items: Infinity });
 
   constructor(
     @Inject(CONFIG) private readonly config: Config,
@@ -43,8 +47,8 @@ export class LiveChannel implements OnApplicationShutdown {
   ) {}
 
   /** What comes while signals are on their way goes with the next ones. @throws AppError `database-unavailable` */
-  publish(signal: LiveSignal): Promise<void> {
-    return this.signals.add(`${signal.topic} ${signal.key}`);
+  async publish(signal: LiveSignal): Promise<void> {
+    await this.signals.take([`${signal.topic} ${signal.key}`]);
   }
 
   /** Signals of one topic from every process, this one included. */

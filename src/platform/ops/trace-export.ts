@@ -9,6 +9,7 @@ import { hostname } from 'node:os';
 import type { TraceSettings } from '../trace-settings.js';
 import { VERSION } from '../version.js';
 import type { Logger } from './logger.js';
+import { soon } from './soon.js';
 import { traceWith } from './tracing.js';
 
 /** Spans wait in memory, so many at most: when the collector is away the others are dropped, and nobody waits. */
@@ -44,10 +45,7 @@ export function startTracing({ url, headers, caFile, serviceName, attributes, ra
   return {
     close: async () => {
       traceWith(undefined);
-      let timer: NodeJS.Timeout | undefined;
-      const late = new Promise<void>((resolve) => { timer = setTimeout(resolve, FLUSH_MS); });
-      await Promise.race([provider.shutdown().catch(() => undefined), late]);
-      clearTimeout(timer);
+      await soon(provider.shutdown(), FLUSH_MS);
       context.disable();
       propagation.disable();
     },

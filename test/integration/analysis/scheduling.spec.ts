@@ -123,6 +123,14 @@ describe('the queue of runs', () => {
     expect(secondsOf.get(second)).toBeCloseTo(950, 0);
   });
 
+  it('does not wait for a database that hangs to tell it what runs cost', async () => {
+    const written: unknown[] = [];
+    const hanging = { addShares: (shares: unknown) => (written.push(shares) === 1 ? new Promise<void>(() => undefined) : Promise.resolve()) };
+    const shares = new ComputeShares(hanging as unknown as QueueStore, createLogger('silent'));
+    await Promise.all([shares.add(first, 1), shares.add(first, 2), shares.add(second, 3)]);
+    expect(written).toEqual([[[first, 1]], [[first, 2], [second, 3]]]);
+  });
+
   it('keeps the runs of a device within its memory, and learns what they take', async () => {
     const first3000 = await add({ model: large, waitedSeconds: 40 });
     await add({ model: large, waitedSeconds: 30 });

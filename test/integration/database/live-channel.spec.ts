@@ -42,4 +42,12 @@ describe('the live channel', () => {
     await expect(channel.publish({ topic: 'run', key: 'x'.repeat(9_000) })).rejects.toThrow();
     await channel.publish({ topic: 'run', key: 'y' });
   });
+
+  it('does not keep signals back behind one that hangs', async () => {
+    const told: (readonly string[])[] = [];
+    const hanging = { notify: (_channel: string, payloads: readonly string[]) => (told.push(payloads) === 1 ? new Promise<void>(() => undefined) : Promise.resolve()) };
+    const other = new LiveChannel(parseConfig({ DATA_DIR: temporaryDirectory() }), opened, createLogger('silent'), hanging as unknown as Database);
+    await Promise.all([other.publish({ topic: 'run', key: 'a' }), other.publish({ topic: 'run', key: 'b' }), other.publish({ topic: 'run', key: 'c' })]);
+    expect(told).toEqual([['run a'], ['run b', 'run c']]);
+  });
 });

@@ -1,11 +1,14 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { Gathering, settledWithin } from '../../../kernel/gathering.js';
+import { Rounds } from '../../../kernel/rounds.js';
 import { LOGGER, type Logger } from '../../../platform/ops/logger.js';
+import { soon } from '../../../platform/ops/soon.js';
 import { QueueStore } from './queue.store.js';
 import { LONGEST_SHARE_SECONDS } from './shares.js';
 
 /** Whoever asks for work next should see what the last run cost, but need not. */
 const PATIENCE_MS = 2_000;
+
+type Share = readonly [institutionId: string, seconds: number];
 
 /**
  * What computing has cost each institution of late. Written after runs have ended and not with them: all runs of an institution share one row, and who holds that lets the
@@ -13,7 +16,10 @@ const PATIENCE_MS = 2_000;
  */
 @Injectable()
 export class ComputeShares {
-  private readonly gathering = new Gathering<readonly [institutionId: string, seconds: number]>((shares) => this.write(shares), PATIENCE_MS);
+  private readonly rounds = new Rounds<Share, void>(async (shares) => {
+    await soon(this.write(shares), PATIENCE_MS);
+    return [];
+  }, { atOnce: 1, items: Infinity });
 
   constructor(
     private readonly store: QueueStore,
@@ -21,11 +27,11 @@ export class ComputeShares {
   ) {}
 
   /** Never throws. @param seconds  from the first claim to the end */
-  add(institutionId: string, seconds: number): Promise<void> {
-    return settledWithin(this.gathering.add([institutionId, Math.min(seconds, LONGEST_SHARE_SECONDS)]), PATIENCE_MS);
+  async add(institutionId: string, seconds: number): Promise<void> {
+    await this.rounds.take([[institutionId, Math.min(seconds, LONGEST_SHARE_SECONDS)]]);
   }
 
-  private async write(shares: readonly (readonly [string, number])[]): Promise<void> {
+  private async write(shares: readonly Share[]): Promise<void> {
     const sums = new Map<string, number>();
     for (const [institutionId, seconds] of shares) sums.set(institutionId, (sums.get(institutionId) ?? 0) + seconds);
     await this.store.addShares([...sums]).catch((err: unknown) => { this.logger.warn({ err, institutions: sums.size }, 'what runs cost their institutions is not known'); });
