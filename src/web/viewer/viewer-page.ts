@@ -51,10 +51,12 @@ const PUBLIC_PATH = '__webpack_require__.p = "/";';
 const SPACINGS = 'let { columnPixelSpacing, rowPixelSpacing } = imagePlaneModule;';
 /** Where a packed library looks for its own script when the browser does not say; Node.js has such a name, browsers have none, and the viewer stays empty. */
 const OWN_SCRIPT = '(e=e||__filename)';
+/** A viewport is told which report it shows once its images may be drawn already; without being drawn again it shows no mark until a reader moves something. */
+const REPORT_SHOWN = 'state.trackingIdentifiersByViewportId[viewport.id] = {\n    trackingUniqueIdentifiers,\n    activeIndex\n  };';
 /** By extension, what is put in the place of what. */
 export const CHANGES: Readonly<Record<string, readonly (readonly [from: string, to: string])[]>> = {
   // Webpack's public path is in the application and in each of its workers.
-  '.js': [[PUBLIC_PATH, PUBLIC_PATH.replace('"/"', `"${VIEWER_PATH}"`)], WITHOUT_COMPILER, [SPACINGS, 'let { columnPixelSpacing: rowPixelSpacing, rowPixelSpacing: columnPixelSpacing } = imagePlaneModule;'], [OWN_SCRIPT, '(e=e||"")']],
+  '.js': [[PUBLIC_PATH, PUBLIC_PATH.replace('"/"', `"${VIEWER_PATH}"`)], WITHOUT_COMPILER, [SPACINGS, 'let { columnPixelSpacing: rowPixelSpacing, rowPixelSpacing: columnPixelSpacing } = imagePlaneModule;'], [OWN_SCRIPT, '(e=e||"")'], [REPORT_SHOWN, `${REPORT_SHOWN}\n  viewport.render();`]],
   '.css': [['url(/', `url(${VIEWER_PATH}`]],
 };
 
