@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { AppError, type ErrorCode } from '../../kernel/errors.js';
-import { isDatabaseAway } from '../../platform/database/database.js';
+import { isDatabaseAway } from '../../platform/database/database-errors.js';
 import { AuditWriter } from '../../platform/audit/audit-writer.js';
 import { LiveChannel } from '../../platform/database/live-channel.js';
 import { LOGGER, type Logger } from '../../platform/ops/logger.js';

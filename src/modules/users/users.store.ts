@@ -3,7 +3,8 @@ import { Prisma } from '../../generated/prisma/client.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { uuidv7 } from '../../kernel/uid.js';
 import { columnsOf } from '../../platform/database/columns.js';
-import { Database, isUniqueViolation, prismaOf } from '../../platform/database/database.js';
+import { isUniqueViolation } from '../../platform/database/database-errors.js';
+import { Database, prismaOf } from '../../platform/database/database.js';
 import type { PageQuery } from '../../platform/http/page.js';
 import type { Role } from './users.contract.js';
 

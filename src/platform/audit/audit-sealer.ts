@@ -2,7 +2,7 @@ import { Inject, Injectable, type BeforeApplicationShutdown, type OnApplicationB
 import type { KeyObject } from 'node:crypto';
 import { setImmediate, setTimeout as wait } from 'node:timers/promises';
 import { uuidv7 } from '../../kernel/uid.js';
-import { isDatabaseAway } from '../database/database.js';
+import { isDatabaseAway } from '../database/database-errors.js';
 import { LOGGER, type Logger } from '../ops/logger.js';
 import { Metrics } from '../ops/metrics.js';
 import { BEGINNING, checkpointText, headMac, hex, sealHash, type Head, type Seal } from './audit-chain.js';

@@ -2,7 +2,7 @@ import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShut
 import { AppError } from '../../kernel/errors.js';
 import { CONFIG, type Config } from '../config.js';
 import { MasterKey } from '../crypto/master-key.js';
-import { isDatabaseAway } from '../database/database.js';
+import { isDatabaseAway } from '../database/database-errors.js';
 import { LOGGER, type Logger } from '../ops/logger.js';
 import { Metrics } from '../ops/metrics.js';
 import { AuditBacklog } from './audit-backlog.js';

@@ -1,15 +1,17 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
-import { PrismaPg } from '@prisma/adapter-pg';
 import { createHash } from 'node:crypto';
 import pg from 'pg';
-import { Prisma, PrismaClient } from '../../generated/prisma/client.js';
+import { Prisma } from '../../generated/prisma/client.js';
 import { AppError } from '../../kernel/errors.js';
 import type { RowCondition, Transaction } from '../../kernel/transaction.js';
+import { withinTime } from '../../kernel/within-time.js';
 import { CONFIG, type Config } from '../config.js';
-import { DATABASE_URLS, POOL_WAIT_MS, poolOptions, type DatabaseUrls } from './connection.js';
+import { DATABASE_URLS, poolOptions, type DatabaseUrls } from './connection.js';
 import type { PoolCounts } from '../ops/pool-connections.js';
+import { isConflict, translate, translateDirect } from './database-errors.js';
+import { LentConnections } from './lent-connections.js';
 import { inOneTrip, type TripStatement } from './one-trip.js';
-import { inScope, SCOPE_SQL, ScopedClient, type ScopeSettings } from './scoped-client.js';
+import { OpenTransaction, SCOPE_SQL, type ScopeSettings } from './open-transaction.js';
 
 export type PrismaTransaction = Prisma.TransactionClient;
 
@@ -29,6 +31,9 @@ export interface Written<Row> {
 /** Work that serves all institutions holds a connection for as long as a batch takes; people wait behind it to sign in. */
 const MIN_SYSTEM_CONNECTIONS = 3;
 
+/** A transaction that is not over then is rolled back. */
+const TRANSACTION_MS = 60_000;
+
 /** Columns come as Prisma gives them: 64-bit integers as bigint. */
 const READ_TYPES = new pg.TypeOverrides();
 READ_TYPES.setTypeParser(pg.types.builtins.INT8, BigInt);
@@ -40,17 +45,18 @@ READ_TYPES.setTypeParser(pg.types.builtins.INT8, BigInt);
  */
 @Injectable()
 export class Database implements OnApplicationShutdown {
-  private readonly app: Side;
-  private readonly system: Side;
+  private readonly app: pg.Pool;
+  private readonly system: pg.Pool;
+  private readonly lent: LentConnections;
   /** Whether each scope has a login of its own. */
   private readonly hasLogins: boolean;
   private readonly statementNames = new Map<string, string>();
 
   constructor(@Inject(CONFIG) config: Config, @Inject(DATABASE_URLS) { appUrl, systemUrl }: DatabaseUrls) {
     this.hasLogins = appUrl !== systemUrl;
-    const name = (sql: string): string => this.statementName(sql);
-    this.app = new Side(appUrl, config, config.DATABASE_POOL_SIZE, name);
-    this.system = new Side(systemUrl, config, Math.max(MIN_SYSTEM_CONNECTIONS, Math.ceil(config.DATABASE_POOL_SIZE / 3)), name);
+    this.app = connectionsTo(appUrl, config, config.DATABASE_POOL_SIZE);
+    this.system = connectionsTo(systemUrl, config, Math.max(MIN_SYSTEM_CONNECTIONS, Math.ceil(config.DATABASE_POOL_SIZE / 3)));
+    this.lent = new LentConnections((sql) => this.statementName(sql));
   }
 
   /**
@@ -107,15 +113,9 @@ export class Database implements OnApplicationShutdown {
    * @throws AppError `database-unavailable` when PostgreSQL does not answer
    */
   async transaction<T>(scope: Scope, work: (tx: Transaction) => Promise<T>): Promise<T> {
-    const settings = settingsOf(scope);
-    const isSet = scope === 'system' && this.hasLogins;
     for (let attempt = 1; ; attempt++) {
       try {
-        return await inScope(isSet ? undefined : settings, () => this.sideOf(scope).prisma.$transaction(
-          // The brand exists only in the type system; a transaction is Prisma's client under an opaque name.
-          (client) => work(client as unknown as Transaction),
-          { maxWait: POOL_WAIT_MS, timeout: 60_000 },
-        ));
+        return await this.once(scope, work);
       } catch (error) {
         if (attempt < 3 && isConflict(error)) continue;
         throw translate(error);
@@ -125,7 +125,7 @@ export class Database implements OnApplicationShutdown {
 
   /** Wakes whoever listens to a channel. Nothing is read or written, so it has no scope. @throws AppError `database-unavailable` */
   async notify(channel: string, payloads: readonly string[]): Promise<void> {
-    await this.app.pool.query({ name: 'notify', text: 'SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload', values: [channel, payloads] }).catch((error: unknown) => { throw translateDirect(error); });
+    await this.app.query({ name: 'notify', text: 'SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload', values: [channel, payloads] }).catch((error: unknown) => { throw translateDirect(error); });
   }
 
   /** What time it is for all processes: each one's own clock may be wrong. In milliseconds since 1970. @throws AppError `database-unavailable` */
@@ -136,24 +136,51 @@ export class Database implements OnApplicationShutdown {
 
   /** @throws AppError `database-unavailable` */
   async ping(): Promise<void> {
-    await this.app.pool.query('SELECT 1').catch((error: unknown) => { throw translateDirect(error); });
+    await this.app.query('SELECT 1').catch((error: unknown) => { throw translateDirect(error); });
   }
 
   /** For metrics. */
   get pools(): Readonly<Record<'app' | 'system', PoolCounts>> {
-    return { app: this.app.pool, system: this.system.pool };
+    return { app: this.app, system: this.system };
   }
 
   async onApplicationShutdown(): Promise<void> {
-    await Promise.all([this.app.close(), this.system.close()]);
+    await Promise.all([this.lent.close(), this.app.end(), this.system.end()]);
   }
 
-  private sideOf(scope: Scope): Side {
+  private poolOf(scope: Scope): pg.Pool {
     return scope === 'system' ? this.system : this.app;
   }
 
+  private connection(scope: Scope): Promise<pg.PoolClient> {
+    return this.poolOf(scope).connect().catch((error: unknown) => { throw translateDirect(error); });
+  }
+
+  /** The login of `system` needs none, unless one login serves both scopes. */
+  private settingsOf(scope: Scope): ScopeSettings | undefined {
+    return scope === 'system' && this.hasLogins ? undefined : settingsOf(scope);
+  }
+
+  private async once<T>(scope: Scope, work: (tx: Transaction) => Promise<T>): Promise<T> {
+    const connection = await this.connection(scope);
+    const transaction = new OpenTransaction(connection, { settings: this.settingsOf(scope), types: READ_TYPES, nameOf: (sql) => this.statementName(sql), lent: this.lent });
+    let isClean = false;
+    try {
+      // The brand exists only in the type system; a transaction is Prisma's client under an opaque name.
+      const value = await withinTime(transaction.run((client) => work(client as unknown as Transaction)), TRANSACTION_MS, tooLong);
+      isClean = true;
+      return value;
+    } catch (error) {
+      isClean = await transaction.rollBack();
+      throw error;
+    } finally {
+      // PostgreSQL takes back what is open on a connection that goes.
+      connection.release(!isClean);
+    }
+  }
+
   private async inOneTrip<Row extends pg.QueryResultRow>(kind: 'read' | 'write', scope: Scope, statements: readonly Prisma.Sql[]): Promise<pg.QueryResult<Row>[]> {
-    const client = await this.sideOf(scope).pool.connect().catch((error: unknown) => { throw translateDirect(error); });
+    const client = await this.connection(scope);
     const opening = this.opening(kind, scope);
     try {
       const results = await inOneTrip(client, [...opening, ...statements.map(({ text, values }) => ({ name: this.statementName(text), text, values }))], READ_TYPES);
@@ -166,10 +193,10 @@ export class Database implements OnApplicationShutdown {
     }
   }
 
-  /** What comes before the statements: the login of `system` needs none, unless one login serves both scopes. */
+  /** What comes before the statements. */
   private opening(kind: 'read' | 'write', scope: Scope): TripStatement[] {
-    if (scope === 'system' && this.hasLogins) return [];
-    const values = settingsOf(scope);
+    const values = this.settingsOf(scope);
+    if (values === undefined) return [];
     return [kind === 'read' ? { name: 'scope-read', text: `${SCOPE_SQL}, set_config('transaction_read_only', 'on', true)`, values } : { name: 'scope', text: SCOPE_SQL, values }];
   }
 
@@ -184,33 +211,21 @@ export class Database implements OnApplicationShutdown {
   }
 }
 
-/** The connections of one login, and Prisma on top of them, each made when it is first needed. */
-class Side {
-  readonly pool: pg.Pool;
-  private client: PrismaClient | undefined;
+/** The connections of one login. */
+function connectionsTo(url: string, config: Config, max: number): pg.Pool {
+  const pool = new pg.Pool({ ...poolOptions(url, config), max, pipeline: true });
+  // A connection that breaks ends its queries with an error; the event beside that would end the process.
+  pool.on('error', ignore);
+  pool.on('connect', (client) => { client.on('error', ignore); });
+  return pool;
+}
 
-  constructor(url: string, config: Config, max: number, private readonly nameOf: (sql: string) => string) {
-    this.pool = new pg.Pool({ ...poolOptions(url, config), Client: ScopedClient, max, pipeline: true });
-    // A connection that breaks ends its queries with an error; the event beside that would end the process.
-    this.pool.on('error', ignore);
-    this.pool.on('connect', (client) => { client.on('error', ignore); });
-  }
-
-  get prisma(): PrismaClient {
-    this.client ??= new PrismaClient({
-      adapter: new PrismaPg(this.pool, { onPoolError: () => undefined, onConnectionError: () => undefined, statementNameGenerator: ({ sql }) => this.nameOf(sql) }),
-    });
-    return this.client;
-  }
-
-  async close(): Promise<void> {
-    await this.client?.$disconnect();
-    await this.pool.end();
-  }
+function tooLong(): AppError {
+  return new AppError('database-unavailable', { detail: 'A transaction took too long.', retryAfterSeconds: 2 });
 }
 
 function ignore(): void {
-  // See the constructor.
+  // See `connectionsTo`.
 }
 
 /** The institution, and the name of the scope, which only the policies for a login that serves both scopes look at. */
@@ -233,58 +248,4 @@ export function conditionOf(query: Prisma.Sql): RowCondition {
 /** The query behind a condition. */
 export function sqlOf(condition: RowCondition): Prisma.Sql {
   return condition as unknown as Prisma.Sql;
-}
-
-/** True for a violated unique constraint. */
-export function isUniqueViolation(error: unknown): boolean {
-  return error instanceof Error && ((error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002') || originalCode(error) === '23505');
-}
-
-/** Serialisation failures and deadlocks; of raw statements Prisma gives the SQLSTATE alone. */
-function isConflict(error: unknown): boolean {
-  return error instanceof Error && ((error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2034') || ['40001', '40P01'].includes(originalCode(error) ?? ''));
-}
-
-/** True when PostgreSQL would not take a value as it is: out of range, badly encoded, too large for an index. @see PostgreSQL, Appendix A, classes 22 and 54 */
-export function isUnstorable(error: unknown): boolean {
-  return error instanceof Error && /^(22|54)/.test(originalCode(error) ?? '');
-}
-
-const UNREACHABLE_CODES = new Set(['P1000', 'P1001', 'P1002', 'P1008', 'P1010', 'P1017', 'P2024', 'P2028', 'ECONNREFUSED', '57P01', '57P02', '57P03', '08006', '08001', '53300']);
-/** Of any socket or file: they speak of the database only inside an error of its client. */
-const SOCKET_CODES = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOENT']);
-
-/** SQLSTATEs of a server that stops, starts, cuts connections, has none left, or is not the primary any more. @see PostgreSQL, Appendix A */
-const AWAY_STATES = /^(57P0\d|08\d{3}|53300|25006)$/;
-
-/** The SQLSTATE of a driver's error, or that Prisma keeps of it (P2010, P2039). */
-function originalCode(error: Error): string | undefined {
-  if (error instanceof pg.DatabaseError) return error.code;
-  if (!(error instanceof Prisma.PrismaClientKnownRequestError)) return undefined;
-  // Not typed by Prisma.
-  const meta = error.meta as { code?: unknown; driverAdapterError?: { cause?: { originalCode?: unknown } } } | undefined;
-  const code = meta?.driverAdapterError?.cause?.originalCode ?? meta?.code;
-  return typeof code === 'string' ? code : undefined;
-}
-
-/** Maps "PostgreSQL is away" in its many shapes to one code; other errors pass. */
-export function translate(error: unknown): unknown {
-  return isDatabaseAway(error) ? new AppError('database-unavailable', { cause: error, retryAfterSeconds: 2 }) : error;
-}
-
-/** As `translate`, for errors that come straight from the connection: there a socket's trouble is the database's. */
-function translateDirect(error: unknown): unknown {
-  const ofSocket = error instanceof Error && 'code' in error && typeof error.code === 'string' && SOCKET_CODES.has(error.code);
-  return ofSocket ? new AppError('database-unavailable', { cause: error, retryAfterSeconds: 2 }) : translate(error);
-}
-
-export function isDatabaseAway(error: unknown): boolean {
-  const ofClient = error instanceof Error && /^(PrismaClient|DriverAdapterError)/.test(error.name);
-  for (let current: unknown = error, depth = 0; current instanceof Error && depth < 5; current = current.cause, depth++) {
-    if ('code' in current && typeof current.code === 'string' && (UNREACHABLE_CODES.has(current.code) || (ofClient && SOCKET_CODES.has(current.code)))) return true;
-    if (current.name === 'PrismaClientInitializationError') return true;
-    if (AWAY_STATES.test(originalCode(current) ?? '')) return true;
-    if (/Connection terminated|terminating connection|not queryable|Code: `(57P0\d|08\d{3}|53300|25006)`|Can't reach database|server closed the connection|the database system is (starting up|shutting down|in recovery)|timeout exceeded when trying to connect|ECONNREFUSED|DatabaseNotReachable|ConnectionClosed/i.test(current.message)) return true;
-  }
-  return false;
 }

@@ -1,7 +1,7 @@
 import { Catch, HttpException, Inject, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppError, isNoSpace } from '../../kernel/errors.js';
-import { isDatabaseAway } from '../database/database.js';
+import { isDatabaseAway } from '../database/database-errors.js';
 import { LOGGER, type Logger } from '../ops/logger.js';
 import { logFieldsOf } from './access.js';
 import { codeForStatus, languageOf, problemOf } from './problem.js';

@@ -1,5 +1,5 @@
 import { AppError, type ErrorCode } from '../../kernel/errors.js';
-import { isDatabaseAway } from '../database/database.js';
+import { isDatabaseAway } from '../database/database-errors.js';
 import { refusalOf } from '../mail/refusal.js';
 
 /**

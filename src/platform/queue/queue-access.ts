@@ -2,10 +2,10 @@ import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { Queue, type QueueOptions } from 'bullmq';
 import { Redis } from 'ioredis';
 import { AppError } from '../../kernel/errors.js';
+import { withinTime } from '../../kernel/within-time.js';
 import { CONFIG, type Config } from '../config.js';
 import { redisOptions } from '../redis.js';
 import { QUEUE_PREFIX, QueueConnection } from './connection.js';
-import { withinTime } from './within-time.js';
 
 /** Dependency-injection token: the names of all queues of the installation. */
 export const QUEUE_NAMES = Symbol('queue names');
@@ -44,7 +44,7 @@ export class QueueAccess implements OnApplicationShutdown {
   async ask<T>(name: string, question: (queue: Queue) => Promise<T>): Promise<T> {
     const queue = this.queue(name);
     try {
-      return await withinTime(question(queue), PATIENCE_MS);
+      return await withinTime(question(queue), PATIENCE_MS, () => new AppError('queue-unavailable'));
     } catch (error) {
       throw error instanceof AppError ? error : new AppError('queue-unavailable', { cause: error });
     }

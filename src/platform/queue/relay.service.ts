@@ -3,6 +3,8 @@ import { ModuleRef } from '@nestjs/core';
 import { getQueueToken } from '@nestjs/bullmq';
 import type { Queue } from 'bullmq';
 import type { Subscription } from 'rxjs';
+import { AppError } from '../../kernel/errors.js';
+import { withinTime } from '../../kernel/within-time.js';
 import { LiveChannel } from '../database/live-channel.js';
 import { LOGGER, type Logger } from '../ops/logger.js';
 import { BACKOFF_BY_CLASS } from './consumers.js';
@@ -10,7 +12,6 @@ import { mostTries } from './failure-class.js';
 import type { EventFilter, JobDefinition } from './job.js';
 import { remembering, sending } from './job-spans.js';
 import { Outbox, OUTBOX_TOPIC, type OutboxEntry } from './outbox.js';
-import { withinTime } from './within-time.js';
 
 /** Dependency-injection token: every job of the installation, those that this process does not consume included. */
 export const JOB_DEFINITIONS = Symbol('JobDefinition[]');
@@ -91,7 +92,7 @@ export class RelayService implements OnApplicationBootstrap, BeforeApplicationSh
             ...remembering(traceparents[index]),
           },
         })),
-      ), HAND_OVER_MS));
+      ), HAND_OVER_MS, () => new AppError('queue-unavailable')));
     }
     return queues;
   }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
-import { isDatabaseAway } from '../../../src/platform/database/database.js';
+import { isDatabaseAway } from '../../../src/platform/database/database-errors.js';
 import { discardEmbeddedPostgres, openEmbeddedPostgres, type EmbeddedPostgres } from '../../../src/platform/database/embedded-postgres.js';
 import { runningServer } from '../../../src/platform/database/embedded-server.js';
 import { createS3Client } from '../../../src/platform/storage/s3-client.js';

@@ -2,7 +2,8 @@ import { Injectable } from '@nestjs/common';
 import type { Transaction } from '../../../kernel/transaction.js';
 import { uuidv7 } from '../../../kernel/uid.js';
 import { Prisma } from '../../../generated/prisma/client.js';
-import { Database, isUniqueViolation, prismaOf } from '../../../platform/database/database.js';
+import { isUniqueViolation } from '../../../platform/database/database-errors.js';
+import { Database, prismaOf } from '../../../platform/database/database.js';
 import type { PageQuery } from '../../../platform/http/page.js';
 
 /** A modality or PACS that may send by DIMSE. */

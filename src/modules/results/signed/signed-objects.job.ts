@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { Counter } from 'prom-client';
 import type { DerivedFault } from '../../../imaging/report/derived.js';
 import { AppError, type ErrorCode } from '../../../kernel/errors.js';
-import { isDatabaseAway } from '../../../platform/database/database.js';
+import { isDatabaseAway } from '../../../platform/database/database-errors.js';
 import { LOGGER, type Logger } from '../../../platform/ops/logger.js';
 import { Metrics } from '../../../platform/ops/metrics.js';
 import { HandBack, JobHandler, type JobContext } from '../../../platform/queue/job.js';

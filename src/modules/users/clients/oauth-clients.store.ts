@@ -2,7 +2,8 @@ import { Injectable } from '@nestjs/common';
 import { Prisma } from '../../../generated/prisma/client.js';
 import type { Transaction } from '../../../kernel/transaction.js';
 import { uuidv7 } from '../../../kernel/uid.js';
-import { Database, isUniqueViolation, prismaOf } from '../../../platform/database/database.js';
+import { isUniqueViolation } from '../../../platform/database/database-errors.js';
+import { Database, prismaOf } from '../../../platform/database/database.js';
 import type { PageQuery } from '../../../platform/http/page.js';
 import type { ClientJwks } from './client-jwks.js';
 

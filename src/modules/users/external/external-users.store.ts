@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { uuidv7 } from '../../../kernel/uid.js';
-import { Database, isUniqueViolation, prismaOf } from '../../../platform/database/database.js';
+import { isUniqueViolation } from '../../../platform/database/database-errors.js';
+import { Database, prismaOf } from '../../../platform/database/database.js';
 import type { Role } from '../users.contract.js';
 
 export interface ExternalUser {

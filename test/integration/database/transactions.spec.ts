@@ -1,0 +1,146 @@
+import { rmSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Prisma } from '../../../src/generated/prisma/client.js';
+import type { Transaction } from '../../../src/kernel/transaction.js';
+import { uuidv7 } from '../../../src/kernel/uid.js';
+import { parseConfig } from '../../../src/platform/config.js';
+import { isUniqueViolation } from '../../../src/platform/database/database-errors.js';
+import { Database, prismaOf } from '../../../src/platform/database/database.js';
+import { openDatabase, type OpenedDatabase } from '../../../src/platform/database/open-database.js';
+import { createLogger } from '../../../src/platform/ops/logger.js';
+import { temporaryDirectory } from '../../support/product.js';
+import { query } from './processes.js';
+
+const INSTITUTIONS = Array.from({ length: 6 }, () => uuidv7());
+const [here = '', there = ''] = INSTITUTIONS;
+
+let directory: string;
+let opened: OpenedDatabase;
+let database: Database;
+
+/** Rows that belong to the institution their key begins with. */
+const put = (key: string): Prisma.Sql => Prisma.sql`INSERT INTO blob_tombstones (blob_key) VALUES (${key})`;
+const keys = async (): Promise<string[]> => (await database.read<{ key: string }>('system', Prisma.sql`SELECT blob_key AS key FROM blob_tombstones`)).map(({ key }) => key);
+const openTransactions = async (): Promise<number> => (await query(opened.url, `SELECT FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'`)).length;
+
+beforeAll(async () => {
+  directory = temporaryDirectory();
+  const config = parseConfig({ DATA_DIR: directory, LOG_LEVEL: 'silent' });
+  opened = await openDatabase(config, createLogger('silent'));
+  database = new Database(config, opened);
+});
+
+afterAll(async () => {
+  await database.onApplicationShutdown();
+  await opened.close();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+describe('A transaction', () => {
+  it('is one for statements and models, and is gone as a whole when it fails', async () => {
+    const [kept, lost] = [`${here}/one/kept`, `${here}/one/lost`];
+    const write = (key: string) => async (tx: Transaction) => {
+      expect(await prismaOf(tx).$executeRaw(put(`${key}/a`))).toBe(1);
+      await prismaOf(tx).blobTombstone.createMany({ data: [{ blobKey: `${key}/b` }, { blobKey: `${key}/c` }] });
+      expect(await prismaOf(tx).$queryRaw<{ n: bigint }[]>`SELECT count(*) AS n FROM blob_tombstones WHERE blob_key LIKE ${`${key}%`}`).toEqual([{ n: 3n }]);
+      expect(await prismaOf(tx).blobTombstone.findUnique({ where: { blobKey: `${key}/a` } })).toMatchObject({ blobKey: `${key}/a` });
+    };
+    await database.transaction({ institutionId: here }, write(kept));
+    await expect(database.transaction({ institutionId: here }, async (tx) => {
+      await write(lost)(tx);
+      throw new Error('changed my mind');
+    })).rejects.toThrow('changed my mind');
+    expect((await keys()).filter((key) => key.includes('/one/')).sort()).toEqual([`${kept}/a`, `${kept}/b`, `${kept}/c`]);
+    expect(await openTransactions()).toBe(0);
+  });
+
+  it('sees its own institution, through models too, however many are open side by side', async () => {
+    for (const id of INSTITUTIONS) await database.transaction({ institutionId: id }, async (tx) => { await prismaOf(tx).$executeRaw(put(`${id}/side/x`)); });
+    const seen = await Promise.all(Array.from({ length: 120 }, async (_, i) => {
+      const institutionId = INSTITUTIONS[i % INSTITUTIONS.length] ?? '';
+      return database.transaction(i % 4 === 3 ? 'system' : { institutionId }, async (tx) => {
+        const models = async () => (await prismaOf(tx).blobTombstone.findMany({ where: { blobKey: { contains: '/side/' } } })).map(({ blobKey }) => blobKey);
+        const statements = async () => (await prismaOf(tx).$queryRaw<{ key: string }[]>`SELECT blob_key AS key FROM blob_tombstones WHERE blob_key LIKE '%/side/%'`).map(({ key }) => key);
+        const found = await Promise.all([models(), statements(), models()]);
+        return { of: i % 4 === 3 ? INSTITUTIONS : [institutionId], found: found.map((list) => list.sort()) };
+      });
+    }));
+    for (const { of, found } of seen) for (const list of found) expect(list).toEqual(of.map((id) => `${id}/side/x`).sort());
+  });
+
+  it('takes nothing of another institution, from a model either', async () => {
+    await expect(database.transaction({ institutionId: here }, (tx) => prismaOf(tx).blobTombstone.create({ data: { blobKey: `${there}/taken` } }))).rejects.toThrow(/row-level security/);
+    await expect(database.transaction({ institutionId: here }, (tx) => prismaOf(tx).$executeRaw(put(`${there}/taken`)))).rejects.toThrow(/row-level security/);
+    expect(await keys()).not.toContain(`${there}/taken`);
+  });
+
+  it('is not taken for stored when PostgreSQL refused a statement and somebody passed over it', async () => {
+    const key = `${here}/twice`;
+    await database.write({ institutionId: here }, put(key));
+    const passOver = database.transaction({ institutionId: here }, async (tx) => {
+      await prismaOf(tx).$executeRaw(put(`${here}/beside`));
+      await prismaOf(tx).$executeRaw(put(key)).catch(() => undefined);
+    });
+    await expect(passOver).rejects.toSatisfy(isUniqueViolation);
+    await expect(database.transaction({ institutionId: here }, (tx) => prismaOf(tx).blobTombstone.create({ data: { blobKey: key } }))).rejects.toSatisfy(isUniqueViolation);
+    expect(await keys()).not.toContain(`${here}/beside`);
+  });
+
+  it('takes nothing any more when it is over, whoever has its connection then', async () => {
+    const left: Transaction[] = [];
+    for (const end of [() => undefined, () => { throw new Error('over'); }]) {
+      await database.transaction({ institutionId: here }, async (tx) => {
+        await prismaOf(tx).blobTombstone.count();
+        left.push(tx);
+        end();
+      }).catch(() => undefined);
+    }
+    await database.transaction({ institutionId: there }, async (tx) => {
+      await prismaOf(tx).$queryRaw`SELECT 1`;
+      for (const old of left) {
+        await expect(prismaOf(old).$executeRaw(put(`${there}/late`))).rejects.toThrow('over');
+        await expect(prismaOf(old).blobTombstone.create({ data: { blobKey: `${there}/late` } })).rejects.toThrow('over');
+      }
+    });
+    expect(left).toHaveLength(2);
+    expect(await keys()).not.toContain(`${there}/late`);
+  });
+
+  it('leaves nothing to the next one on its connection while it still does something itself', async () => {
+    const late: Promise<unknown>[] = [];
+    for (let i = 0; i < 30; i++) {
+      await database.transaction({ institutionId: here }, async (tx) => {
+        // Two statements each: the second one may come when the transaction is over.
+        late.push(prismaOf(tx).blobTombstone.upsert({ where: { blobKey: `${there}/left/${String(i)}` }, create: { blobKey: `${there}/left/${String(i)}` }, update: {} }).catch((error: unknown) => error));
+        await prismaOf(tx).$queryRaw`SELECT 1`;
+        if (i % 2 === 0) throw new Error('fails beside it');
+      }).catch(() => undefined);
+      await database.transaction({ institutionId: there }, (tx) => prismaOf(tx).$queryRaw`SELECT pg_sleep(0.002)`);
+    }
+    for (const ended of await Promise.all(late)) expect(ended).toBeInstanceOf(Error);
+    expect((await keys()).filter((key) => key.includes('/left/'))).toEqual([]);
+    expect(await openTransactions()).toBe(0);
+  });
+
+  it('is tried again when two exclude each other', async () => {
+    const [a, b] = [`${here}/lock/a`, `${here}/lock/b`];
+    await database.writeAll({ institutionId: here }, [put(a), put(b)]);
+    let begun = 0;
+    const both = (first: string, second: string) => database.transaction({ institutionId: here }, async (tx) => {
+      begun++;
+      for (const key of [first, second]) {
+        await prismaOf(tx).$executeRaw`UPDATE blob_tombstones SET due_at = now() WHERE blob_key = ${key}`;
+        await new Promise((resolve) => setTimeout(resolve, 200));
+      }
+    });
+    await Promise.all([both(a, b), both(b, a)]);
+    expect(begun).toBe(3);
+  });
+
+  it('gives values as a SELECT outside of one does, and takes what statements are given', async () => {
+    const sql = Prisma.sql`SELECT ${new Date(1_700_000_000_123)}::timestamptz AS at, ${12n}::bigint AS big, ${['a', 'b "c"', '汉']}::text[] AS list, ${Buffer.from([0, 255])}::bytea AS bytes, ${JSON.stringify({ a: [1] })}::jsonb AS json, ${null}::text AS nothing, ${1.5}::float8 AS share, ${true}::boolean AS yes`;
+    const inside = await database.transaction({ institutionId: here }, (tx) => prismaOf(tx).$queryRaw(sql));
+    expect(inside).toEqual(await database.read({ institutionId: here }, sql));
+    expect(inside).toEqual([{ at: new Date(1_700_000_000_123), big: 12n, list: ['a', 'b "c"', '汉'], bytes: Buffer.from([0, 255]), json: { a: [1] }, nothing: null, share: 1.5, yes: true }]);
+  });
+});
