@@ -7,7 +7,7 @@ import { standing } from '../../imaging/report/review.js';
 import { AppError } from '../../kernel/errors.js';
 import type { RowCondition, Transaction } from '../../kernel/transaction.js';
 import { columnsOf } from '../../platform/database/columns.js';
-import { conditionOf, Database, prismaOf } from '../../platform/database/database.js';
+import { conditionOf, Database, prismaOf, sendAlong } from '../../platform/database/database.js';
 import type { ObjectRef, PreparedResult } from './results.contract.js';
 
 export type ResultStatus = 'preliminary' | 'final' | 'amended' | 'withheld';
@@ -128,10 +128,10 @@ export class ResultsStore {
     if (claimed !== blobKeys.length) throw new AppError('blob-missing');
     const status: ResultStatus = faults.length > 0 ? 'withheld' : 'preliminary';
     const data = JSON.stringify({ objects, faults, summary, findings, labels, segments, provenance, rendering });
-    await prismaOf(tx).$executeRaw`
+    sendAlong(tx, Prisma.sql`
       INSERT INTO results (id, institution_id, analysis_id, study_id, study_instance_uid, analysis, status, objects, faults, summary, findings, labels, segments, provenance, rendering, updated_at)
       SELECT ${id}::uuid, ${institutionId}::uuid, ${analysisId}::uuid, ${studyId}::uuid, ${studyInstanceUid}, ${analysis}, ${status}, data.objects, data.faults, data.summary, data.findings, data.labels, data.segments, data.provenance, data.rendering, now()
-      FROM jsonb_to_record(${data}::jsonb) AS data (objects jsonb, faults jsonb, summary jsonb, findings jsonb, labels jsonb, segments jsonb, provenance jsonb, rendering jsonb)`;
+      FROM jsonb_to_record(${data}::jsonb) AS data (objects jsonb, faults jsonb, summary jsonb, findings jsonb, labels jsonb, segments jsonb, provenance jsonb, rendering jsonb)`);
   }
 
   async find(institutionId: string, id: string): Promise<ResultRecord | null> {

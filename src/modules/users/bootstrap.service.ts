@@ -64,9 +64,10 @@ export class BootstrapService {
     const passwordHash = await hashPassword(password ?? generated ?? generatePassword());
     const user = await this.database.transaction('system', async (tx) => {
       const institution = await this.institutions.ensureFirst(tx, FIRST_INSTITUTION);
-      return this.users.create(tx, { institutionId: institution.id, email, displayName: ADMINISTRATOR, role: 'platform-admin', passwordHash });
+      const created = await this.users.create(tx, { institutionId: institution.id, email, displayName: ADMINISTRATOR, role: 'platform-admin', passwordHash });
+      if (!created) throw new AppError('conflict', { detail: 'There is a user with this e-mail address.' });
+      return created;
     });
-    if (!user) throw new AppError('conflict', { detail: 'There is a user with this e-mail address.' });
     return { email: user.email, password: generated, institutionId: user.institutionId, userId: user.id };
   }
 

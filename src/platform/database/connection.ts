@@ -13,7 +13,7 @@ export interface DatabaseUrls {
 export const DATABASE_URLS = Symbol('DatabaseUrls');
 
 /** How long a query waits for a free connection: a burst of requests queues here, a database that is away refuses at once. */
-export const POOL_WAIT_MS = 20_000;
+const POOL_WAIT_MS = 20_000;
 
 /** How every pool and single connection of this process reaches PostgreSQL. */
 export function poolOptions(url: string, config: Pick<Config, 'DATABASE_CA_FILE'>): PoolConfig {

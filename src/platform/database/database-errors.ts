@@ -7,9 +7,14 @@ export function isUniqueViolation(error: unknown): boolean {
   return error instanceof Error && ((error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002') || originalCode(error) === '23505');
 }
 
-/** Serialisation failures and deadlocks; of raw statements Prisma gives the SQLSTATE alone. */
+/** Serialisation failures and deadlocks. */
 export function isConflict(error: unknown): boolean {
   return error instanceof Error && ((error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2034') || ['40001', '40P01'].includes(originalCode(error) ?? ''));
+}
+
+/** True for a statement that came after a refused one. */
+export function isInFailedTransaction(error: unknown): boolean {
+  return error instanceof Error && originalCode(error) === '25P02';
 }
 
 /** True when PostgreSQL would not take a value as it is: out of range, badly encoded, too large for an index. @see PostgreSQL, Appendix A, classes 22 and 54 */
@@ -24,7 +29,7 @@ const SOCKET_CODES = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOENT']);
 /** SQLSTATEs of a server that stops, starts, cuts connections, has none left, or is not the primary any more. @see PostgreSQL, Appendix A */
 const AWAY_STATES = /^(57P0\d|08\d{3}|53300|25006)$/;
 
-/** The SQLSTATE of a driver's error, or that Prisma keeps of it (P2010, P2039). */
+/** The SQLSTATE of a driver's error, or that Prisma keeps of it. */
 function originalCode(error: Error): string | undefined {
   if (error instanceof pg.DatabaseError) return error.code;
   if (!(error instanceof Prisma.PrismaClientKnownRequestError)) return undefined;

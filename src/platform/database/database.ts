@@ -8,6 +8,7 @@ import { withinTime } from '../../kernel/within-time.js';
 import { CONFIG, type Config } from '../config.js';
 import { DATABASE_URLS, poolOptions, type DatabaseUrls } from './connection.js';
 import type { PoolCounts } from '../ops/pool-connections.js';
+import { soon } from '../ops/soon.js';
 import { isConflict, translate, translateDirect } from './database-errors.js';
 import { LentConnections } from './lent-connections.js';
 import { inOneTrip, type TripStatement } from './one-trip.js';
@@ -33,8 +34,10 @@ const MIN_SYSTEM_CONNECTIONS = 3;
 
 /** A transaction that is not over then is rolled back. */
 const TRANSACTION_MS = 60_000;
+/** So long somebody waits who has to hear of an error anyway. */
+const ROLLBACK_MS = 2_000;
 
-/** Columns come as Prisma gives them: 64-bit integers as bigint. */
+/** 64-bit integers come as bigint, as Prisma gives them. */
 const READ_TYPES = new pg.TypeOverrides();
 READ_TYPES.setTypeParser(pg.types.builtins.INT8, BigInt);
 
@@ -51,6 +54,9 @@ export class Database implements OnApplicationShutdown {
   /** Whether each scope has a login of its own. */
   private readonly hasLogins: boolean;
   private readonly statementNames = new Map<string, string>();
+
+  /** Of transactions. */
+  protected readonly patienceMs: number = TRANSACTION_MS;
 
   constructor(@Inject(CONFIG) config: Config, @Inject(DATABASE_URLS) { appUrl, systemUrl }: DatabaseUrls) {
     this.hasLogins = appUrl !== systemUrl;
@@ -145,7 +151,8 @@ export class Database implements OnApplicationShutdown {
   }
 
   async onApplicationShutdown(): Promise<void> {
-    await Promise.all([this.lent.close(), this.app.end(), this.system.end()]);
+    await Promise.all([this.app.end(), this.system.end()]);
+    await this.lent.close();
   }
 
   private poolOf(scope: Scope): pg.Pool {
@@ -164,18 +171,15 @@ export class Database implements OnApplicationShutdown {
   private async once<T>(scope: Scope, work: (tx: Transaction) => Promise<T>): Promise<T> {
     const connection = await this.connection(scope);
     const transaction = new OpenTransaction(connection, { settings: this.settingsOf(scope), types: READ_TYPES, nameOf: (sql) => this.statementName(sql), lent: this.lent });
-    let isClean = false;
     try {
-      // The brand exists only in the type system; a transaction is Prisma's client under an opaque name.
-      const value = await withinTime(transaction.run((client) => work(client as unknown as Transaction)), TRANSACTION_MS, tooLong);
-      isClean = true;
+      // The brand exists only in the type system: an `OpenTransaction` under an opaque name.
+      const value = await withinTime(transaction.run(() => work(transaction as unknown as Transaction)), this.patienceMs, tooLong);
+      connection.release();
       return value;
     } catch (error) {
-      isClean = await transaction.rollBack();
+      // The connection stays taken until PostgreSQL has answered, however long that takes: it would hold up another one in its place, too.
+      await soon(transaction.rollBack().then(() => { connection.release(); }, () => { connection.release(true); }), ROLLBACK_MS);
       throw error;
-    } finally {
-      // PostgreSQL takes back what is open on a connection that goes.
-      connection.release(!isClean);
     }
   }
 
@@ -235,13 +239,22 @@ function settingsOf(scope: Scope): ScopeSettings {
 
 /** The Prisma client behind a transaction; for stores only. */
 export function prismaOf(tx: Transaction): PrismaTransaction {
-  // See Database.transaction: this is the other side of the brand.
-  return tx as unknown as PrismaTransaction;
+  return openOf(tx).client;
+}
+
+/** For stores only: sends a statement whose answer nobody needs. What PostgreSQL says against it, the transaction fails with when it ends. */
+export function sendAlong(tx: Transaction, sql: Prisma.Sql): void {
+  openOf(tx).sendAlong(sql);
+}
+
+function openOf(tx: Transaction): OpenTransaction {
+  // See Database.once: this is the other side of the brand.
+  return tx as unknown as OpenTransaction;
 }
 
 /** For stores only, as `sqlOf`. @param query  gives a row when the condition holds; may lock it */
 export function conditionOf(query: Prisma.Sql): RowCondition {
-  // See prismaOf.
+  // See openOf.
   return query as unknown as RowCondition;
 }
 

@@ -8,7 +8,7 @@ export type OpenConnection = Pick<pg.ClientBase, 'query'>;
 /** Prisma's client on somebody's connection. */
 export interface Loan {
   readonly client: Prisma.TransactionClient;
-  /** After that the client refuses everything. @returns once what it was doing is done */
+  /** After that the client refuses everything. What it has begun, the owner must refuse: the connection may be another's. */
   giveBack(): Promise<void>;
 }
 

@@ -1,9 +1,8 @@
-import type { Writable } from 'node:stream';
 import type pg from 'pg';
 import { Prisma } from '../../generated/prisma/client.js';
-import { soon } from '../ops/soon.js';
-import { translateDirect } from './database-errors.js';
+import { isInFailedTransaction, translateDirect } from './database-errors.js';
 import type { LentConnections, Loan } from './lent-connections.js';
+import { inOneTrip, type TripStatement } from './one-trip.js';
 
 /** The institution, and the name of the scope; either may be empty. */
 export type ScopeSettings = [institution: string, name: string];
@@ -19,55 +18,82 @@ export interface TransactionOptions {
   lent: LentConnections;
 }
 
-/** A connection that does not answer by then is given up. */
-const ROLLBACK_MS = 2_000;
+const BEGIN: TripStatement = { name: 'begin', text: 'BEGIN', values: [] };
 
-type Answer = pg.QueryResult<Record<string, unknown>>;
+interface Answer { rows: unknown[]; rowCount: number | null }
+const NOTHING: Answer = { rows: [], rowCount: 0 };
 type Query = TemplateStringsArray | Prisma.Sql;
 
 /**
- * A transaction on a connection of its own. BEGIN, scope and the first statement travel together; statements that are written out go straight to the connection, for
- * the way through Prisma's client costs more than most of them cost PostgreSQL. That client is lent the connection when a model is first asked for.
+ * A transaction on a connection of its own. BEGIN, scope and the first statement are one trip, so that nothing is done where one of them is refused. Statements that are
+ * written out go straight to the connection, for the way through Prisma's client costs more than most of them cost PostgreSQL. That client is lent the connection when a
+ * model is first asked for.
  */
 export class OpenTransaction {
-  private readonly begun: Promise<unknown>;
+  /** The first trip. */
+  private begun: Promise<unknown> | undefined;
+  private hasBegun = false;
   private loan: Promise<Loan> | undefined;
+  /** What nobody waits for. */
+  private readonly along: Promise<unknown>[] = [];
+  /** Nothing is taken any more. */
   private isOver = false;
+  /** The connection may be another's. */
+  private isGivenUp = false;
   /** PostgreSQL's first refusal: it takes nothing after it. */
   private refusal: Error | undefined;
 
-  constructor(private readonly connection: pg.PoolClient, private readonly options: TransactionOptions) {
-    const { settings } = options;
-    inOnePiece(connection);
-    this.begun = Promise.all([connection.query('BEGIN'), settings && connection.query({ name: 'scope', text: SCOPE_SQL, values: settings })]).catch((error: unknown) => { throw translateDirect(error); });
-    // It is waited for at the end.
-    this.begun.catch(() => undefined);
-  }
+  constructor(private readonly connection: pg.PoolClient, private readonly options: TransactionOptions) {}
 
   /** Prisma's client, as far as stores use it in a transaction. */
   readonly client: Prisma.TransactionClient = new Proxy({} as Prisma.TransactionClient, {
     get: (_, key): unknown => {
-      if (key === '$queryRaw') return async (query: Query, ...values: unknown[]): Promise<object[]> => (await this.ask(query, values)).rows;
+      if (key === '$queryRaw') return async (query: Query, ...values: unknown[]): Promise<unknown[]> => (await this.ask(query, values)).rows;
       if (key === '$executeRaw') return async (query: Query, ...values: unknown[]): Promise<number> => (await this.ask(query, values)).rowCount ?? 0;
       // A promise would be asked for `then`.
       return typeof key === 'string' && key !== 'then' ? this.model(key) : undefined;
     },
   });
 
-  /** @throws what `work` throws, or PostgreSQL's first refusal, even where `work` has passed over it; the transaction is open then */
-  async run<T>(work: (client: Prisma.TransactionClient) => Promise<T>): Promise<T> {
-    // Where it did not begin, what comes after it fails for that reason.
-    const value = await work(this.client).catch(async (error: unknown) => { await this.begun; throw error; });
-    await this.close();
+  /** @throws what `work` throws, or PostgreSQL's first refusal, even where `work` has passed over it; it must be rolled back then */
+  async run<T>(work: () => Promise<T>): Promise<T> {
+    const value = await work().catch((error: unknown) => this.tellCause(error));
+    // What waits for the first trip goes out before the end.
     await this.begun;
-    if (this.refusal !== undefined) throw this.refusal;
-    await this.connection.query('COMMIT').catch((error: unknown) => { throw translateDirect(error); });
+    await this.close();
+    if (this.refusal !== undefined) throw translateDirect(this.refusal);
+    if (this.begun !== undefined) await this.commit();
     return value;
   }
 
-  /** Takes nothing any more. @returns whether the connection can be used again */
-  async rollBack(): Promise<boolean> {
-    return (await soon(this.close().then(() => this.connection.query('ROLLBACK')), ROLLBACK_MS)) !== undefined;
+  /** Sends a statement that nobody waits for: what PostgreSQL says against it, the transaction ends with. */
+  sendAlong(sql: Prisma.Sql): void {
+    this.refuseIfOver();
+    const answer = this.ask(sql, []);
+    answer.catch(() => undefined);
+    this.along.push(answer);
+  }
+
+  /** Takes nothing any more, COMMIT neither. @returns when PostgreSQL has undone it; the connection is of use to others then */
+  async rollBack(): Promise<void> {
+    this.isGivenUp = true;
+    await this.close();
+    if (this.begun !== undefined) await this.connection.query('ROLLBACK');
+  }
+
+  private async commit(): Promise<void> {
+    if (this.isGivenUp) throw over();
+    const { command } = await this.connection.query('COMMIT').catch((error: unknown) => { throw translateDirect(error); });
+    await Promise.all(this.along);
+    // PostgreSQL's answer where it had refused something.
+    if (command !== 'COMMIT') throw translateDirect(this.refusal ?? new Error(`COMMIT was answered with ${command}`));
+  }
+
+  /** What comes after something that was refused is refused, too. */
+  private async tellCause(error: unknown): Promise<never> {
+    // All that came in one piece has been told by then.
+    if (isInFailedTransaction(error)) await new Promise((resolve) => { setImmediate(resolve); });
+    throw isInFailedTransaction(error) && this.refusal ? translateDirect(this.refusal) : error;
   }
 
   private async close(): Promise<void> {
@@ -78,13 +104,27 @@ export class OpenTransaction {
 
   private async ask(query: Query, given: unknown[]): Promise<Answer> {
     const { text, values } = 'raw' in query ? Prisma.sql(query, ...given) : query;
-    return this.send({ name: this.options.nameOf(text), text, values, types: this.options.types }).catch((error: unknown) => { throw translateDirect(error); });
+    const answers = await this.send([{ name: this.options.nameOf(text), text, values }]).catch((error: unknown) => { throw translateDirect(error); });
+    return answers.at(-1) ?? NOTHING;
   }
 
-  private async send(query: pg.QueryConfig): Promise<Answer> {
+  private async send(statements: readonly TripStatement[]): Promise<Answer[]> {
+    const { settings, types } = this.options;
+    if (!this.begun) {
+      const first = this.answerOf(() => inOneTrip(this.connection, [BEGIN, ...(settings ? [{ name: 'scope', text: SCOPE_SQL, values: settings }] : []), ...statements], types));
+      this.begun = first.then(() => { this.hasBegun = true; });
+      this.begun.catch(() => undefined);
+      return first;
+    }
+    // Where it has not begun, the next one would be a transaction of its own.
+    if (!this.hasBegun) await this.begun;
+    return this.answerOf(() => inOneTrip(this.connection, statements, types));
+  }
+
+  private async answerOf<T>(sent: () => Promise<T>): Promise<T> {
     this.refuseIfOver();
     try {
-      return await this.connection.query<Record<string, unknown>>(query);
+      return await sent();
     } catch (error) {
       if (error instanceof Error) this.refusal ??= error;
       throw error;
@@ -95,24 +135,23 @@ export class OpenTransaction {
     return new Proxy({}, {
       get: (_, method): unknown => async (given: unknown) => {
         this.refuseIfOver();
-        this.loan ??= this.options.lent.lend({ query: ((query: pg.QueryConfig) => this.send(query)) as pg.ClientBase['query'] });
+        await (this.begun ?? this.send([]));
+        this.loan ??= this.options.lent.lend({ query: ((query: pg.QueryConfig) => this.answerOf(() => this.connection.query(query))) as pg.ClientBase['query'] });
         const { client } = await this.loan;
         // Prisma's types are those of `client`; stores see them.
-        const models = client as unknown as Record<string, Record<string | symbol, (args: unknown) => Promise<unknown>>>;
-        return models[name]?.[method]?.(given);
+        const model = (client as unknown as Record<string, Record<string | symbol, (args: unknown) => Promise<unknown>>>)[name];
+        const action = model?.[method];
+        if (!action) throw new Error(`A transaction has no ${name}.${String(method)}`);
+        return action.call(model, given);
       },
     });
   }
 
   private refuseIfOver(): void {
-    if (this.isOver) throw new Error('The transaction is over.');
+    if (this.isOver) throw over();
   }
 }
 
-/** What is sent in this turn of the event loop leaves together. */
-function inOnePiece(connection: pg.PoolClient): void {
-  // Its socket, which node-postgres' types leave out.
-  const { connection: { stream } } = connection as unknown as { connection: { stream: Writable } };
-  stream.cork();
-  process.nextTick(() => { stream.uncork(); });
+function over(): Error {
+  return new Error('The transaction is over.');
 }

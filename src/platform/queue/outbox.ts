@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { Prisma } from '../../generated/prisma/client.js';
 import type { Transaction } from '../../kernel/transaction.js';
 import { uuidv7 } from '../../kernel/uid.js';
-import { Database, prismaOf } from '../database/database.js';
+import { Database, prismaOf, sendAlong } from '../database/database.js';
 import { LIVE_CHANNEL } from '../database/live-channel.js';
 import { currentTraceparent } from '../ops/tracing.js';
 
@@ -38,19 +38,23 @@ export class Outbox {
   constructor(@Inject(Database) private readonly database: Database) {}
 
   /** Appends in the caller's transaction, in this order, and wakes the relay when that commits; one statement, however many they are. */
-  async append(tx: Transaction, ...events: DomainEvent[]): Promise<void> {
-    if (events.length === 0) return;
+  append(tx: Transaction, ...events: DomainEvent[]): Promise<void> {
+    if (events.length > 0) this.send(tx, events);
+    return Promise.resolve();
+  }
+
+  private send(tx: Transaction, events: readonly DomainEvent[]): void {
     const traceparent = currentTraceparent() ?? null;
     const rows = events.map(({ institutionId, topic, payload, priority = 0 }) => (
       { id: uuidv7(), institution_id: institutionId, topic, payload, priority, study_instance_uid: typeof payload.studyInstanceUid === 'string' ? payload.studyInstanceUid : null, traceparent }));
-    await prismaOf(tx).$executeRaw`
+    sendAlong(tx, Prisma.sql`
       WITH appended AS (
         INSERT INTO outbox (id, institution_id, topic, payload, priority, study_instance_uid, traceparent)
         SELECT id, institution_id, topic, payload, priority, study_instance_uid, traceparent
         FROM ROWS FROM (jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) AS (id uuid, institution_id uuid, topic text, payload jsonb, priority int, study_instance_uid text, traceparent text)) WITH ORDINALITY
           AS event (id, institution_id, topic, payload, priority, study_instance_uid, traceparent, place)
         ORDER BY place)
-      SELECT pg_notify(${LIVE_CHANNEL}, ${`${OUTBOX_TOPIC} new`})`;
+      SELECT pg_notify(${LIVE_CHANNEL}, ${`${OUTBOX_TOPIC} new`})`);
   }
 
   /**

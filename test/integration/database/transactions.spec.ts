@@ -5,7 +5,7 @@ import type { Transaction } from '../../../src/kernel/transaction.js';
 import { uuidv7 } from '../../../src/kernel/uid.js';
 import { parseConfig } from '../../../src/platform/config.js';
 import { isUniqueViolation } from '../../../src/platform/database/database-errors.js';
-import { Database, prismaOf } from '../../../src/platform/database/database.js';
+import { Database, prismaOf, sendAlong } from '../../../src/platform/database/database.js';
 import { openDatabase, type OpenedDatabase } from '../../../src/platform/database/open-database.js';
 import { createLogger } from '../../../src/platform/ops/logger.js';
 import { temporaryDirectory } from '../../support/product.js';
@@ -86,6 +86,25 @@ describe('A transaction', () => {
     expect(await keys()).not.toContain(`${here}/beside`);
   });
 
+  it('stores what nobody waited for, and fails with what PostgreSQL says against it', async () => {
+    const [key, beside] = [`${here}/along`, `${here}/along-beside`];
+    await database.transaction({ institutionId: here }, (tx) => { sendAlong(tx, put(key)); return Promise.resolve(); });
+    expect(await keys()).toContain(key);
+    const refused = [
+      (tx: Transaction) => { sendAlong(tx, put(key)); return Promise.resolve(); },
+      async (tx: Transaction) => { sendAlong(tx, put(key)); await new Promise((resolve) => setTimeout(resolve, 50)); },
+      async (tx: Transaction) => { sendAlong(tx, put(key)); await prismaOf(tx).$executeRaw(put(beside)); },
+      async (tx: Transaction) => { sendAlong(tx, put(key)); await prismaOf(tx).blobTombstone.create({ data: { blobKey: beside } }); },
+      (tx: Transaction) => { sendAlong(tx, put(beside)); sendAlong(tx, put(key)); sendAlong(tx, put(`${beside}2`)); return Promise.resolve(); },
+    ];
+    for (const work of refused) await expect(database.transaction({ institutionId: here }, work)).rejects.toSatisfy(isUniqueViolation);
+    expect((await keys()).filter((one) => one.startsWith(beside))).toEqual([]);
+    let left: Transaction | undefined;
+    await database.transaction({ institutionId: here }, (tx) => { left = tx; return Promise.resolve(); });
+    expect(() => { if (left) sendAlong(left, put(beside)); }).toThrow('over');
+    expect(await openTransactions()).toBe(0);
+  });
+
   it('takes nothing any more when it is over, whoever has its connection then', async () => {
     const left: Transaction[] = [];
     for (const end of [() => undefined, () => { throw new Error('over'); }]) {
@@ -120,6 +139,53 @@ describe('A transaction', () => {
     for (const ended of await Promise.all(late)) expect(ended).toBeInstanceOf(Error);
     expect((await keys()).filter((key) => key.includes('/left/'))).toEqual([]);
     expect(await openTransactions()).toBe(0);
+  });
+
+  it('is undone when it takes too long, and says nothing more on a connection that another one has', async () => {
+    const hasty = new (class extends Database { protected override readonly patienceMs = 300; })(parseConfig({ DATA_DIR: directory, LOG_LEVEL: 'silent', DATABASE_POOL_SIZE: '1' }), opened);
+    try {
+      let wake = (): void => undefined;
+      const asleep = new Promise<void>((resolve) => { wake = resolve; });
+      const late = hasty.transaction({ institutionId: here }, async (tx) => { await prismaOf(tx).$executeRaw(put(`${here}/slow`)); await asleep; });
+      await expect(late).rejects.toMatchObject({ code: 'database-unavailable' });
+      // The next one has its connection, and is in the middle when the first one believes that it is done.
+      const next = hasty.transaction({ institutionId: there }, async (tx) => {
+        await prismaOf(tx).$executeRaw(put(`${there}/next`));
+        wake();
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        await prismaOf(tx).$executeRaw(put(`${there}/next2`));
+        throw new Error('changed my mind');
+      });
+      await expect(next).rejects.toThrow('changed my mind');
+      expect((await keys()).filter((key) => /slow|next/.test(key))).toEqual([]);
+      // One that PostgreSQL is busy with keeps its connection until it is undone.
+      await expect(hasty.transaction({ institutionId: here }, (tx) => prismaOf(tx).$queryRaw`SELECT pg_sleep(1)::text`)).rejects.toMatchObject({ code: 'database-unavailable' });
+      await hasty.transaction({ institutionId: here }, (tx) => prismaOf(tx).$executeRaw(put(`${here}/after`)));
+      expect(await keys()).toContain(`${here}/after`);
+      expect(await openTransactions()).toBe(0);
+    } finally {
+      await hasty.onApplicationShutdown();
+    }
+  });
+
+  it('fails when a statement that somebody forgot is refused, and when its connection is cut', async () => {
+    const key = `${here}/forgotten`;
+    await database.write({ institutionId: here }, put(key));
+    const forgetting = database.transaction({ institutionId: here }, async (tx) => {
+      await prismaOf(tx).$executeRaw(put(`${key}/beside`));
+      prismaOf(tx).$executeRaw(put(key)).catch(() => undefined);
+    });
+    await expect(forgetting).rejects.toSatisfy(isUniqueViolation);
+    const cut = database.transaction({ institutionId: here }, async (tx) => {
+      const [row] = await prismaOf(tx).$queryRaw<{ pid: number }[]>`SELECT pg_backend_pid() AS pid`;
+      await prismaOf(tx).$executeRaw(put(`${key}/cut`));
+      await query(opened.url, `SELECT pg_terminate_backend(${String(row?.pid)})`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    });
+    await expect(cut).rejects.toMatchObject({ code: 'database-unavailable' });
+    expect((await keys()).filter((one) => one.startsWith(`${key}/`))).toEqual([]);
+    await database.transaction({ institutionId: here }, (tx) => prismaOf(tx).$executeRaw(put(`${key}/again`)));
+    expect(await keys()).toContain(`${key}/again`);
   });
 
   it('is tried again when two exclude each other', async () => {
