@@ -89,7 +89,7 @@ export class BootstrapService {
     if (faults.length > 0) this.logger.warn({ faults }, 'BOOTSTRAP_ADMIN_PASSWORD is weak: change it');
   }
 
-  /** @returns undefined when another process was faster */
+  /** @returns undefined when there is somebody by now */
   private async createFirst(passwordHash: string): Promise<User | undefined> {
     return this.database.transaction('system', async (tx) => {
       const institution = await this.institutions.ensureFirst(tx, FIRST_INSTITUTION);

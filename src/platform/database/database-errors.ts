@@ -12,9 +12,9 @@ export function isConflict(error: unknown): boolean {
   return error instanceof Error && ((error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2034') || ['40001', '40P01'].includes(originalCode(error) ?? ''));
 }
 
-/** True for a statement that came after a refused one. */
+/** True for a statement that came after a refused one; or goes by a name that it was not given, because it came after a refused one the first time. */
 export function isInFailedTransaction(error: unknown): boolean {
-  return error instanceof Error && originalCode(error) === '25P02';
+  return error instanceof Error && ['25P02', '26000'].includes(originalCode(error) ?? '');
 }
 
 /** True when PostgreSQL would not take a value as it is: out of range, badly encoded, too large for an index. @see PostgreSQL, Appendix A, classes 22 and 54 */

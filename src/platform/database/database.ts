@@ -116,7 +116,7 @@ export class Database implements OnApplicationShutdown {
    * Runs `work` in one transaction whose scope PostgreSQL knows (`app.institution_id`), retrying serialisation failures and
    * deadlocks up to three times; so `work` must have no effect outside the database.
    *
-   * @throws AppError `database-unavailable` when PostgreSQL does not answer
+   * @throws AppError `database-unavailable` when PostgreSQL does not answer; where that was at the end, whether anything was written is not known
    */
   async transaction<T>(scope: Scope, work: (tx: Transaction) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
@@ -178,7 +178,7 @@ export class Database implements OnApplicationShutdown {
       return value;
     } catch (error) {
       // The connection stays taken until PostgreSQL has answered, however long that takes: it would hold up another one in its place, too.
-      await soon(transaction.rollBack().then(() => { connection.release(); }, () => { connection.release(true); }), ROLLBACK_MS);
+      await soon(transaction.rollBack().then((isOfUse) => { connection.release(!isOfUse); }, () => { connection.release(true); }), ROLLBACK_MS);
       throw error;
     }
   }

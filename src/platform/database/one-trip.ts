@@ -33,8 +33,8 @@ const Inside = pg.Query as unknown as new (text: string, values: unknown[], call
 const Result = pg.Result as unknown as new (rowMode: undefined, types: pg.CustomTypesConfig) => pg.Result;
 
 /**
- * Several statements that PostgreSQL takes as one transaction without BEGIN and COMMIT: what comes before one Sync is done together or not at all. Settings that
- * one statement makes for its transaction hold for those after it.
+ * Statements that PostgreSQL takes as one transaction without BEGIN and COMMIT: what comes before one Sync is done together or not at all, and after one that is refused
+ * nothing more is done, whatever it was. Settings that one statement makes for its transaction hold for those after it.
  *
  * @see PostgreSQL, "Extended Query" and "Pipelining" in the chapter on the protocol
  */
@@ -59,8 +59,9 @@ class OneTrip extends Inside {
         if (this.isRefused) return null;
       }
       wire.sync();
-      this.become(this.statements[0]);
     } finally {
+      // Answers come from the first one on.
+      this.become(this.statements[0]);
       wire.stream.uncork();
     }
     return null;

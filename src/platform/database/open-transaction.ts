@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import pg from 'pg';
 import { Prisma } from '../../generated/prisma/client.js';
 import { isInFailedTransaction, translateDirect } from './database-errors.js';
 import type { LentConnections, Loan } from './lent-connections.js';
@@ -34,14 +34,14 @@ export class OpenTransaction {
   private begun: Promise<unknown> | undefined;
   private hasBegun = false;
   private loan: Promise<Loan> | undefined;
-  /** What nobody waits for. */
-  private readonly along: Promise<unknown>[] = [];
   /** Nothing is taken any more. */
   private isOver = false;
-  /** The connection may be another's. */
-  private isGivenUp = false;
-  /** PostgreSQL's first refusal: it takes nothing after it. */
+  /** Nothing is sent any more: COMMIT or ROLLBACK is on its way. */
+  private isClosed = false;
+  /** The first thing that failed, if it was not for the failure of another: PostgreSQL takes nothing after it. */
   private refusal: Error | undefined;
+  /** Something failed that PostgreSQL did not say: what it knows of the connection's statements is not what we know. */
+  private isBroken = false;
 
   constructor(private readonly connection: pg.PoolClient, private readonly options: TransactionOptions) {}
 
@@ -55,12 +55,13 @@ export class OpenTransaction {
     },
   });
 
-  /** @throws what `work` throws, or PostgreSQL's first refusal, even where `work` has passed over it; it must be rolled back then */
+  /** @throws what `work` throws, or what failed first, even where `work` has passed over it; it must be rolled back then */
   async run<T>(work: () => Promise<T>): Promise<T> {
     const value = await work().catch((error: unknown) => this.tellCause(error));
+    this.isOver = true;
     // What waits for the first trip goes out before the end.
-    await this.begun;
-    await this.close();
+    await this.begun?.catch(() => undefined);
+    await this.endLoan();
     if (this.refusal !== undefined) throw translateDirect(this.refusal);
     if (this.begun !== undefined) await this.commit();
     return value;
@@ -69,40 +70,41 @@ export class OpenTransaction {
   /** Sends a statement that nobody waits for: what PostgreSQL says against it, the transaction ends with. */
   sendAlong(sql: Prisma.Sql): void {
     this.refuseIfOver();
-    const answer = this.ask(sql, []);
-    answer.catch(() => undefined);
-    this.along.push(answer);
+    this.ask(sql, []).catch(() => undefined);
   }
 
-  /** Takes nothing any more, COMMIT neither. @returns when PostgreSQL has undone it; the connection is of use to others then */
-  async rollBack(): Promise<void> {
-    this.isGivenUp = true;
-    await this.close();
+  /** Takes nothing any more, COMMIT neither. @returns when PostgreSQL has undone it: whether the connection is of use to others */
+  async rollBack(): Promise<boolean> {
+    this.isOver = this.isClosed = true;
+    await this.endLoan();
     if (this.begun !== undefined) await this.connection.query('ROLLBACK');
+    return !this.isBroken;
   }
 
   private async commit(): Promise<void> {
-    if (this.isGivenUp) throw over();
+    if (this.isClosed) throw over();
+    this.isClosed = true;
     const { command } = await this.connection.query('COMMIT').catch((error: unknown) => { throw translateDirect(error); });
-    await Promise.all(this.along);
-    // PostgreSQL's answer where it had refused something.
-    if (command !== 'COMMIT') throw translateDirect(this.refusal ?? new Error(`COMMIT was answered with ${command}`));
+    if (command === 'COMMIT') return;
+    // PostgreSQL's answer where it had refused something that nobody waited for.
+    await untilAllIsTold();
+    throw translateDirect(this.refusal ?? new Error(`COMMIT was answered with ${command}`));
   }
 
-  /** What comes after something that was refused is refused, too. */
+  /** What comes after something that failed fails, too. */
   private async tellCause(error: unknown): Promise<never> {
-    // All that came in one piece has been told by then.
-    if (isInFailedTransaction(error)) await new Promise((resolve) => { setImmediate(resolve); });
-    throw isInFailedTransaction(error) && this.refusal ? translateDirect(this.refusal) : error;
+    if (!isInFailedTransaction(error)) throw error;
+    await untilAllIsTold();
+    throw this.refusal ? translateDirect(this.refusal) : error;
   }
 
-  private async close(): Promise<void> {
-    this.isOver = true;
+  private async endLoan(): Promise<void> {
     const loan = await this.loan?.catch(() => undefined);
     await loan?.giveBack();
   }
 
   private async ask(query: Query, given: unknown[]): Promise<Answer> {
+    this.refuseIfOver();
     const { text, values } = 'raw' in query ? Prisma.sql(query, ...given) : query;
     const answers = await this.send([{ name: this.options.nameOf(text), text, values }]).catch((error: unknown) => { throw translateDirect(error); });
     return answers.at(-1) ?? NOTHING;
@@ -118,15 +120,16 @@ export class OpenTransaction {
     }
     // Where it has not begun, the next one would be a transaction of its own.
     if (!this.hasBegun) await this.begun;
+    if (this.isClosed) throw over();
     return this.answerOf(() => inOneTrip(this.connection, statements, types));
   }
 
   private async answerOf<T>(sent: () => Promise<T>): Promise<T> {
-    this.refuseIfOver();
     try {
       return await sent();
     } catch (error) {
-      if (error instanceof Error) this.refusal ??= error;
+      if (error instanceof Error && !isInFailedTransaction(error)) this.refusal ??= error;
+      this.isBroken ||= !(error instanceof pg.DatabaseError);
       throw error;
     }
   }
@@ -135,8 +138,9 @@ export class OpenTransaction {
     return new Proxy({}, {
       get: (_, method): unknown => async (given: unknown) => {
         this.refuseIfOver();
-        await (this.begun ?? this.send([]));
-        this.loan ??= this.options.lent.lend({ query: ((query: pg.QueryConfig) => this.answerOf(() => this.connection.query(query))) as pg.ClientBase['query'] });
+        await (this.begun ?? this.send([])).catch((error: unknown) => { throw translateDirect(error); });
+        this.refuseIfOver();
+        this.loan ??= this.options.lent.lend({ query: ((query: pg.QueryConfig) => this.askOfLoan(query)) as pg.ClientBase['query'] });
         const { client } = await this.loan;
         // Prisma's types are those of `client`; stores see them.
         const model = (client as unknown as Record<string, Record<string | symbol, (args: unknown) => Promise<unknown>>>)[name];
@@ -147,6 +151,11 @@ export class OpenTransaction {
     });
   }
 
+  private async askOfLoan(query: pg.QueryConfig): Promise<unknown> {
+    this.refuseIfOver();
+    return this.answerOf(() => this.connection.query(query));
+  }
+
   private refuseIfOver(): void {
     if (this.isOver) throw over();
   }
@@ -154,4 +163,9 @@ export class OpenTransaction {
 
 function over(): Error {
   return new Error('The transaction is over.');
+}
+
+/** Errors that came in one piece reach us by ways of different length. */
+function untilAllIsTold(): Promise<void> {
+  return new Promise((resolve) => { setImmediate(resolve); });
 }

@@ -188,6 +188,25 @@ describe('A transaction', () => {
     expect(await keys()).toContain(`${key}/again`);
   });
 
+  it('leaves a connection of use when it was given a value that cannot be sent, as first statement or later', async () => {
+    const single = new Database(parseConfig({ DATA_DIR: directory, LOG_LEVEL: 'silent', DATABASE_POOL_SIZE: '1' }), opened);
+    const circular: { self?: unknown } = {};
+    circular.self = circular;
+    const unsendable = Prisma.sql`SELECT ${circular}::jsonb`;
+    try {
+      for (const before of [0, 1, 0, 2]) {
+        await expect(single.transaction({ institutionId: here }, async (tx) => {
+          for (let i = 0; i < before; i++) await prismaOf(tx).$queryRaw`SELECT 1`;
+          await prismaOf(tx).$queryRaw(unsendable);
+        })).rejects.toThrow(/circular/);
+        await expect(single.transaction({ institutionId: here }, (tx) => { sendAlong(tx, unsendable); return Promise.resolve(); })).rejects.toThrow(/circular/);
+        await single.transaction({ institutionId: here }, async (tx) => { await prismaOf(tx).$queryRaw`SELECT 1`; await prismaOf(tx).blobTombstone.count(); });
+      }
+    } finally {
+      await single.onApplicationShutdown();
+    }
+  });
+
   it('is tried again when two exclude each other', async () => {
     const [a, b] = [`${here}/lock/a`, `${here}/lock/b`];
     await database.writeAll({ institutionId: here }, [put(a), put(b)]);
@@ -200,6 +219,17 @@ describe('A transaction', () => {
       }
     });
     await Promise.all([both(a, b), both(b, a)]);
+    expect(begun).toBe(3);
+    // By a statement that nobody waits for, with others behind it.
+    begun = 0;
+    const along = (first: string, second: string) => database.transaction({ institutionId: here }, async (tx) => {
+      begun++;
+      await prismaOf(tx).$executeRaw`UPDATE blob_tombstones SET due_at = now() WHERE blob_key = ${first}`;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      sendAlong(tx, Prisma.sql`UPDATE blob_tombstones SET due_at = now() WHERE blob_key = ${second}`);
+      await Promise.all([prismaOf(tx).$queryRaw`SELECT 2`, prismaOf(tx).blobTombstone.count(), prismaOf(tx).$queryRaw`SELECT 2`]);
+    });
+    await Promise.all([along(a, b), along(b, a)]);
     expect(begun).toBe(3);
   });
 
