@@ -12,7 +12,7 @@ import { soon } from '../ops/soon.js';
 import { isConflict, translate, translateDirect } from './database-errors.js';
 import { LentConnections } from './lent-connections.js';
 import { inOneTrip, type TripStatement } from './one-trip.js';
-import { OpenTransaction, SCOPE_SQL, type ScopeSettings } from './open-transaction.js';
+import { OpenTransaction } from './open-transaction.js';
 
 export type PrismaTransaction = Prisma.TransactionClient;
 
@@ -36,6 +36,9 @@ const MIN_SYSTEM_CONNECTIONS = 3;
 const TRANSACTION_MS = 60_000;
 /** So long somebody waits who has to hear of an error anyway. */
 const ROLLBACK_MS = 2_000;
+
+/** What row-level security asks for, until the transaction ends: the institution, and the name of the scope; either may be empty. */
+const SCOPE_SQL = `SELECT set_config('app.institution_id', $1, true), set_config('app.scope', $2, true)`;
 
 /** 64-bit integers come as bigint, as Prisma gives them. */
 const READ_TYPES = new pg.TypeOverrides();
@@ -163,14 +166,9 @@ export class Database implements OnApplicationShutdown {
     return this.poolOf(scope).connect().catch((error: unknown) => { throw translateDirect(error); });
   }
 
-  /** The login of `system` needs none, unless one login serves both scopes. */
-  private settingsOf(scope: Scope): ScopeSettings | undefined {
-    return scope === 'system' && this.hasLogins ? undefined : settingsOf(scope);
-  }
-
   private async once<T>(scope: Scope, work: (tx: Transaction) => Promise<T>): Promise<T> {
     const connection = await this.connection(scope);
-    const transaction = new OpenTransaction(connection, { settings: this.settingsOf(scope), types: READ_TYPES, nameOf: (sql) => this.statementName(sql), lent: this.lent });
+    const transaction = new OpenTransaction(connection, { opening: this.opening('write', scope), types: READ_TYPES, nameOf: (sql) => this.statementName(sql), lent: this.lent });
     try {
       // The brand exists only in the type system: an `OpenTransaction` under an opaque name.
       const value = await withinTime(transaction.run(() => work(transaction as unknown as Transaction)), this.patienceMs, tooLong);
@@ -197,10 +195,11 @@ export class Database implements OnApplicationShutdown {
     }
   }
 
-  /** What comes before the statements. */
+  /** What comes before the statements: the login of `system` needs nothing, unless one login serves both scopes. */
   private opening(kind: 'read' | 'write', scope: Scope): TripStatement[] {
-    const values = this.settingsOf(scope);
-    if (values === undefined) return [];
+    if (scope === 'system' && this.hasLogins) return [];
+    // The name is what the policies for a login that serves both scopes look at.
+    const values = scope === 'system' ? ['', 'system'] : [scope.institutionId, ''];
     return [kind === 'read' ? { name: 'scope-read', text: `${SCOPE_SQL}, set_config('transaction_read_only', 'on', true)`, values } : { name: 'scope', text: SCOPE_SQL, values }];
   }
 
@@ -230,11 +229,6 @@ function tooLong(): AppError {
 
 function ignore(): void {
   // See `connectionsTo`.
-}
-
-/** The institution, and the name of the scope, which only the policies for a login that serves both scopes look at. */
-function settingsOf(scope: Scope): ScopeSettings {
-  return scope === 'system' ? ['', 'system'] : [scope.institutionId, ''];
 }
 
 /** The Prisma client behind a transaction; for stores only. */

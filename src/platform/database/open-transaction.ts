@@ -4,15 +4,9 @@ import { isInFailedTransaction, translateDirect } from './database-errors.js';
 import type { LentConnections, Loan } from './lent-connections.js';
 import { inOneTrip, type TripStatement } from './one-trip.js';
 
-/** The institution, and the name of the scope; either may be empty. */
-export type ScopeSettings = [institution: string, name: string];
-
-/** What row-level security asks for, until the transaction ends. */
-export const SCOPE_SQL = `SELECT set_config('app.institution_id', $1, true), set_config('app.scope', $2, true)`;
-
 export interface TransactionOptions {
-  /** undefined leaves the scope as the login has it. */
-  settings: ScopeSettings | undefined;
+  /** What tells PostgreSQL the scope. */
+  opening: readonly TripStatement[];
   types: pg.CustomTypesConfig;
   nameOf: (sql: string) => string;
   lent: LentConnections;
@@ -111,9 +105,9 @@ export class OpenTransaction {
   }
 
   private async send(statements: readonly TripStatement[]): Promise<Answer[]> {
-    const { settings, types } = this.options;
+    const { opening, types } = this.options;
     if (!this.begun) {
-      const first = this.answerOf(() => inOneTrip(this.connection, [BEGIN, ...(settings ? [{ name: 'scope', text: SCOPE_SQL, values: settings }] : []), ...statements], types));
+      const first = this.answerOf(() => inOneTrip(this.connection, [BEGIN, ...opening, ...statements], types));
       this.begun = first.then(() => { this.hasBegun = true; });
       this.begun.catch(() => undefined);
       return first;

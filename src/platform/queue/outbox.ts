@@ -37,24 +37,13 @@ export const OUTBOX_TOPIC = 'outbox';
 export class Outbox {
   constructor(@Inject(Database) private readonly database: Database) {}
 
-  /** Appends in the caller's transaction, in this order, and wakes the relay when that commits; one statement, however many they are. */
+  /**
+   * Appends in the caller's transaction, in this order, and wakes the relay when that commits; one statement, however many they are. Nobody waits for its answer: what
+   * PostgreSQL says against it, the transaction ends with.
+   */
   append(tx: Transaction, ...events: DomainEvent[]): Promise<void> {
-    if (events.length > 0) this.send(tx, events);
+    if (events.length > 0) sendAlong(tx, appending(events));
     return Promise.resolve();
-  }
-
-  private send(tx: Transaction, events: readonly DomainEvent[]): void {
-    const traceparent = currentTraceparent() ?? null;
-    const rows = events.map(({ institutionId, topic, payload, priority = 0 }) => (
-      { id: uuidv7(), institution_id: institutionId, topic, payload, priority, study_instance_uid: typeof payload.studyInstanceUid === 'string' ? payload.studyInstanceUid : null, traceparent }));
-    sendAlong(tx, Prisma.sql`
-      WITH appended AS (
-        INSERT INTO outbox (id, institution_id, topic, payload, priority, study_instance_uid, traceparent)
-        SELECT id, institution_id, topic, payload, priority, study_instance_uid, traceparent
-        FROM ROWS FROM (jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) AS (id uuid, institution_id uuid, topic text, payload jsonb, priority int, study_instance_uid text, traceparent text)) WITH ORDINALITY
-          AS event (id, institution_id, topic, payload, priority, study_instance_uid, traceparent, place)
-        ORDER BY place)
-      SELECT pg_notify(${LIVE_CHANNEL}, ${`${OUTBOX_TOPIC} new`})`);
   }
 
   /**
@@ -123,3 +112,17 @@ export class Outbox {
 }
 
 type OutboxRow = Omit<OutboxEntry, 'institutionId'> & { institution_id: string };
+
+function appending(events: readonly DomainEvent[]): Prisma.Sql {
+  const traceparent = currentTraceparent() ?? null;
+  const rows = events.map(({ institutionId, topic, payload, priority = 0 }) => (
+    { id: uuidv7(), institution_id: institutionId, topic, payload, priority, study_instance_uid: typeof payload.studyInstanceUid === 'string' ? payload.studyInstanceUid : null, traceparent }));
+  return Prisma.sql`
+    WITH appended AS (
+      INSERT INTO outbox (id, institution_id, topic, payload, priority, study_instance_uid, traceparent)
+      SELECT id, institution_id, topic, payload, priority, study_instance_uid, traceparent
+      FROM ROWS FROM (jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) AS (id uuid, institution_id uuid, topic text, payload jsonb, priority int, study_instance_uid text, traceparent text)) WITH ORDINALITY
+        AS event (id, institution_id, topic, payload, priority, study_instance_uid, traceparent, place)
+      ORDER BY place)
+    SELECT pg_notify(${LIVE_CHANNEL}, ${`${OUTBOX_TOPIC} new`})`;
+}
