@@ -1,6 +1,6 @@
 import { Option, type Command } from 'commander';
 import { z } from 'zod';
-import { labelSchema, findingSchema, summarySchema, provenanceSchema } from '../imaging/report/finding.js';
+import { labelSchema, findingSchema, segmentSchema, summarySchema, provenanceSchema } from '../imaging/report/finding.js';
 import { CommandError } from './failure.js';
 import { serverEvents } from './event-stream.js';
 
@@ -19,7 +19,7 @@ export type Run = z.infer<typeof runSchema>;
 
 const resultSchema = z.object({
   id: z.string(), analysisId: z.string(), analysis: z.string(), studyInstanceUid: z.string(), status: z.string(), summary: summarySchema, findings: z.array(findingSchema),
-  labels: z.array(labelSchema), provenance: provenanceSchema, disclaimer: z.string(),
+  labels: z.array(labelSchema), segments: z.array(segmentSchema), provenance: provenanceSchema, disclaimer: z.string(),
 });
 export type AnalysisResult = z.infer<typeof resultSchema>;
 
@@ -96,9 +96,12 @@ export class Installation {
   }
 
   async preview(resultId: string): Promise<Uint8Array> {
-    const response = await this.fetch(`/api/v1/results/${resultId}/preview.png`);
-    if (!response.ok) throw await problem(response);
-    return new Uint8Array(await response.arrayBuffer());
+    return this.bytes(`/api/v1/results/${resultId}/preview.png`);
+  }
+
+  /** The Segmentation of a result as DICOM. */
+  async segmentation(resultId: string): Promise<Uint8Array> {
+    return this.bytes(`/api/v1/results/${resultId}/seg.dcm`);
   }
 
   async models(): Promise<unknown> {
@@ -128,6 +131,12 @@ export class Installation {
     const response = await this.fetch(path, init);
     if (!response.ok) throw await problem(response);
     return response.json();
+  }
+
+  private async bytes(path: string): Promise<Uint8Array> {
+    const response = await this.fetch(path);
+    if (!response.ok) throw await problem(response);
+    return new Uint8Array(await response.arrayBuffer());
   }
 
   private async fetch(path: string, init: RequestInit = {}): Promise<Response> {

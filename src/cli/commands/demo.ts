@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DemoEnvironment } from '../demo/environment.js';
+import type { DemoPhantom } from '../demo/phantoms.js';
 import { followStudy, pictureFolder, plainName, savePreviews, waitForModels, type DemoStudy, type StudyOutcome } from '../demo/session.js';
 import { CommandError } from '../failure.js';
 import { writeFindings } from '../findings-table.js';
@@ -24,9 +25,9 @@ interface DemoOptions extends ImageFields {
 /** `healthvision demo`: everything in a throw-away data directory, from an empty database to a finding. */
 export function demoCommand(): Command {
   const command = new Command('demo')
-    .description('start everything in a throw-away data directory and analyse a chest X-ray')
+    .description('start everything in a throw-away data directory and analyse an X-ray, a CT and an MR whose findings are known')
     .option('--exit', 'stop when the findings are there')
-    .option('--input <path>', 'your own file or folder (DICOM, ZIP, PNG, JPEG) instead of the phantom')
+    .option('--input <path>', 'your own file or folder (DICOM, ZIP, PNG, JPEG) instead of the phantoms')
     .option('--model <name@version>', 'a model by name instead of the one that the product picks')
     .option('--port <port>', 'port to listen at (8080 where it is free, else any)', portNumber)
     .option('--host <address>', 'address to listen at', '127.0.0.1')
@@ -47,17 +48,20 @@ async function demo(options: DemoOptions): Promise<void> {
   const goOn = (): void => { if (stopping.signal.aborted) throw new CommandError('interrupted', 'Stopped before the findings were there'); };
   let close: (() => Promise<void>) | undefined;
   try {
-    const [{ runRole }, { healthyImage, illImages }] = await Promise.all([import('../../roles/run.js'), import('../demo/phantoms.js')]);
+    const [{ runRole }, { brainMrPhantom, chestCtPhantom, healthyXray, illXrays }] = await Promise.all([import('../../roles/run.js'), import('../demo/phantoms.js')]);
     steps.done('program loaded');
     const starting = runRole(environment.config, { logger: environment.logger, report: (step) => { steps.done(step === 'ready' ? 'queue, storage, HTTP' : step, step === 'ready' ? 'listening' : ''); } });
     // Reported where it is awaited.
     starting.catch(() => undefined);
     // PostgreSQL creates its files in processes of its own; meanwhile this one computes the pictures.
     await pause(300);
-    const healthy = healthyImage();
-    await pause(0);
-    const [ill, another] = illImages();
-    const images = [healthy, ill];
+    const phantoms: DemoPhantom[] = [];
+    for (const make of input ? [] : [healthyXray, chestCtPhantom, brainMrPhantom]) {
+      phantoms.push(make());
+      await pause(0);
+    }
+    const [ill, another] = illXrays();
+    if (!input) phantoms.splice(1, 0, ill);
     const running = await starting;
     close = () => running.close();
     goOn();
@@ -68,12 +72,12 @@ async function demo(options: DemoOptions): Promise<void> {
     goOn();
 
     const uploadedAt = performance.now();
-    const files = images.map(({ file, bytes }) => ({ name: file, content: new Blob([Uint8Array.from(bytes)]) }));
-    const fates = input ? await uploadAll(installation, input, formFields(options), options.json === true) : await installation.upload(files);
+    const fates = input ? await uploadAll(installation, input, formFields(options), options.json === true) : [];
+    for (const { images } of phantoms) fates.push(...(await installation.upload(images.map(({ file, bytes }) => ({ name: file, content: new Blob([Uint8Array.from(bytes)]) })))));
     steps.done('upload', `${String(fates.length)} ${fates.length === 1 ? 'object' : 'objects'}`);
     const refused = fates.filter(({ status }) => status === 'refused');
     if (refused.length > 0 && !options.json) writeFates(fates);
-    const studies = studiesOf(fates, uploadedAt, new Map(images.map(({ studyInstanceUid, truth }) => [studyInstanceUid, truth])));
+    const studies = phantoms.length > 0 ? phantoms.map(({ name, studyInstanceUid, truth }) => ({ name, studyInstanceUid, truth, uploadedAt })) : studiesOf(fates, uploadedAt);
     if (studies.length === 0) throw new CommandError('nothing-stored', 'None of the files was stored');
 
     const found: StudyOutcome[] = [];
@@ -86,8 +90,9 @@ async function demo(options: DemoOptions): Promise<void> {
     const pictures = await pictureFolder();
     const outcomes = await savePreviews(installation, found, pictures);
     steps.done('previews');
-    const upload = join(pictures, another.file);
-    await writeFile(upload, another.bytes);
+    const [picture] = another.images;
+    const upload = join(pictures, picture?.file ?? '');
+    await writeFile(upload, picture?.bytes ?? '');
     show(outcomes, { url: running.url, email, password: environment.password, upload, pictures: outcomes.flatMap(({ preview }) => preview ?? []), logFile: environment.logFile, isRunning: options.exit !== true }, refused, secondsToFinding, steps, options);
     if (outcomes.some(({ run }) => run.status === 'failed' || run.status === 'cancelled' || (!input && run.status !== 'succeeded'))) process.exitCode = 1;
     if (options.exit !== true) {
@@ -113,7 +118,7 @@ function show(outcomes: readonly StudyOutcome[], next: NextSteps, refused: reado
   if (json) {
     writeJson({
       url: next.url, docs: `${next.url}/docs`, email: next.email, password: next.password, secondsToFinding: Math.round(secondsToFinding * 10) / 10, steps: steps.timings,
-      studies: outcomes.map(({ study, run, resultId, rows, preview }) => ({ studyInstanceUid: study.studyInstanceUid, file: study.name, truth: study.truth, analysisId: run.id, status: run.status, reason: run.reason ?? null, resultId, findings: rows, preview })),
+      studies: outcomes.map(({ study, run, resultId, rows, preview }) => ({ studyInstanceUid: study.studyInstanceUid, file: study.name, analysisId: run.id, status: run.status, reason: run.reason ?? null, resultId, findings: rows, preview })),
       refused,
       next: curlLines(next),
     });
@@ -125,13 +130,13 @@ function show(outcomes: readonly StudyOutcome[], next: NextSteps, refused: reado
 }
 
 /** Each study once, named after the first file of it. */
-function studiesOf(fates: readonly FileFate[], uploadedAt: number, truths: ReadonlyMap<string, string>): DemoStudy[] {
+function studiesOf(fates: readonly FileFate[], uploadedAt: number): DemoStudy[] {
   const studies = new Map<string, DemoStudy>();
   for (const { studyInstanceUid, file, status } of fates) {
     if (studyInstanceUid === undefined || status === 'refused' || studies.has(studyInstanceUid)) continue;
     const plain = plainName(file);
     const taken = [...studies.values()].filter(({ name }) => name === plain || name.startsWith(`${plain}-`)).length;
-    studies.set(studyInstanceUid, { studyInstanceUid, name: taken === 0 ? plain : `${plain}-${String(taken + 1)}`, truth: truths.get(studyInstanceUid) ?? '', uploadedAt });
+    studies.set(studyInstanceUid, { studyInstanceUid, name: taken === 0 ? plain : `${plain}-${String(taken + 1)}`, truth: { kind: 'words', text: '' }, uploadedAt });
   }
   return [...studies.values()];
 }

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { CommandError } from '../failure.js';
-import { findingRows, type FindingRow } from '../findings-table.js';
+import { runFacts, type FindingRow } from '../findings-table.js';
 import type { Installation, Run } from '../installation.js';
 import { ProgressBar } from '../terminal.js';
+import { comparedRows, type DemoTruth } from './truth.js';
 
-const ANALYSIS = 'chest-xray-classification';
 /** A complete study without a run after this has no model whose domain fits. */
 const PLAN_PATIENCE_MS = 6_000;
 const MODELS_PATIENCE_MS = 60_000;
@@ -17,7 +17,7 @@ export interface DemoStudy {
   studyInstanceUid: string;
   /** Of the file it came from, without its ending. */
   name: string;
-  truth: string;
+  truth: DemoTruth;
   uploadedAt: number;
 }
 
@@ -45,7 +45,7 @@ export async function waitForModels(installation: Installation): Promise<string[
 export async function followStudy(installation: Installation, study: DemoStudy, model: string | undefined, isQuiet: boolean): Promise<StudyOutcome[]> {
   const bar = new ProgressBar(study.name, isQuiet);
   await installation.json(`/api/v1/studies/${study.studyInstanceUid}/complete`, { method: 'POST' });
-  const started = model === undefined ? await plannedRuns(installation, study.studyInstanceUid, bar) : [await installation.createRun({ analysis: ANALYSIS, studyInstanceUid: study.studyInstanceUid, model })];
+  const started = model === undefined ? await plannedRuns(installation, study.studyInstanceUid, bar) : [await installation.createRun({ analysis: await analysisOf(installation, model), studyInstanceUid: study.studyInstanceUid, model })];
   const outcomes: StudyOutcome[] = [];
   for (const [index, { id }] of started.entries()) {
     const run = await installation.follow(id, ({ progress, stage }) => { bar.update((index + progress) / started.length, stage); });
@@ -53,7 +53,7 @@ export async function followStudy(installation: Installation, study: DemoStudy, 
     bar.update((index + 1) / started.length, run.status);
     const resultId = run.resultId ?? null;
     const result = resultId === null ? null : await installation.result(resultId);
-    outcomes.push({ study, run, resultId, rows: findingRows(study.name, study.truth, run, result, seconds), preview: null });
+    outcomes.push({ study, run, resultId, rows: await comparedRows(runFacts(study.name, run, seconds), study.truth, run, result, () => installation.segmentation(run.resultId ?? '')), preview: null });
   }
   bar.finish();
   return outcomes;
@@ -84,7 +84,22 @@ async function plannedRuns(installation: Installation, studyInstanceUid: string,
     bar.update(0, 'planning');
     await pause(100);
   }
-  return [await installation.createRun({ analysis: ANALYSIS, studyInstanceUid })];
+  return [await installation.createRun({ analysis: await likelyAnalysis(installation, studyInstanceUid), studyInstanceUid })];
+}
+
+/** What a model by the name `name@version` does. @throws CommandError `model-not-found` */
+async function analysisOf(installation: Installation, model: string): Promise<string> {
+  const schema = z.object({ items: z.array(z.object({ name: z.string(), version: z.string(), analysis: z.string() })) });
+  const { items } = schema.parse(await installation.models());
+  const found = items.find(({ name, version }) => `${name}@${version}` === model);
+  if (!found) throw new CommandError('model-not-found', `There is no model ${model}; there are ${items.map(({ name, version }) => `${name}@${version}`).join(', ')}`);
+  return found.analysis;
+}
+
+/** What would be done with images of the study's kind, were there a model that they suit. */
+async function likelyAnalysis(installation: Installation, studyInstanceUid: string): Promise<string> {
+  const { modalities } = z.object({ modalities: z.array(z.string()) }).parse(await installation.json(`/api/v1/studies/${studyInstanceUid}`));
+  return modalities.includes('CT') ? 'lung-nodule-detection' : modalities.includes('MR') ? 'brain-tumour-segmentation' : 'chest-xray-classification';
 }
 
 /** `./healthvision-demo`, or a folder of the system where the current one cannot be written. */

@@ -1,11 +1,9 @@
 import { ANALYSIS_NAMES, type AnalysisName } from '../../imaging/model/manifest.js';
-import { brainMr } from '../../imaging/phantom/brain-mr.js';
+import { brainMr, type PhantomSequence } from '../../imaging/phantom/brain-mr.js';
 import { chestCt } from '../../imaging/phantom/chest-ct.js';
 import { chestXray } from '../../imaging/phantom/chest-xray.js';
 import { phantomDicom } from '../../imaging/phantom/phantom-dicom.js';
-import { volumeSeries, type PhantomVolume } from '../../imaging/phantom/volume-series.js';
-import { ageString } from '../../imaging/dicom/wrap-image.js';
-import type { Fields } from '../../imaging/report/data-set.js';
+import { volumeStudy } from '../../imaging/phantom/volume-study.js';
 import { newDicomUid } from '../../kernel/uid.js';
 
 /** Begins every Patient ID of a self-test: whoever meets one knows that there is no such patient. */
@@ -71,25 +69,17 @@ function xrayStudy(title: string, patientId: string, instead: { modality: string
 }
 
 function ctStudy(title: string, patientId: string, age: number): PhantomStudy {
-  return volumeStudy(title, 'CT', patientId, age, [{ volume: chestCt(), fields: { BodyPartExamined: 'CHEST', SeriesDescription: 'Digital phantom', ConvolutionKernel: 'STANDARD', KVP: 120 } }]);
+  return scan(title, 'CT', patientId, age, [{ volume: chestCt(), fields: {} }]);
 }
 
 function mrStudy(title: string, patientId: string, age: number): PhantomStudy {
-  return volumeStudy(title, 'MR', patientId, age, brainMr().map(({ volume, fields }) => ({ volume, fields: { BodyPartExamined: 'BRAIN', SequenceVariant: 'NONE', ScanOptions: '', MRAcquisitionType: '2D', EchoTrainLength: 1, ...fields } })));
+  return scan(title, 'MR', patientId, age, brainMr());
 }
 
-function volumeStudy(title: string, modality: 'CT' | 'MR', patientId: string, age: number, series: readonly { volume: PhantomVolume; fields: Fields }[]): PhantomStudy {
-  const [studyInstanceUid, frameOfReferenceUid] = [newDicomUid(), newDicomUid()];
-  const common: Fields = {
-    PatientName: { Alphabetic: PATIENT_NAME }, PatientID: patientId, PatientBirthDate: '', PatientSex: 'O', PatientAge: ageString(age), StudyInstanceUID: studyInstanceUid, StudyDate: today(), StudyTime: '', StudyID: '',
-    AccessionNumber: '', ReferringPhysicianName: '', StudyDescription: DESCRIPTION,
-  };
-  const objects = series.flatMap(({ volume, fields }, index) => {
-    const seriesInstanceUid = newDicomUid();
-    return volumeSeries(volume, { modality, seriesInstanceUid, frameOfReferenceUid, seriesNumber: index + 1, fields: { ...common, ...fields } }).map(({ sopInstanceUid, bytes }) => ({ sopInstanceUid, seriesInstanceUid, bytes }));
-  });
+function scan(title: string, modality: 'CT' | 'MR', patientId: string, ageYears: number, series: readonly PhantomSequence[]): PhantomStudy {
+  const study = volumeStudy(modality, { patientId, patientName: PATIENT_NAME, ageYears, studyDate: today(), studyDescription: DESCRIPTION }, series);
   const [first] = series;
-  return { studyInstanceUid, title, columns: first?.volume.size[0] ?? 0, rows: first?.volume.size[1] ?? 0, objects };
+  return { ...study, title, columns: first?.volume.size[0] ?? 0, rows: first?.volume.size[1] ?? 0 };
 }
 
 function today(): string {

@@ -2,7 +2,7 @@ import type { Point, Solid } from './projector.js';
 import type { Bead } from './strands.js';
 
 /** The vessels of one lung: branches that fork and thin out from the hilum until they leave the lung. */
-export function vesselTree(hilum: Point, lung: Solid, side: -1 | 1, uniform: () => number): Bead[][] {
+export function vesselTree(hilum: Point, lung: Pick<Solid, 'centre' | 'semiAxes' | 'zMin'>, side: -1 | 1, uniform: () => number): Bead[][] {
   const branches: Bead[][] = [];
   const grow = (start: Point, direction: Point, radiusMm: number, generation: number): void => {
     const length = (9 + 9 * uniform()) * (0.7 + radiusMm / 5);
@@ -33,7 +33,7 @@ export function vesselTree(hilum: Point, lung: Solid, side: -1 | 1, uniform: () 
   return branches;
 }
 
-function outside({ centre, semiAxes, zMin = -Infinity }: Solid, [x, y, z]: Point): boolean {
+function outside({ centre, semiAxes, zMin = -Infinity }: Pick<Solid, 'centre' | 'semiAxes' | 'zMin'>, [x, y, z]: Point): boolean {
   const reach = ((x - centre[0]) / semiAxes[0]) ** 2 + ((y - centre[1]) / semiAxes[1]) ** 2 + ((z - centre[2]) / semiAxes[2]) ** 2;
   return reach > 0.93 || z < zMin + 6;
 }

@@ -2,7 +2,7 @@ import { tagOf } from '../dicom/dictionary.js';
 import { EXPLICIT_LITTLE } from '../dicom/transfer-syntax.js';
 import { encodeDataSet, encodeFileHead } from '../dicom/write-data-set.js';
 import { dataSetOf, type Fields } from '../report/data-set.js';
-import type { Vector3 } from '../volume/volume.js';
+import type { Grid, Vector3 } from '../volume/volume.js';
 import { newDicomUid } from '../../kernel/uid.js';
 
 /** An axial volume around the origin: `[z, y, x]`, x to the patient's left, y to the back, z to the head. */
@@ -42,6 +42,12 @@ export function fillVolume(size: Vector3, spacing: Vector3, valueAt: (x: number,
   let offset = 0;
   for (let k = 0; k < size[2]; k++) for (let j = 0; j < size[1]; j++) for (let i = 0; i < size[0]; i++) voxels[offset++] = Math.round(valueAt(along(0, i), along(1, j), along(2, k)));
   return { size, spacing, voxels };
+}
+
+/** The grid of `fillVolume` in LPS millimetres. */
+export function phantomGrid({ size, spacing }: Pick<PhantomVolume, 'size' | 'spacing'>): Grid {
+  const start = (axis: 0 | 1 | 2): number => (-(size[axis] - 1) / 2) * spacing[axis];
+  return { size, affine: [[spacing[0], 0, 0, start(0)], [0, spacing[1], 0, start(1)], [0, 0, spacing[2], start(2)]] };
 }
 
 /** Whether a point lies in an ellipsoid. Millimetres. */
