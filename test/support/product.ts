@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -16,6 +16,17 @@ export function temporaryDirectory(): string {
   const path = mkdtempSync(join(tmpdir(), 'healthvision-test-'));
   chmodSync(path, 0o711);
   return path;
+}
+
+let small: string | undefined;
+
+/** MODELS_DIR where a test says nothing else: the smallest of the shipped models alone, because every start tries all that are there. */
+function smallModels(): string {
+  if (small !== undefined) return small;
+  small = join(temporaryDirectory(), 'models');
+  mkdirSync(small);
+  symlinkSync(join(ROOT, 'models', 'chest-xray-pneumonia'), join(small, 'chest-xray-pneumonia'));
+  return small;
 }
 
 export interface Product {
@@ -47,7 +58,7 @@ export async function startProduct({ dataDir, env = {}, keepData, program: { arg
   const child = spawn(process.execPath, argv, {
     ...program,
     env: {
-      ...NPM_START.env, PATH: process.env.PATH, HOME: process.env.HOME, PORT: '0', HOST: '127.0.0.1', DATA_DIR: directory, SETTLE_SECONDS: '1', LOG_LEVEL: 'warn',
+      ...NPM_START.env, PATH: process.env.PATH, HOME: process.env.HOME, PORT: '0', HOST: '127.0.0.1', DATA_DIR: directory, SETTLE_SECONDS: '1', LOG_LEVEL: 'warn', MODELS_DIR: smallModels(),
       BOOTSTRAP_ADMIN_EMAIL: ADMIN.email, BOOTSTRAP_ADMIN_PASSWORD: ADMIN.password, ...env,
     },
     stdio: ['ignore', 'pipe', 'pipe'],
