@@ -1,4 +1,4 @@
-import { Body, Controller, Get, Param, Post, Query, Req, Res, Sse, UseGuards, type MessageEvent } from '@nestjs/common';
+import { Body, Controller, Get, Param, Post, Query, Req, Res, UseGuards, type MessageEvent } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Observable } from 'rxjs';
@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { AppError } from '../../kernel/errors.js';
 import { noteForAudit } from '../../platform/audit/audit-note.js';
 import { CurrentPrincipal, RequirePermission, type Principal } from '../../platform/http/access.js';
+import { EventStream } from '../../platform/http/event-stream.js';
 import { Idempotent } from '../../platform/http/idempotency.interceptor.js';
 import { Operation, serverSentEvent } from '../../platform/http/openapi.js';
 import { pageOf, type Page } from '../../platform/http/page.js';
@@ -77,7 +78,7 @@ export class RunsController {
     return isNotModified(request, reply, etagOf(JSON.stringify(json))) ? undefined : json;
   }
 
-  @Sse(':id/events')
+  @EventStream(':id/events')
   @UseGuards(RunExistsGuard)
   @RequirePermission('analyses:read')
   @Operation({

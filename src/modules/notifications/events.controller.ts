@@ -1,8 +1,9 @@
-import { Controller, Headers, Sse, type MessageEvent } from '@nestjs/common';
+import { Controller, Headers, type MessageEvent } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { Observable } from 'rxjs';
 import { isUuid } from '../../kernel/uid.js';
 import { CurrentPrincipal, RequirePermission, type Principal } from '../../platform/http/access.js';
+import { EventStream } from '../../platform/http/event-stream.js';
 import { Operation, serverSentEvent } from '../../platform/http/openapi.js';
 import { EventFeed } from './event-feed.service.js';
 import { subjectExample } from './notifications.controller.js';
@@ -14,7 +15,7 @@ import { hiddenTopics } from './topics.js';
 export class EventsController {
   constructor(private readonly feed: EventFeed) {}
 
-  @Sse()
+  @EventStream()
   @Operation({
     id: 'watchEvents',
     summary: 'Follow notifications as they come in',

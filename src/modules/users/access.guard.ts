@@ -1,4 +1,5 @@
 import { Inject, Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common';
+import { SSE_METADATA } from '@nestjs/common/constants.js';
 import { Reflector } from '@nestjs/core';
 import type { FastifyReply } from 'fastify';
 import { AppError } from '../../kernel/errors.js';
@@ -52,10 +53,25 @@ export class AccessGuard implements CanActivate {
       const named = this.reflector.get<string | undefined>(ENTERS_KEY, context.getHandler());
       // Fastify types the parameters as unknown; they are texts by name.
       request.principal = await this.crossings.enter(request, principal, named === undefined ? undefined : (request.params as Record<string, string | undefined>)[named]);
-      return this.decide(access, context, request.principal, reply);
+      const may = this.decide(access, context, request.principal, reply);
+      if (this.reflector.get<boolean | undefined>(SSE_METADATA, context.getHandler())) request.mayGoOn = () => this.mayGoOn(request, reply, access);
+      return may;
     } catch (error) {
       this.count(error, request);
       throw error;
+    }
+  }
+
+  /** The database's trouble ends no stream. */
+  private async mayGoOn(request: AuthenticatedRequest, reply: FastifyReply, access: Access): Promise<boolean> {
+    try {
+      const { permissions, role } = await this.authenticate(request, reply);
+      // Who is no platform administrator any more stays at home.
+      if (request.principal?.crossing) return role === 'platform-admin' && (access.kind !== 'permission' || permissions.has(access.permission));
+      // What the stream shows follows from the permissions that it began with.
+      return [...(request.principal?.permissions ?? [])].every((one) => permissions.has(one));
+    } catch (error) {
+      return !(error instanceof AppError) || error.status >= 500;
     }
   }
 

@@ -1,5 +1,5 @@
 import { Module } from '@nestjs/common';
-import { APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
+import { APP_GUARD } from '@nestjs/core';
 import { Authenticator } from '../../platform/http/access.js';
 import { IdempotencyModule } from '../../platform/http/idempotency.module.js';
 import { CryptoModule } from '../../platform/crypto/crypto.module.js';
@@ -37,7 +37,6 @@ import { UserLinksController } from './links/user-links.controller.js';
 import { UserLinksService } from './links/user-links.service.js';
 import { UserLinksStore } from './links/user-links.store.js';
 import { KeyBounds } from './key-bounds.js';
-import { LiveAccessInterceptor } from './live-access.interceptor.js';
 import { NewUsersService } from './new-users.service.js';
 import { OAuthController } from './oauth.controller.js';
 import { PasswordChangeService } from './passwords/password-change.service.js';
@@ -80,7 +79,6 @@ import { UsersService } from './users.service.js';
     BreakGlassStore, BreakGlassService,
     AccessGuard,
     { provide: APP_GUARD, useExisting: AccessGuard },
-    LiveAccessInterceptor, { provide: APP_INTERCEPTOR, useExisting: LiveAccessInterceptor },
     { provide: Authenticator, useExisting: AccessGuard },
     { provide: PersonProofs, useClass: StoredPersonProofs },
   ],

@@ -26,7 +26,11 @@ export interface Principal {
   crossing?: { fromInstitutionId: string; reason: string };
 }
 
-export type AuthenticatedRequest = FastifyRequest & { principal?: Principal };
+export type AuthenticatedRequest = FastifyRequest & {
+  principal?: Principal;
+  /** Of an event stream: whether its caller may still see what it began with. Never throws. */
+  mayGoOn?: () => Promise<boolean>;
+};
 
 /** What a line of the log says of its request, and of who makes it: an id, by which only those find a person who may see the users. */
 export function logFieldsOf(request: AuthenticatedRequest): { requestId: string; userId: string | undefined } {

@@ -1,4 +1,4 @@
-import { applyDecorators, Inject, Injectable, SetMetadata, StreamableFile, type CallHandler, type ExecutionContext, type NestInterceptor } from '@nestjs/common';
+import { applyDecorators, Inject, Injectable, SetMetadata, StreamableFile, UseInterceptors, type CallHandler, type ExecutionContext, type NestInterceptor } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { ApiHeader } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
@@ -32,6 +32,8 @@ export interface IdempotencyOptions {
  * routes that return their answer (not through `@Res()` alone). Name `conflict` and `idempotency-key-reused` in `problems`.
  */
 export const Idempotent = (options: IdempotencyOptions = {}): MethodDecorator => applyDecorators(
+  // On its own routes alone: what every other one would pay for it is a tenth of a small request.
+  UseInterceptors(IdempotencyInterceptor),
   SetMetadata(IDEMPOTENT_KEY, { body: true, requestHeaders: [], answerHeaders: [], ...options } satisfies Required<IdempotencyOptions>),
   ApiHeader({
     name: 'Idempotency-Key',

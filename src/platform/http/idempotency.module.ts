@@ -1,8 +1,6 @@
-import { Inject, Injectable, Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
-import { APP_INTERCEPTOR } from '@nestjs/core';
+import { Global, Inject, Injectable, Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { CryptoModule } from '../crypto/crypto.module.js';
 import { LOGGER, type Logger } from '../ops/logger.js';
-import { IdempotencyInterceptor } from './idempotency.interceptor.js';
 import { IdempotencyStore } from './idempotency.store.js';
 
 const PRUNE_MS = 3_600_000;
@@ -29,9 +27,11 @@ class IdempotencyPruner implements OnModuleInit, OnApplicationShutdown {
   }
 }
 
-/** Makes every `@Idempotent()` route of the process honour `Idempotency-Key`. */
+/** What every `@Idempotent()` route of the process remembers its answers with. */
+@Global()
 @Module({
   imports: [CryptoModule],
-  providers: [IdempotencyStore, IdempotencyPruner, { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor }],
+  providers: [IdempotencyStore, IdempotencyPruner],
+  exports: [IdempotencyStore],
 })
 export class IdempotencyModule {}

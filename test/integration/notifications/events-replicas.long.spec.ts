@@ -4,7 +4,7 @@ import { ANALYSIS_FAILED, type AnalysisEnded } from '../../../src/modules/analys
 import { EventFeed } from '../../../src/modules/notifications/event-feed.service.js';
 import { NotificationTail } from '../../../src/modules/notifications/notification-tail.js';
 import { NotificationsStore } from '../../../src/modules/notifications/notifications.store.js';
-import { LiveAccessInterceptor } from '../../../src/modules/users/live-access.interceptor.js';
+import { EVENT_STREAMS } from '../../../src/platform/http/event-stream.js';
 import { ACCESS_BREAK_GLASS } from '../../../src/modules/users/users.contract.js';
 import { Database } from '../../../src/platform/database/database.js';
 import { Outbox } from '../../../src/platform/queue/outbox.js';
@@ -221,7 +221,7 @@ describe('a client of GET /api/v1/events', () => {
 
 describe('a stream', () => {
   it('ends when its token is revoked, its user disabled, its key deleted, or its caller may see less', async () => {
-    house.app.get(LiveAccessInterceptor).recheckMs = 300;
+    EVENT_STREAMS.recheckMs = 300;
     const [kept, disabled, narrowed] = [await house.person('admin', 'here'), await house.person('technician', 'here'), await house.person('admin', 'here')];
     const signIn = async (email: string): Promise<{ access_token: string; refresh_token: string }> => (await (await fetch(`${house.url}/oauth2/token`, { method: 'POST', body: new URLSearchParams({ grant_type: 'password', username: email, password: ADMIN.password }) })).json()) as { access_token: string; refresh_token: string };
     const revoked = await signIn(kept.email);
@@ -243,7 +243,7 @@ describe('a stream', () => {
     const analysisId = await fail();
     await eventually('the event', () => Promise.resolve(streams.kept.seen.some(({ data }) => data.analysisId === analysisId)));
     expect(streams.disabled.seen.concat(streams.key.seen, streams.revoked.seen, streams.narrowed.seen)).toEqual([]);
-    house.app.get(LiveAccessInterceptor).recheckMs = 20_000;
+    EVENT_STREAMS.recheckMs = 20_000;
     await streams.kept.close();
   });
 });
