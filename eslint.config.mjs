@@ -20,5 +20,10 @@ export default tseslint.config(
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
     },
   },
+  {
+    files: ['src/**/*.ts'],
+    ignores: ['src/platform/http/event-stream.ts'],
+    rules: { 'no-restricted-imports': ['error', { paths: [{ name: '@nestjs/common', importNames: ['Sse'], message: 'EventStream puts a stream on record and ends it with its caller\'s access.' }] }] },
+  },
   { files: ['**/*.mjs', '**/*.cjs'], ...tseslint.configs.disableTypeChecked },
 );
