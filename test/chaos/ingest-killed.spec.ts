@@ -9,8 +9,9 @@ import { afterAll, describe, expect, it } from 'vitest';
 import type { DicomJson } from '../../src/imaging/dicom/dicom-json.js';
 import { newDicomUid } from '../../src/kernel/uid.js';
 import { testInstance, type TestInstance } from '../integration/images/instances.js';
+import { preparedDirectory } from '../support/data-directory.js';
 import { relatedBody, relatedParts, sha256, STOW_TYPE, textOf } from '../support/dicom-files.js';
-import { eventually, startProduct, temporaryDirectory, type Product } from '../support/product.js';
+import { eventually, startProduct, type Product } from '../support/product.js';
 import { randomOf } from '../support/random.mjs';
 
 /** 20 moments in every verification; KILLS=200 is the long one. SEED names the moments. */
@@ -27,7 +28,7 @@ interface Sent {
   digest: string;
 }
 
-const dataDir = temporaryDirectory();
+const dataDir = await preparedDirectory();
 let product: Product | undefined;
 
 afterAll(async () => {

@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { preparedDirectory } from '../support/data-directory.js';
 import { CHILD, ENDED, type UploadItem } from '../support/flow.js';
-import { eventually, startProduct, temporaryDirectory, type Product } from '../support/product.js';
+import { eventually, startProduct, type Product } from '../support/product.js';
 import { grayPng, uploadForm } from '../support/xray.js';
 import { modelsDirectory, PACKS, writeManifest } from '../integration/analysis/model-packs.js';
 
@@ -65,7 +66,7 @@ async function upload(call: Call, seed: number): Promise<string> {
 
 describe('many runs on two workers, one of which is killed again and again', () => {
   it('all end, each with one result, the urgent ones first, and no institution waits for the other', { timeout: 900_000 }, async () => {
-    const dataDir = temporaryDirectory();
+    const dataDir = await preparedDirectory();
     const env = { ...UNLIMITED, MODELS_DIR: models(), SETTLE_SECONDS: '3600' };
     const api = await started({ dataDir, env: { ...env, APP_ROLE: 'api' } });
     const worker = (): Promise<Product> => started({ dataDir, env: { ...env, APP_ROLE: 'worker' } });

@@ -8,6 +8,7 @@ import { createLogger } from '../../src/platform/ops/logger.js';
 import { modelsDirectory, PACKS, writeManifest } from '../integration/analysis/model-packs.js';
 import { openReceiver, type Receiver } from '../integration/notifications/webhook-receiver.js';
 import { Authority, opensslIsInstalled } from '../support/certificates.js';
+import { preparedDirectory } from '../support/data-directory.js';
 import { ruleFiles } from '../support/monitoring-files.js';
 import { startProduct, temporaryDirectory, type Product } from '../support/product.js';
 import { startPrometheus, type PrometheusServer, type Target } from '../support/prometheus.js';
@@ -37,7 +38,7 @@ export interface MonitoringHouse {
 }
 
 export async function openMonitoringHouse(): Promise<MonitoringHouse> {
-  const dataDir = temporaryDirectory();
+  const dataDir = await preparedDirectory();
   const disk = mountSmallDisk(join(dataDir, 'blobs'));
   const dimsePort = await freePort();
   const env = {

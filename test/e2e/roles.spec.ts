@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startProduct, temporaryDirectory, type Product } from '../support/product.js';
+import { preparedDirectory } from '../support/data-directory.js';
+import { startProduct, type Product } from '../support/product.js';
 import { ended, requestAnalysis, uploadXray } from '../support/flow.js';
 import { redisIsInstalled, startRedis, type RedisServer } from '../support/redis.js';
 
@@ -12,7 +13,7 @@ describe.each(['postgres', ...(redisIsInstalled() ? ['redis'] : [])])('one api a
 
   beforeAll(async () => {
     if (backend === 'redis') redis = await startRedis();
-    const dataDir = temporaryDirectory();
+    const dataDir = await preparedDirectory();
     const env: Record<string, string> = { QUEUE_BACKEND: backend, ...(redis && { REDIS_URL: redis.url }) };
     // Nothing is planned by itself here: the studies stay open, so that every run is one that the test asked for.
     api = await startProduct({ dataDir, env: { ...env, APP_ROLE: 'api' } });

@@ -1,10 +1,13 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { uuidv7 } from '../../src/kernel/uid.js';
+import { SILENCE_MS } from '../../src/platform/http/connection-patience.js';
+import { beginUpload, PART_HEAD } from '../support/begun-upload.js';
 import { ROOT, startProduct, type Product } from '../support/product.js';
 
 const installed = spawnSync('schemathesis', ['--version']).status === 0;
@@ -16,6 +19,25 @@ const UNLIMITED = { RATE_LIMIT_PRINCIPAL: '0', RATE_LIMIT_ADDRESS: '0', RATE_LIM
 
 let product: Product;
 const json = { 'content-type': 'application/json' };
+
+/** How long after its time a silent connection is ended at the latest. */
+const NOTICED_MS = 30_000;
+
+/** Begins an upload before all this, and is never heard of again. */
+let silent: Socket;
+let silentMs: Promise<number>;
+
+beforeAll(async () => {
+  product = await startProduct({ env: UNLIMITED });
+  const began = performance.now();
+  silent = await beginUpload(product, PART_HEAD);
+  silentMs = once(silent, 'close').then(() => performance.now() - began);
+}, 120_000);
+
+afterAll(async () => {
+  silent.destroy();
+  await product.stop();
+});
 
 /** A key lasts longer than a token, and its owner may be disabled by what is fuzzed only once the run is over. */
 async function keyOf(role: 'admin' | 'technician'): Promise<Record<string, string>> {
@@ -31,9 +53,6 @@ async function keyOf(role: 'admin' | 'technician'): Promise<Record<string, strin
 }
 
 describe.skipIf(!installed)('the API document, fuzzed by Schemathesis', () => {
-  beforeAll(async () => { product = await startProduct({ env: UNLIMITED }); }, 120_000);
-  afterAll(async () => { await product.stop(); });
-
   it.each([['admin', 'examples,coverage', 5], ['admin', 'fuzzing', 3], ['technician', 'examples,fuzzing', 2]] as const)('keeps its word to the %s (%s)', async (role, phases, examples) => {
     const [[header, value] = ['', '']] = Object.entries(await keyOf(role));
     const folder = mkdtempSync(join(tmpdir(), 'schemathesis-'));
@@ -48,3 +67,11 @@ describe.skipIf(!installed)('the API document, fuzzed by Schemathesis', () => {
     expect(status, output.join('').slice(-8_000)).toBe(0);
   }, 900_000);
 });
+
+/** Here, because it takes its two minutes wherever it is asked, and the fuzzer takes longer. */
+it('ends the connection of a client that falls silent in mid-upload, and not before its time', async () => {
+  const late = new Promise<never>((_, reject) => { setTimeout(() => { reject(new Error('a silent client is still connected')); }, SILENCE_MS + NOTICED_MS).unref(); });
+  const ms = await Promise.race([silentMs, late]);
+  expect(ms).toBeGreaterThan(SILENCE_MS - 1_000);
+  expect(ms).toBeLessThan(SILENCE_MS + NOTICED_MS);
+}, SILENCE_MS + 60_000);

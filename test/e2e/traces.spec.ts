@@ -3,8 +3,9 @@ import { wrapImage } from '../../src/imaging/dicom/wrap-image.js';
 import { openReceiver, type Receiver } from '../integration/notifications/webhook-receiver.js';
 import { relatedBody } from '../integration/images/instances.js';
 import { openCollector, type Collector, type Span } from '../support/collector.js';
+import { preparedDirectory } from '../support/data-directory.js';
 import { newIdentity } from '../support/dicom-files.js';
-import { ADMIN, eventually, startProduct, temporaryDirectory, type Product } from '../support/product.js';
+import { ADMIN, eventually, startProduct, type Product } from '../support/product.js';
 import { grayPixels } from '../support/xray.js';
 
 /** Of the caller, as a modality gateway that traces would send it. */
@@ -23,7 +24,7 @@ const bytes = wrapImage({ pixels: grayPixels(1), width: 256, height: 256, channe
 
 beforeAll(async () => {
   [collector, receiver] = await Promise.all([openCollector(), openReceiver()]);
-  const dataDir = temporaryDirectory();
+  const dataDir = await preparedDirectory();
   const env = { LOG_LEVEL: 'info', ALLOWED_PRIVATE_HOSTS: '127.0.0.1', OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=test' };
   api = await startProduct({ dataDir, env: { ...env, APP_ROLE: 'api' } });
   worker = await startProduct({ dataDir, env: { ...env, APP_ROLE: 'worker' } });

@@ -1,22 +1,18 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { preparedDirectory } from './data-directory.js';
 import { NPM_START } from './npm-start.mjs';
+import { temporaryDirectory } from './temporary-directory.js';
+
+export { temporaryDirectory };
 
 export const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 
 export const ADMIN = { email: 'admin@hospital.test', password: 'lantern quarry mellow 58 orchid' };
-
-/** A folder that the account PostgreSQL runs under may enter. */
-export function temporaryDirectory(): string {
-  const path = mkdtempSync(join(tmpdir(), 'healthvision-test-'));
-  chmodSync(path, 0o711);
-  return path;
-}
 
 let small: string | undefined;
 
@@ -53,8 +49,10 @@ export interface StartOptions {
 }
 
 /** Starts the built product in a process of its own on a free port, with everything embedded unless `env` says otherwise. */
-export async function startProduct({ dataDir, env = {}, keepData, program: { argv, ...program } = { argv: NPM_START.argv, cwd: ROOT } }: StartOptions = {}): Promise<Product> {
-  const directory = dataDir ?? temporaryDirectory();
+export async function startProduct({ dataDir, env = {}, keepData, program: other }: StartOptions = {}): Promise<Product> {
+  const { argv, ...program } = other ?? { argv: NPM_START.argv, cwd: ROOT };
+  // Of another version, or under another account, it makes its database itself.
+  const directory = dataDir ?? (other === undefined && env.DATABASE_URL === undefined ? await preparedDirectory() : temporaryDirectory());
   const child = spawn(process.execPath, argv, {
     ...program,
     env: {

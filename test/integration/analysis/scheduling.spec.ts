@@ -8,7 +8,7 @@ import { parseConfig, type Config } from '../../../src/platform/config.js';
 import { Database, prismaOf, type PrismaTransaction } from '../../../src/platform/database/database.js';
 import { openDatabase, type OpenedDatabase } from '../../../src/platform/database/open-database.js';
 import { createLogger } from '../../../src/platform/ops/logger.js';
-import { temporaryDirectory } from '../../support/product.js';
+import { preparedDirectory } from '../../support/data-directory.js';
 
 const AGING_SECONDS = 1_800;
 
@@ -24,7 +24,7 @@ describe('the queue of runs', () => {
   const claimant = (budgetMb = 4_000, name = 'here/cpu'): Claimant => ({ workerId: 'w', device: { name, kind: 'cpu', budgetMb }, agingSeconds: AGING_SECONDS });
 
   beforeAll(async () => {
-    const config: Config = parseConfig({ DATA_DIR: temporaryDirectory() });
+    const config: Config = parseConfig({ DATA_DIR: await preparedDirectory() });
     opened = await openDatabase(config, createLogger('silent'));
     database = new Database(config, opened);
     queue = new QueueStore(database);

@@ -11,9 +11,9 @@ import { Database, prismaOf } from '../../../src/platform/database/database.js';
 import { DatabaseModule } from '../../../src/platform/database/database.module.js';
 import { openDatabase, type OpenedDatabase } from '../../../src/platform/database/open-database.js';
 import { createLogger, LOGGER } from '../../../src/platform/ops/logger.js';
-import { temporaryDirectory } from '../../support/product.js';
+import { preparedDirectory } from '../../support/data-directory.js';
 
-const dataDir = temporaryDirectory();
+const dataDir = await preparedDirectory();
 const logger = createLogger('error', {}, 2);
 const [first, second] = [randomBytes(32).toString('base64'), randomBytes(32).toString('base64')];
 let database: OpenedDatabase;

@@ -4,6 +4,7 @@ import { Database } from '../../../src/platform/database/database.js';
 import { LiveChannel } from '../../../src/platform/database/live-channel.js';
 import { openDatabase, type OpenedDatabase } from '../../../src/platform/database/open-database.js';
 import { createLogger } from '../../../src/platform/ops/logger.js';
+import { preparedDirectory } from '../../support/data-directory.js';
 import { eventually, temporaryDirectory } from '../../support/product.js';
 
 describe('the live channel', () => {
@@ -12,7 +13,7 @@ describe('the live channel', () => {
   let channel: LiveChannel;
 
   beforeAll(async () => {
-    const config: Config = parseConfig({ DATA_DIR: temporaryDirectory() });
+    const config: Config = parseConfig({ DATA_DIR: await preparedDirectory() });
     opened = await openDatabase(config, createLogger('silent'));
     database = new Database(config, opened);
     channel = new LiveChannel(config, opened, createLogger('silent'), database);

@@ -8,7 +8,7 @@ import { isUniqueViolation } from '../../../src/platform/database/database-error
 import { Database, prismaOf, sendAlong } from '../../../src/platform/database/database.js';
 import { openDatabase, type OpenedDatabase } from '../../../src/platform/database/open-database.js';
 import { createLogger } from '../../../src/platform/ops/logger.js';
-import { temporaryDirectory } from '../../support/product.js';
+import { preparedDirectory } from '../../support/data-directory.js';
 import { query } from './processes.js';
 
 const INSTITUTIONS = Array.from({ length: 6 }, () => uuidv7());
@@ -24,7 +24,7 @@ const keys = async (): Promise<string[]> => (await database.read<{ key: string }
 const openTransactions = async (): Promise<number> => (await query(opened.url, `SELECT FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'`)).length;
 
 beforeAll(async () => {
-  directory = temporaryDirectory();
+  directory = await preparedDirectory();
   const config = parseConfig({ DATA_DIR: directory, LOG_LEVEL: 'silent' });
   opened = await openDatabase(config, createLogger('silent'));
   database = new Database(config, opened);

@@ -17,8 +17,9 @@ import { createLogger } from '../../../src/platform/ops/logger.js';
 import { OpsModule } from '../../../src/platform/ops/ops.module.js';
 import { QueueModule } from '../../../src/platform/queue/queue.module.js';
 import { StorageModule } from '../../../src/platform/storage/storage.module.js';
+import { preparedDirectory } from '../../support/data-directory.js';
 import { ownerOf } from '../../support/owner.js';
-import { ADMIN, temporaryDirectory } from '../../support/product.js';
+import { ADMIN } from '../../support/product.js';
 import { signIn } from '../users/house.js';
 
 /** Users and images behind HTTP, with the jobs of images: what can only be seen or done from inside is at hand. */
@@ -41,7 +42,7 @@ export interface ArchiveHouse {
 }
 
 export async function openArchiveHouse(variables: Record<string, string> = {}): Promise<ArchiveHouse> {
-  const directory = temporaryDirectory();
+  const directory = await preparedDirectory();
   const config = parseConfig({ DATA_DIR: directory, BOOTSTRAP_ADMIN_EMAIL: ADMIN.email, BOOTSTRAP_ADMIN_PASSWORD: ADMIN.password, LOG_LEVEL: 'silent', SETTLE_SECONDS: '600', ...variables });
   const logger = createLogger('silent');
   const opened = await openDatabase(config, logger);

@@ -22,8 +22,9 @@ import { OpsModule } from '../../../src/platform/ops/ops.module.js';
 import { QueueModule } from '../../../src/platform/queue/queue.module.js';
 import { StorageModule } from '../../../src/platform/storage/storage.module.js';
 import { ThreadsModule } from '../../../src/platform/threads/threads.module.js';
+import { preparedDirectory } from '../../support/data-directory.js';
 import { ownerOf } from '../../support/owner.js';
-import { ADMIN, temporaryDirectory } from '../../support/product.js';
+import { ADMIN } from '../../support/product.js';
 import { signIn } from '../users/house.js';
 
 @Module({ imports: [ImagesIngestModule, ThreadsModule], controllers: [DeidentifiedExportsController], providers: [DeidentifiedExportsService, DeidentifiedExportsStore] })
@@ -44,7 +45,7 @@ export interface ExportHouse {
 }
 
 export async function openExportHouse(): Promise<ExportHouse> {
-  const directory = temporaryDirectory();
+  const directory = await preparedDirectory();
   const config = parseConfig({ DATA_DIR: directory, BOOTSTRAP_ADMIN_EMAIL: ADMIN.email, BOOTSTRAP_ADMIN_PASSWORD: ADMIN.password, LOG_LEVEL: 'silent' });
   const logger = createLogger('silent');
   const opened = await openDatabase(config, logger);

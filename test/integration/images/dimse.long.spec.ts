@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseInstanceBytes } from '../../../src/imaging/dicom/header.js';
 import { newDicomUid } from '../../../src/kernel/uid.js';
+import { preparedDirectory } from '../../support/data-directory.js';
 import { encodeDataSet } from '../../support/dicom-builder.js';
-import { eventually, startProduct, temporaryDirectory, type Product } from '../../support/product.js';
+import { eventually, startProduct, type Product } from '../../support/product.js';
 import { COMMAND, data, dcmtk, EXPLICIT, hasDcmtk, LAST, pdv, RawScu, SECONDARY_CAPTURE, storeCommand } from './dimse-scu.js';
 import { testInstance, type StudyView } from './instances.js';
 
@@ -150,7 +151,7 @@ describe('What is sent by DIMSE', () => {
 
   it.runIf(dcmtkIsThere)('comes from storescu and dcmsend, in many files', async () => {
     await call('POST', '', { aeTitle: 'DCMTK' });
-    const directory = temporaryDirectory();
+    const directory = await preparedDirectory();
     const study = newDicomUid();
     const names = Array.from({ length: 40 }, (_, i) => join(directory, `${String(i)}.dcm`));
     for (const name of names) writeFileSync(name, testInstance({ studyInstanceUid: study, size: 256 }).bytes);

@@ -8,8 +8,9 @@ import { parseConfig, type Config } from '../../../src/platform/config.js';
 import { Database, prismaOf, type PrismaTransaction } from '../../../src/platform/database/database.js';
 import { createLogger } from '../../../src/platform/ops/logger.js';
 import { runRole } from '../../../src/roles/run.js';
+import { preparedDirectory } from '../../support/data-directory.js';
 import { dicomFile, type Element } from '../../support/dicom-builder.js';
-import { ADMIN, temporaryDirectory } from '../../support/product.js';
+import { ADMIN } from '../../support/product.js';
 import { signIn } from '../users/house.js';
 
 /** The whole product in this process, with what can only be seen or done from inside at hand. */
@@ -52,7 +53,7 @@ export interface StoredTest {
 }
 
 export async function openPatientHouse(variables: Record<string, string> = {}): Promise<PatientHouse> {
-  const dataDir = temporaryDirectory();
+  const dataDir = await preparedDirectory();
   const models = join(dataDir, 'models');
   mkdirSync(models, { recursive: true });
   const config = parseConfig({

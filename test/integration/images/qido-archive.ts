@@ -25,9 +25,10 @@ import { createLogger } from '../../../src/platform/ops/logger.js';
 import { OpsModule } from '../../../src/platform/ops/ops.module.js';
 import { QueueModule } from '../../../src/platform/queue/queue.module.js';
 import { StorageModule } from '../../../src/platform/storage/storage.module.js';
+import { preparedDirectory } from '../../support/data-directory.js';
 import { dicomFile, type Element } from '../../support/dicom-builder.js';
 import { ownerOf } from '../../support/owner.js';
-import { ADMIN, temporaryDirectory } from '../../support/product.js';
+import { ADMIN } from '../../support/product.js';
 import { signIn } from '../users/house.js';
 
 @Module({ controllers: [SearchController, CapabilitiesController], providers: [SearchService, SearchStore, SealedAttributesReader, PatientsStore, InstancesStore] })
@@ -47,7 +48,7 @@ export interface Archive {
 }
 
 export async function openArchive(): Promise<Archive> {
-  const directory = temporaryDirectory();
+  const directory = await preparedDirectory();
   const config = parseConfig({ DATA_DIR: directory, BOOTSTRAP_ADMIN_EMAIL: ADMIN.email, BOOTSTRAP_ADMIN_PASSWORD: ADMIN.password, LOG_LEVEL: 'silent' });
   const logger = createLogger('silent');
   const database = await openDatabase(config, logger);

@@ -3,8 +3,9 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newDicomUid } from '../../../src/kernel/uid.js';
+import { preparedDirectory } from '../../support/data-directory.js';
 import { dicomFile } from '../../support/dicom-builder.js';
-import { eventually, startProduct, temporaryDirectory, type Product } from '../../support/product.js';
+import { eventually, startProduct, type Product } from '../../support/product.js';
 import { testInstance, upload, type StudyView } from './instances.js';
 
 let product: Product;
@@ -100,7 +101,7 @@ describe('a study', () => {
 
 describe('kill -9 in the middle of an upload', () => {
   it('loses nothing that was acknowledged and leaves nothing half visible', async () => {
-    const dataDir = temporaryDirectory();
+    const dataDir = await preparedDirectory();
     const first = await startProduct({ dataDir });
     const [acknowledged, half] = [testInstance(), testInstance({ size: 1024 })];
     await upload(first, ['1', acknowledged.bytes]);

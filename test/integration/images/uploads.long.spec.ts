@@ -4,7 +4,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { UploadJson } from '../../../src/modules/images/uploads/uploads-json.js';
 import { ExpireUploadsJob } from '../../../src/modules/images/uploads/expire-uploads.job.js';
 import { StoreUploadJob } from '../../../src/modules/images/uploads/store-upload.job.js';
-import { eventually, startProduct, temporaryDirectory } from '../../support/product.js';
+import { preparedDirectory } from '../../support/data-directory.js';
+import { eventually, startProduct } from '../../support/product.js';
 import { grayPng } from '../../support/xray.js';
 import { openArchiveHouse, type ArchiveHouse } from './archive-house.js';
 import { testInstance, upload as uploadForm } from './instances.js';
@@ -312,7 +313,7 @@ describe('an upload that nobody goes on with', () => {
 
 describe('kill -9 after the last byte', () => {
   it('loses nothing: the upload is stored by whoever comes next', async () => {
-    const dataDir = temporaryDirectory();
+    const dataDir = await preparedDirectory();
     const instances = Array.from({ length: 3 }, () => testInstance({ size: 700 }));
     const first = await startProduct({ dataDir });
     const before: Fetch = (path, init) => first.fetch(path, init);

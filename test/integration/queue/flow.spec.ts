@@ -12,7 +12,8 @@ import { HandBack, JobHandler, type JobContext, type JobDefinition } from '../..
 import { Outbox } from '../../../src/platform/queue/outbox.js';
 import { QueueModule } from '../../../src/platform/queue/queue.module.js';
 import { StorageModule } from '../../../src/platform/storage/storage.module.js';
-import { eventually, temporaryDirectory } from '../../support/product.js';
+import { preparedDirectory } from '../../support/data-directory.js';
+import { eventually } from '../../support/product.js';
 import { redisIsInstalled, startRedis, type RedisServer } from '../../support/redis.js';
 
 const seen: { text: string; jobId: string; attempt: number }[] = [];
@@ -66,7 +67,7 @@ describe.each(['postgres', ...(redisIsInstalled() ? ['redis'] : [])])('outbox, r
     ticks = 0;
     handBacks = 0;
     if (backend === 'redis') redis = await startRedis();
-    config = parseConfig({ DATA_DIR: temporaryDirectory(), QUEUE_BACKEND: backend, ...(redis && { REDIS_URL: redis.url }) });
+    config = parseConfig({ DATA_DIR: await preparedDirectory(), QUEUE_BACKEND: backend, ...(redis && { REDIS_URL: redis.url }) });
     database = await openDatabase(config, createLogger('silent'));
   });
 

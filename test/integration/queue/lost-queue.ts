@@ -25,7 +25,8 @@ import { ObjectStore } from '../../../src/platform/storage/object-store.js';
 import { OrphanBlobsJob } from '../../../src/platform/storage/orphan-blobs.job.js';
 import { StorageModule } from '../../../src/platform/storage/storage.module.js';
 import { storageJobs, StorageWorkerModule } from '../../../src/platform/storage/storage.worker.js';
-import { eventually, temporaryDirectory } from '../../support/product.js';
+import { preparedDirectory } from '../../support/data-directory.js';
+import { eventually } from '../../support/product.js';
 import { startRedis, type RedisServer } from '../../support/redis.js';
 
 const begun: string[] = [];
@@ -86,7 +87,7 @@ export function describeLostQueue(backend: 'postgres' | 'redis'): void {
     ReconcileJob.afterSeconds = 0;
     SchedulesService.checkMs = 300;
     if (backend === 'redis') redis = await startRedis();
-    config = parseConfig({ DATA_DIR: temporaryDirectory(), QUEUE_BACKEND: backend, ...(redis && { REDIS_URL: redis.url }) });
+    config = parseConfig({ DATA_DIR: await preparedDirectory(), QUEUE_BACKEND: backend, ...(redis && { REDIS_URL: redis.url }) });
     database = await openDatabase(config, createLogger('silent'));
     app = await NestFactory.createApplicationContext(
       { module: TestModule, imports: [OpsModule.forRoot(config, createLogger('silent')), DatabaseModule.forUrls(database), StorageModule, QueueModule.forWorkers(config, jobs), QueueWorkerModule, StorageWorkerModule], providers: [WorkJob, AlsoJob, TickJob] },

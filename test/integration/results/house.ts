@@ -24,8 +24,9 @@ import { OpsModule } from '../../../src/platform/ops/ops.module.js';
 import { Outbox } from '../../../src/platform/queue/outbox.js';
 import { QueueModule } from '../../../src/platform/queue/queue.module.js';
 import { StorageModule } from '../../../src/platform/storage/storage.module.js';
+import { preparedDirectory } from '../../support/data-directory.js';
 import { ownerOf } from '../../support/owner.js';
-import { ADMIN, temporaryDirectory } from '../../support/product.js';
+import { ADMIN } from '../../support/product.js';
 import { grayPng, uploadForm } from '../../support/xray.js';
 import { signIn } from '../users/house.js';
 
@@ -45,7 +46,7 @@ export interface House {
 
 /** @param imports  modules beside those @param variables  of the environment */
 export async function openHouse({ imports = [], variables = {} }: { imports?: NonNullable<ModuleMetadata['imports']>; variables?: Record<string, string> } = {}): Promise<House> {
-  const directory = temporaryDirectory();
+  const directory = await preparedDirectory();
   const config = parseConfig({ DATA_DIR: directory, BOOTSTRAP_ADMIN_EMAIL: ADMIN.email, BOOTSTRAP_ADMIN_PASSWORD: ADMIN.password, LOG_LEVEL: 'silent', ...variables });
   const logger = createLogger('silent');
   const database = await openDatabase(config, logger);

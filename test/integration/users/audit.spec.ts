@@ -9,7 +9,8 @@ import { eventOf, INSTALLATION } from '../../../src/platform/audit/audit-event.j
 import { AuditEventsStore } from '../../../src/platform/audit/audit-events.store.js';
 import { AuditWriter } from '../../../src/platform/audit/audit-writer.js';
 import { MasterKey } from '../../../src/platform/crypto/master-key.js';
-import { ADMIN, eventually, temporaryDirectory } from '../../support/product.js';
+import { preparedDirectory } from '../../support/data-directory.js';
+import { ADMIN, eventually } from '../../support/product.js';
 import { call, openHouse, person, postForm, probe, signIn, type House } from './house.js';
 
 let house: House;
@@ -226,7 +227,7 @@ describe('when nothing can be put on record', () => {
 
 describe('the backlog', () => {
   it('hands what a dead process has left to the next, whole lines only', async () => {
-    const dataDir = temporaryDirectory();
+    const dataDir = await preparedDirectory();
     const key = house.app.get(MasterKey);
     const events = ['first', 'second'].map((action) => eventOf({ institutionId, actorKind: 'job', action, outcome: 'succeeded' }));
     const dead = new AuditBacklog(dataDir, key);

@@ -16,7 +16,8 @@ import { createLogger } from '../../../src/platform/ops/logger.js';
 import { OpsModule } from '../../../src/platform/ops/ops.module.js';
 import { QueueModule } from '../../../src/platform/queue/queue.module.js';
 import { StorageModule } from '../../../src/platform/storage/storage.module.js';
-import { ADMIN, temporaryDirectory } from '../../support/product.js';
+import { preparedDirectory } from '../../support/data-directory.js';
+import { ADMIN } from '../../support/product.js';
 
 /** What the probe's handler saw and does next. */
 export const probe = { calls: 0, fail: undefined as AppError | undefined, hold: Promise.resolve() };
@@ -91,7 +92,7 @@ export interface HouseOptions {
 
 /** The users module behind the product's own HTTP application, on the embedded database, with the probe's routes beside. */
 export async function openHouse({ variables: more = {}, jobs = false }: HouseOptions = {}): Promise<House> {
-  const directory = temporaryDirectory();
+  const directory = await preparedDirectory();
   const variables = { DATA_DIR: directory, BOOTSTRAP_ADMIN_EMAIL: ADMIN.email, BOOTSTRAP_ADMIN_PASSWORD: ADMIN.password, LOG_LEVEL: 'silent', ...SIGN_IN_AT_WILL, ...more };
   const config = parseConfig(variables);
   const logger = createLogger('silent');
