@@ -18,15 +18,17 @@ export interface FindingRow {
   verdict: string;
   /** Why there is no finding; null where there is one. */
   reason: string | null;
+  /** What must be known of the result before it is trusted. */
+  warnings: readonly string[];
   model: string;
   seconds: number;
 }
 
 /** What the rows of one run share. */
-export type RunFacts = Pick<FindingRow, 'study' | 'model' | 'seconds'>;
+export type RunFacts = Pick<FindingRow, 'study' | 'warnings' | 'model' | 'seconds'>;
 
-export function runFacts(study: string, run: Run, seconds: number): RunFacts {
-  return { study, model: `${run.model.name}@${run.model.version}`, seconds: Math.round(seconds * 100) / 100 };
+export function runFacts(study: string, run: Run, result: AnalysisResult | null, seconds: number): RunFacts {
+  return { study, warnings: (result?.warnings ?? []).map(({ text }) => text), model: `${run.model.name}@${run.model.version}`, seconds: Math.round(seconds * 100) / 100 };
 }
 
 /** One row per label, finding and segment of a result, or one that says why there is none. */
@@ -66,6 +68,7 @@ export function writeFindings(rows: readonly FindingRow[]): void {
     { title: 'Time', value: ({ seconds }) => `${seconds.toFixed(1)} s`, align: 'right' },
   ]));
   for (const { study, reason } of rows) if (reason !== null) writeLine(`${shortened(study)}: ${reason}`);
+  for (const warning of new Set(rows.flatMap(({ study, warnings }) => warnings.map((text) => `${shortened(study)}: ${text}`)))) writeLine(warning);
   writeLine('Not for primary diagnosis.');
 }
 

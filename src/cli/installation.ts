@@ -18,7 +18,7 @@ const runSchema = z.object({
 export type Run = z.infer<typeof runSchema>;
 
 const resultSchema = z.object({
-  id: z.string(), analysisId: z.string(), analysis: z.string(), studyInstanceUid: z.string(), status: z.string(), summary: summarySchema, findings: z.array(findingSchema),
+  id: z.string(), analysisId: z.string(), analysis: z.string(), studyInstanceUid: z.string(), status: z.string(), summary: summarySchema, warnings: z.array(z.object({ code: z.string(), text: z.string() })).optional(), findings: z.array(findingSchema),
   labels: z.array(labelSchema), segments: z.array(segmentSchema), provenance: provenanceSchema, disclaimer: z.string(),
 });
 export type AnalysisResult = z.infer<typeof resultSchema>;

@@ -101,6 +101,37 @@ def slow(rounds=3000):
          constant("half", [0.5]), constant("gain", [20.0])])
 
 
+def stranger():
+    """`bright`, with a second logit (dark) and how far the mean is from the middle: strangeness = 10 |mean - 0.5|."""
+    graph = helper.make_graph(
+        [helper.make_node("ReduceMean", ["image", "axes"], ["mean"], keepdims=0),
+         helper.make_node("AveragePool", ["image"], ["activation_map"], kernel_shape=[4, 4], strides=[4, 4]),
+         helper.make_node("Sub", ["mean", "half"], ["above"]),
+         helper.make_node("Mul", ["above", "gains"], ["logits"]),
+         helper.make_node("Abs", ["above"], ["away"]),
+         helper.make_node("Mul", ["away", "ten"], ["strangeness"])],
+        "test",
+        [helper.make_tensor_value_info("image", FLOAT, ["batch", 1, 28, 28])],
+        [helper.make_tensor_value_info("logits", FLOAT, ["batch", 2]),
+         helper.make_tensor_value_info("activation_map", FLOAT, ["batch", 1, 7, 7]),
+         helper.make_tensor_value_info("strangeness", FLOAT, ["batch", 1])],
+        [constant("axes", [2, 3], TensorProto.INT64, [2]), constant("half", [0.5]),
+         constant("gains", [20.0, -20.0], FLOAT, [1, 2]), constant("ten", [10.0])])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    checker.check_model(model)
+    return model.SerializeToString()
+
+
+def stranger_manifest(title, content):
+    base = manifest("stranger", title, content)
+    base["outputs"]["logits"]["shape"] = ["batch", 2]
+    base["outOfDistribution"] = {"output": "strangeness", "threshold": 4, "falseAlarmRate": 0.05, "n": 100}
+    base["labels"].append({"index": 1, "name": "Dark", "threshold": 0.5, "critical": True, "enabled": False,
+                           "disabledBecause": "unmeasured",
+                           "code": {"system": "99HV-TEST", "value": "dark", "meaning": "Dark"}})
+    return base
+
+
 def manifest(name, title, content):
     kind = "float16" if name.endswith("-fp16") else "float32"
     return {
@@ -125,12 +156,14 @@ def main():
              "bright-fp16": ("Finds bright images in half precision", bright_fp16()), "nan": ("Gives NaN", nan()),
              "nan-dark": ("Gives NaN for dark images", nan_dark()), "slow": ("Takes seconds on the fastest machine", slow()),
              "absent-operator": ("Needs an operator that nobody has", absent_operator()),
-             "broken": ("Is no ONNX file", b"this is not a network\n")}
+             "broken": ("Is no ONNX file", b"this is not a network\n"),
+             "stranger": ("Finds bright images, and says which are like no others", stranger())}
     for name, (title, content) in packs.items():
         folder = HERE / name
         folder.mkdir(exist_ok=True)
         (folder / "model.onnx").write_bytes(content)
-        text = json.dumps(manifest(name, title, content), indent=2, ensure_ascii=False)
+        described = stranger_manifest(title, content) if name == "stranger" else manifest(name, title, content)
+        text = json.dumps(described, indent=2, ensure_ascii=False)
         (folder / "manifest.json").write_text(text + "\n", encoding="utf-8")
         print(f"{name}: {len(content)} bytes")
 

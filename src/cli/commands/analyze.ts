@@ -30,7 +30,7 @@ export function analyzeCommand(): Command {
     bar.finish(`Analysis ${run.id}: ${run.status}`);
     const result = run.resultId ? await installation.result(run.resultId) : null;
     if (options.json) writeJson({ run, result });
-    else writeFindings(findingRows(runFacts(study, run, (performance.now() - started) / 1000), '', run, result));
+    else writeFindings(findingRows(runFacts(study, run, result, (performance.now() - started) / 1000), '', run, result));
     // "Not analysable" is an answer; failed and cancelled runs gave none.
     if (run.status === 'failed' || run.status === 'cancelled') process.exitCode = 1;
   });

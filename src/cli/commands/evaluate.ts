@@ -6,12 +6,14 @@ import { parseConfig } from '../../platform/config.js';
 import { CommandError } from '../failure.js';
 import { listModelPacks } from '../packs/models-folder.js';
 import type { ModelPack } from '../../platform/packs/model-pack.js';
-import { ProgressBar, writeJson, writeLine } from '../terminal.js';
+import { ProgressBar } from '../terminal.js';
 
 interface EvaluateOptions {
   model?: string;
   split: string;
+  truth?: string;
   limit?: string;
+  allLabels?: boolean;
   report: string;
   json?: boolean;
 }
@@ -21,40 +23,44 @@ export function evaluateCommand(): Command {
   return new Command('evaluate')
     .description('run an analysis over a labelled set and report how good it is')
     .addArgument(new Argument('<analysis>', 'the analysis').choices(ANALYSIS_NAMES))
-    .argument('<dataset>', '.npz with <split>_images and <split>_labels, or a folder with labels.csv')
+    .argument('<dataset>', 'X-rays: .npz with <split>_images and <split>_labels, or a folder with labels.csv; scans: a folder of DICOM studies')
     .option('--model <name@version>', 'a model in MODELS_DIR; needed when several fit')
     .option('--split <name>', 'part of an .npz', 'test')
-    .option('--limit <n>', 'only the first n images')
-    .option('--report <dir>', 'folder for results.json, predictions.csv and roc.png', './healthvision-evaluation')
+    .option('--truth <path>', 'what is true of scans: a file or a folder (default: the dataset)')
+    .option('--all-labels', 'X-rays: labels that the model has switched off, too')
+    .option('--limit <n>', 'only the first n images or scans')
+    .option('--report <dir>', 'folder for results.json, a CSV of what was found, and pictures', './healthvision-evaluation')
+    .addHelpText('after', HELP)
     .action(async (analysis: string, path: string, options: EvaluateOptions) => {
-      // Loaded here: other commands need no inference.
-      const [{ openDataset }, { predict }, { figuresOf }, { printReport, reportOf, writeReport }] = await Promise.all([
-        import('../evaluation/dataset.js'), import('../evaluation/pipeline.js'), import('../evaluation/figures.js'), import('../evaluation/report.js'),
-      ]);
       const limit = options.limit === undefined ? Infinity : Number(options.limit);
       if (!(limit >= 1)) throw new CommandError('usage', '--limit must be a number from 1');
       const config = { ...parseConfig(), WORKER_CONCURRENCY: Math.min(4, availableParallelism()) };
       const pack = await chooseModel(analysis, options.model, config.modelsDir);
-      const dataset = await openDataset(resolve(path), options.split, pack.manifest);
-      const samples = dataset.samples.slice(0, limit);
       const bar = new ProgressBar('Evaluating', options.json);
-      const started = performance.now();
-      const predictions = await predict(dataset, samples, pack, config, (done) => {
-        const perSecond = done / ((performance.now() - started) / 1000);
-        bar.update(done / samples.length, `${String(done)} of ${String(samples.length)}, ${perSecond.toFixed(0)}/s`);
-      });
-      const seconds = (performance.now() - started) / 1000;
-      bar.finish(`Evaluated ${String(samples.length)} images in ${seconds.toFixed(1)} s`);
-      const figures = figuresOf(predictions, pack.manifest);
-      const report = reportOf(dataset, samples.length, pack, figures, seconds);
-      const files = await writeReport(resolve(options.report), report, predictions, pack, figures.curves);
-      if (options.json) writeJson({ ...report, files });
-      else {
-        printReport(report);
-        writeLine(`Written: ${files.join(', ')}`);
-      }
-      if (figures.analysed === 0) throw new CommandError('nothing-analysed', 'The model analyses no image of this set');
+      const evaluation = { dataset: resolve(path), truth: resolve(options.truth ?? path), limit, report: resolve(options.report), json: options.json === true };
+      // Loaded here: other commands need no inference.
+      if (pack.manifest.analysis === 'lung-nodule-detection') await (await import('../evaluation/evaluate-detection.js')).evaluateDetection(evaluation, pack, config, bar);
+      else if (pack.manifest.analysis === 'brain-tumour-segmentation') await (await import('../evaluation/evaluate-segmentation.js')).evaluateSegmentation(evaluation, pack, config, bar);
+      else if (options.truth !== undefined) throw new CommandError('usage', '--truth is for scans; X-rays have their labels in the dataset');
+      else await (await import('../evaluation/evaluate-classification.js')).evaluateClassification({ ...evaluation, split: options.split }, options.allLabels === true ? withAllLabels(pack) : pack, config, bar);
     });
+}
+
+const HELP = `
+Truth of scans:
+  lung-nodule-detection       annotations of LUNA16 (seriesuid,coordX,coordY,coordZ,diameter_mm; LPS millimetres), or
+                              readings of LIDC-IDRI (.xml); scans that the table does not name have no nodule
+  brain-tumour-segmentation   NIfTI label maps of BraTS (1 core, 2 oedema, 3 or 4 enhancing): *seg*.nii.gz beside the
+                              images, or in a folder of their own, named after the study's folder or its UID
+
+Examples:
+  $ healthvision evaluate chest-xray-classification ./labelled
+  $ healthvision evaluate lung-nodule-detection ./scans --truth annotations.csv
+  $ healthvision evaluate brain-tumour-segmentation ./studies --truth ./label-maps --report ./validation-2026`;
+
+/** For whoever wants to know whether a label could be switched on. */
+function withAllLabels({ manifest, ...pack }: ModelPack): ModelPack {
+  return { ...pack, manifest: { ...manifest, labels: manifest.labels.map((label) => ({ ...label, enabled: true })) } };
 }
 
 async function chooseModel(analysis: string, wanted: string | undefined, modelsDir: string): Promise<ModelPack> {

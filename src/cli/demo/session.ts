@@ -53,7 +53,7 @@ export async function followStudy(installation: Installation, study: DemoStudy, 
     bar.update((index + 1) / started.length, run.status);
     const resultId = run.resultId ?? null;
     const result = resultId === null ? null : await installation.result(resultId);
-    outcomes.push({ study, run, resultId, rows: await comparedRows(runFacts(study.name, run, seconds), study.truth, run, result, () => installation.segmentation(run.resultId ?? '')), preview: null });
+    outcomes.push({ study, run, resultId, rows: await comparedRows(runFacts(study.name, run, result, seconds), study.truth, run, result, () => installation.segmentation(run.resultId ?? '')), preview: null });
   }
   bar.finish();
   return outcomes;

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { AnalysisResult, Run } from '../installation.js';
 import { comparedRows, type DemoTruth } from './truth.js';
 
-const FACTS = { study: 'phantom', model: 'm@1', seconds: 1 };
+const FACTS = { study: 'phantom', warnings: [], model: 'm@1', seconds: 1 };
 const RUN: Run = { id: 'r', analysis: 'lung-nodule-detection', status: 'succeeded', progress: 1, stage: 'store', model: { name: 'm', version: '1', digest: 'd' } };
 const NODULES: DemoTruth = { kind: 'nodules', nodules: [{ centre: [10, 0, 0], diameterMm: 8, text: 'nodule 8.0 mm, left' }, { centre: [-40, 0, 0], diameterMm: 16, text: 'nodule 16.0 mm, right' }] };
 

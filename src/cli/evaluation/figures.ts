@@ -2,6 +2,7 @@ import { brierScore, expectedCalibrationError, reliability, type ReliabilityBin 
 import { areaUnderCurve, confusionAt, rocCurve, wilson, type Confusion, type Interval, type RocPoint } from '../../imaging/evaluation/roc.js';
 import type { Manifest } from '../../imaging/model/manifest.js';
 import type { Prediction } from './pipeline.js';
+import { strangeShare, type StrangeShare } from './strange-share.js';
 
 export interface LabelFigures {
   name: string;
@@ -25,6 +26,8 @@ export interface Figures {
   labels: LabelFigures[];
   /** Mean over the labels that have an AUC; null when there is none. */
   macroAuc: number | null;
+  /** null of a model that does not tell. */
+  outOfDistribution: StrangeShare | null;
 }
 
 export const METHODS = {
@@ -51,5 +54,5 @@ export function figuresOf(predictions: readonly Prediction[], manifest: Manifest
       expectedCalibrationError: expectedCalibrationError(scored), brier: brierScore(scored), reliability: reliability(scored),
     };
   });
-  return { analysed: analysed.length, notAnalysable, labels, macroAuc: curves.length === 0 ? null : curves.reduce((sum, { auc }) => sum + auc.value, 0) / curves.length, curves };
+  return { analysed: analysed.length, notAnalysable, labels, macroAuc: curves.length === 0 ? null : curves.reduce((sum, { auc }) => sum + auc.value, 0) / curves.length, curves, outOfDistribution: strangeShare(analysed.map(({ outOfDistribution }) => outOfDistribution)) };
 }

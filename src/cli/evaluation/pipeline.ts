@@ -5,6 +5,7 @@ import { parseInstanceBytes } from '../../imaging/dicom/header.js';
 import { number, text } from '../../imaging/dicom/attributes.js';
 import { wrapImage } from '../../imaging/dicom/wrap-image.js';
 import type { Manifest } from '../../imaging/model/manifest.js';
+import type { OutOfDistribution } from '../../imaging/report/finding.js';
 import { AppError } from '../../kernel/errors.js';
 import { derivedDicomUid } from '../../kernel/uid.js';
 import type { Config } from '../../platform/config.js';
@@ -17,7 +18,7 @@ import type { Dataset, Sample } from './dataset.js';
 
 /** What the product says of one sample. */
 export type Prediction =
-  | { sample: Sample; kind: 'labels'; probabilities: ReadonlyMap<string, number> }
+  | { sample: Sample; kind: 'labels'; probabilities: ReadonlyMap<string, number>; outOfDistribution: OutOfDistribution | undefined }
   | { sample: Sample; kind: 'not-analysable'; code: string; detail: string };
 
 /**
@@ -60,7 +61,7 @@ async function predictOne(sample: Sample, pack: ModelPack, manifest: Manifest, c
     if (selected.kind === 'not-analysable') return { sample, kind: 'not-analysable', code: selected.code, detail: selected.detail };
     const { outcome } = await compute.run({ digest: pack.digest, manifest: pack.manifest, files: pack.files }, { series: selected.series, instances: selected.series.flatMap(({ frames }) => frames.map(({ sopInstanceUid }) => ({ sopInstanceUid, bytes }))) });
     if (outcome.kind === 'not-analysable') return { sample, kind: 'not-analysable', code: outcome.code, detail: outcome.detail };
-    return { sample, kind: 'labels', probabilities: new Map(outcome.labels.map(({ name, probability }) => [name, probability])) };
+    return { sample, kind: 'labels', probabilities: new Map(outcome.labels.map(({ name, probability }) => [name, probability])), outOfDistribution: outcome.outOfDistribution };
   } catch (error) {
     // What is wrong with an image is an answer; what is wrong with the model or the machine ends the evaluation.
     if (error instanceof AppError && error.status === 422) return { sample, kind: 'not-analysable', code: error.code, detail: error.message };

@@ -8,6 +8,7 @@ import type { Dataset } from './dataset.js';
 import { METHODS, type Figures, type LabelFigures } from './figures.js';
 import type { Prediction } from './pipeline.js';
 import { drawRoc } from './roc-picture.js';
+import { strangeText } from './strange-share.js';
 import type { figuresOf } from './figures.js';
 
 export interface EvaluationReport {
@@ -19,6 +20,7 @@ export interface EvaluationReport {
   analysed: number;
   notAnalysable: { count: number; byCode: Record<string, number>; images: Figures['notAnalysable'] };
   macroAuc: number | null;
+  outOfDistribution: Figures['outOfDistribution'];
   labels: LabelFigures[];
   methods: typeof METHODS;
   seconds: number;
@@ -34,11 +36,11 @@ export function reportOf(dataset: Dataset, images: number, pack: ModelPack, figu
     ...(figures.notAnalysable.length === 0 ? [] : ['Images that the product does not analyse are counted apart and left out of the figures.']),
     ...(images < dataset.samples.length ? [`Only the first ${String(images)} of ${String(dataset.samples.length)} images.`] : []),
   ];
-  const { analysed, notAnalysable, labels, macroAuc } = figures;
+  const { analysed, notAnalysable, labels, macroAuc, outOfDistribution } = figures;
   return rounded({
     analysis: manifest.analysis, model: { name: manifest.name, version: manifest.version, digest }, software: VERSION,
     dataset: { path: dataset.path, kind: dataset.kind, sha256: dataset.sha256, split: dataset.split, images }, notes, analysed,
-    notAnalysable: { count: notAnalysable.length, byCode, images: notAnalysable }, macroAuc, labels, methods: METHODS, seconds,
+    notAnalysable: { count: notAnalysable.length, byCode, images: notAnalysable }, macroAuc, outOfDistribution, labels, methods: METHODS, seconds,
   });
 }
 
@@ -69,6 +71,7 @@ export function printReport(report: EvaluationReport): void {
   writeLine(`${paint('bold', `${model.name}@${model.version}`)} on ${datasetName(report)}: ${String(analysed)} images analysed, ${String(notAnalysable.count)} not analysable, ${report.seconds.toFixed(1)} s`);
   for (const [code, count] of Object.entries(notAnalysable.byCode)) writeLine(`  ${code}: ${String(count)}`);
   for (const note of report.notes) writeLine(`  ${note}`);
+  if (report.outOfDistribution) writeLine(`  ${strangeText(report.outOfDistribution)}`);
   writeLine();
   if (analysed === 0) return;
   writeLine(table(labels, [
@@ -112,7 +115,7 @@ function predictionsCsv(predictions: readonly Prediction[], names: readonly stri
 }
 
 /** Figures to four decimals, all the way down. */
-function rounded<T>(value: T): T {
+export function rounded<T>(value: T): T {
   // Structure and types stay; only numbers lose digits.
   return JSON.parse(JSON.stringify(value), (_key, part: unknown) => (typeof part === 'number' ? Math.round(part * 1e4) / 1e4 : part)) as T;
 }

@@ -4,7 +4,7 @@ import type { AnalysisName, Manifest } from '../model/manifest.js';
 import type { Session } from '../model/session.js';
 import type { Grid } from '../volume/volume.js';
 import type { EvidenceMap } from '../recipes/heat-map.js';
-import type { Finding, Label, Segment, Summary } from '../report/finding.js';
+import type { Finding, Label, OutOfDistribution, Segment, Summary } from '../report/finding.js';
 
 /** A stored instance as eligibility sees it: no pixels. */
 export interface StudyInstance {
@@ -103,6 +103,8 @@ export interface Conclusion {
   keyImage: FrameRef | null;
   heatMaps: (EvidenceMap & { label: string })[];
   segmentation: Segmentation | null;
+  /** Whether the input is like what the model was made with; absent where it does not say. */
+  outOfDistribution?: OutOfDistribution | undefined;
   /** For the provenance: what was selected, how it was prepared, what was counted. JSON, free of PHI. */
   details: Record<string, unknown>;
 }

@@ -33,6 +33,23 @@ describe('parseManifest', () => {
     expect(manifest.labels[0]).toMatchObject({ critical: false, enabled: true });
   });
 
+  it('takes how a model tells strange images, and refuses what is no rate', () => {
+    const outOfDistribution = { output: 'strangeness', threshold: 31.5, falseAlarmRate: 0.05, n: 200 };
+    expect(parseManifest({ ...valid(), outOfDistribution }).outOfDistribution).toEqual(outOfDistribution);
+    expect(parseManifest(valid()).outOfDistribution).toBeUndefined();
+    expect(faultsOf({ ...valid(), outOfDistribution: { ...outOfDistribution, falseAlarmRate: 5 } })).toHaveProperty('/outOfDistribution/falseAlarmRate');
+    expect(faultsOf({ ...valid(), outOfDistribution: { ...outOfDistribution, n: 0.5 } })).toHaveProperty('/outOfDistribution/n');
+    expect(faultsOf({ ...valid(), outOfDistribution: { ...outOfDistribution, treshold: 1 } })).toEqual({ '/outOfDistribution/treshold': 'unknown key; did you mean "threshold"?' });
+  });
+
+  it('takes why a label is off, of one that is off alone', () => {
+    const [label] = valid().labels;
+    const other = { ...label, index: 1, name: 'Hernia' };
+    const two = { ...valid(), outputs: { logits: { name: 'logits', shape: ['batch', 2] } } };
+    expect(parseManifest({ ...two, labels: [label, { ...other, enabled: false, disabledBecause: 'unmeasured' }] }).labels[1]).toMatchObject({ enabled: false, disabledBecause: 'unmeasured' });
+    expect(faultsOf({ ...two, labels: [label, { ...other, disabledBecause: 'unmeasured' }] })).toEqual({ '/labels/1/disabledBecause': 'goes with "enabled": false only' });
+  });
+
   it('names the path of an unknown key and the key that was meant', () => {
     const json = valid();
     expect(faultsOf({ ...json, licence: 'x' })).toEqual({ '/licence': 'unknown key; did you mean "license"?' });

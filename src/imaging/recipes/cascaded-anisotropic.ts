@@ -12,6 +12,7 @@ import { closed, componentsOver, largestTwo } from './cascaded-anisotropic/regio
 import { VIEW_NAMES } from './cascaded-anisotropic/windows.js';
 import { checkNames } from './finite-output.js';
 import type { LabelMap, RecipeTools } from './recipe.js';
+import { strangenessMeter } from './strangeness.js';
 
 export type Sequence = 'flair' | 't1' | 't1c' | 't2';
 
@@ -43,7 +44,8 @@ export async function segment(channels: Readonly<Partial<Record<Sequence, Volume
   for (const image of images) normaliseChannel(image, background);
 
   const within = (step: 0 | 1 | 2) => (done: number): void => { progress(REGION_START[step] + done * (REGION_START[step + 1 as 1 | 2 | 3] - REGION_START[step])); };
-  const { mask: wholeTumour, probability } = await predictRegion(manifest.networks.wholeTumour, images, block.size, brain, manifest, networks, noise(1), within(0));
+  const meter = strangenessMeter(manifest.outOfDistribution);
+  const { mask: wholeTumour, probability } = await predictRegion(manifest.networks.wholeTumour, images, block.size, brain, manifest, networks, noise(1), within(0), meter);
   const large = componentsOver(closed(wholeTumour, block.size, rules.connectivity), block.size, rules.connectivity, rules.wholeTumourMinVoxels);
   const coreBlock = blockOf(large, block.size, rules.boxMargin);
 
@@ -61,7 +63,7 @@ export async function segment(channels: Readonly<Partial<Record<Sequence, Volume
   const enhancing = widened(widened(active, activeBlock, coreBlock.size), coreBlock, block.size);
   putBack(labels, size, block, fuse({ wholeTumour, tumourCore, enhancing }, block.size, rules));
   const found = { wholeTumour: countOf(wholeTumour), tumourCore: countOf(core), enhancing: countOf(active) };
-  return { labels, score: probability, details: { brainBlock: block, coreBlock, enhancingBlock: activeBlock, predicted: found } };
+  return { labels, score: probability, outOfDistribution: meter.verdict(), details: { brainBlock: block, coreBlock, enhancingBlock: activeBlock, predicted: found } };
 }
 
 /**
@@ -80,7 +82,7 @@ export async function check(manifest: CascadedAnisotropicManifest, networks: Net
       const { path } = views[view];
       const session = await networks(path);
       checkNames(session, path, input.name, output.name);
-      await runBatch(session, batch, plane, manifest);
+      await runBatch(session, batch, plane, manifest, window.batch, views === manifest.networks.wholeTumour ? strangenessMeter(manifest.outOfDistribution) : undefined);
     }
   }
 }

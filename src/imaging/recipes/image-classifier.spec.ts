@@ -106,3 +106,29 @@ describe('check', () => {
     await expect(check(manifest(false), network(() => 0))).resolves.toBeUndefined();
   });
 });
+
+describe('an image like no other', () => {
+  const asking = { ...manifest(true), outOfDistribution: { output: 'strangeness', threshold: 0.2, falseAlarmRate: 0.05, n: 100 } };
+  const saying = (strangeness: (image: Float32Array) => number): Session => {
+    const plain = network(() => 0, new Array<number>(16).fill(0));
+    return {
+      ...plain, outputNames: [...plain.outputNames, 'strangeness'],
+      run: async (feeds) => ({ ...(await plain.run(feeds)), strangeness: { data: Float32Array.of(strangeness(feeds.image?.data as Float32Array)), dims: [1, 1] } }),
+    };
+  };
+  const mean = (image: Float32Array): number => image.reduce((sum, value) => sum + value, 0) / image.length;
+
+  it('is told by the output that the manifest names, and its labels are given all the same', async () => {
+    const { labels, outOfDistribution } = await classify(prepare(spot(SIDE, SIDE, 1, 1), asking), asking, saying(mean));
+    expect(outOfDistribution).toMatchObject({ threshold: 0.2, strange: true });
+    expect(outOfDistribution?.score).toBeCloseTo((252 * 100 + 4 * 255) / 256 / 255, 6);
+    expect(labels).toHaveLength(1);
+    expect((await classify(prepare(spot(SIDE, SIDE, 1, 1), manifest(true)), manifest(true), saying(mean))).outOfDistribution).toBeUndefined();
+  });
+
+  it('is asked for when the model is tried', async () => {
+    await check(asking, saying(mean));
+    await expect(check(asking, network(() => 0, new Array<number>(16).fill(0)))).rejects.toMatchObject({ code: 'model-load-failed' });
+    await expect(check(asking, saying(() => Infinity))).rejects.toMatchObject({ code: 'model-output-invalid' });
+  });
+});

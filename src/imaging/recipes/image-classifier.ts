@@ -2,12 +2,14 @@ import { AppError } from '../../kernel/errors.js';
 import type { ModelLabel } from '../model/manifest.js';
 import type { ImageClassifierManifest } from '../model/manifests/image-classifier.js';
 import type { Session, Tensor } from '../model/session.js';
+import type { OutOfDistribution } from '../report/finding.js';
 import type { DisplayImage } from '../render/window.js';
 import { evidence, probabilities } from './calibration.js';
 import { checkFinite } from './finite-output.js';
 import { toWholeImage, type EvidenceMap } from './heat-map.js';
 import { occlusionMaps } from './occlusion.js';
 import { centreSquare, crop, normalise, resize, toPlanes, type Crop, type Planes } from './planes.js';
+import { strangenessMeter, type StrangenessMeter } from './strangeness.js';
 
 /** One image, ready for the network. */
 export interface ClassifierInput {
@@ -20,6 +22,7 @@ export interface ClassifierInput {
 export interface Classification {
   /** Calibrated, one for each label of the manifest, in its order; disabled labels are left out. */
   labels: { label: ModelLabel; probability: number; heatMap: EvidenceMap }[];
+  outOfDistribution?: OutOfDistribution | undefined;
 }
 
 /** Crop → resize → normalise, as the manifest says. */
@@ -42,7 +45,8 @@ export function prepare(image: DisplayImage, manifest: ImageClassifierManifest):
 export async function classify(input: ClassifierInput, manifest: ImageClassifierManifest, session: Session, progress: (done: number) => void = () => undefined): Promise<Classification> {
   const { postprocessing } = manifest;
   const labels = manifest.labels.filter(({ enabled }) => enabled);
-  const { logits, activationMap } = await forward(input.planes.data, 1, manifest, session);
+  const meter = strangenessMeter(manifest.outOfDistribution);
+  const { logits, activationMap } = await forward(input.planes.data, 1, manifest, session, meter);
   const row = logits[0] ?? [];
   const chances = probabilities(row, postprocessing);
   progress(0.2);
@@ -57,6 +61,7 @@ export async function classify(input: ClassifierInput, manifest: ImageClassifier
       );
   progress(1);
   return {
+    outOfDistribution: meter.verdict(),
     labels: labels.map((label, i) => ({
       label,
       probability: chances[label.index] ?? 0,
@@ -95,9 +100,10 @@ export async function check(manifest: ImageClassifierManifest, session: Session)
   await classify(prepare({ width, height, channels: 1, data }, manifest), manifest, session);
 }
 
-async function forward(data: Float32Array, count: number, manifest: ImageClassifierManifest, session: Session): Promise<{ logits: number[][]; activationMap?: Tensor }> {
+async function forward(data: Float32Array, count: number, manifest: ImageClassifierManifest, session: Session, meter?: StrangenessMeter): Promise<{ logits: number[][]; activationMap?: Tensor }> {
   const [, channels, height, width] = manifest.input.shape;
   const outputs = await session.run({ [manifest.input.name]: { data, dims: [count, channels, height, width] } });
+  meter?.take(outputs, count);
   const { logits: declared, activationMap: declaredMap } = manifest.outputs;
   const logits = finite(outputs[declared.name], declared.name);
   const classes = logits.dims[1] ?? 0;

@@ -1,3 +1,4 @@
+import type { OutOfDistribution } from '../report/finding.js';
 import type { Vector3 } from '../volume/volume.js';
 
 /** What a detector found. Coordinates are indices (column, row, slice) of the volume that it was given, fractional or not. */
@@ -13,6 +14,7 @@ export interface Detection {
 
 export interface Detections {
   detections: Detection[];
+  outOfDistribution?: OutOfDistribution | undefined;
   /** For the provenance: counts of what was looked at. */
   details: Record<string, unknown>;
 }
@@ -23,6 +25,7 @@ export interface LabelMap {
   score?: number;
   /** On the grid of the input, `[z, y, x]`; 0 is background. */
   labels: Uint8Array;
+  outOfDistribution?: OutOfDistribution | undefined;
   details: Record<string, unknown>;
 }
 

@@ -8,6 +8,7 @@ import { planWindows } from '../volume/windows.js';
 import { anchorAt, decodeBox, levelOf, type Level } from './anchors.js';
 import { best, clipBox, suppress, type ScoredBox } from './box-selection.js';
 import type { Detection, Detections, RecipeTools } from './recipe.js';
+import { strangenessMeter } from './strangeness.js';
 import { checkNames, madeUpWindow, runWindows, smallWindow, windowNetwork, type Networks, type WindowNetwork } from './window-network.js';
 
 /**
@@ -30,6 +31,7 @@ export async function detect(ct: Volume, manifest: Retinanet3dManifest, networks
   const plan = planWindows(image, whole ? image : roi, window.overlap);
   const collector = collectBoxes(manifest, image);
   const convert = intensity(preprocessing.intensity);
+  const meter = strangenessMeter(manifest.outOfDistribution);
   const windows = await blendWindows({
     plan,
     blending: window,
@@ -37,7 +39,7 @@ export async function detect(ct: Volume, manifest: Retinanet3dManifest, networks
     batch: reduced || network.input.shape[0] === 1 ? 1 : window.batch,
     read: (start, into) => { readWindow(view, ct.voxels, start, plan.window, into, convert, 0); },
     run: async (data, count) => {
-      const outputs = await runWindows(session, network, data, count, plan.window);
+      const outputs = await runWindows(session, network, data, count, plan.window, meter);
       checkGrids(outputs, network, plan.window);
       return outputs;
     },
@@ -51,6 +53,7 @@ export async function detect(ct: Volume, manifest: Retinanet3dManifest, networks
   const kept = suppress(clipped.flat(), postprocessing.nmsIou, postprocessing.maxDetections);
   return {
     detections: kept.map((candidate) => detectionOf(candidate, view)),
+    outOfDistribution: meter.verdict(),
     details: { size: view.size, spacingMm: preprocessing.spacingMm, window: plan.window, windows, candidates: collector.seen(), selected: clipped.flat().length, positive: kept.length },
   };
 }
@@ -65,7 +68,7 @@ export async function check(manifest: Retinanet3dManifest, networks: Networks): 
   const network = networkOf(manifest, session);
   checkNames(session, network);
   const size = smallWindow(session, network, manifest.window.size, manifest.preprocessing.divisibleBy);
-  const outputs = await runWindows(session, network, madeUpWindow(1, size), 1, size);
+  const outputs = await runWindows(session, network, madeUpWindow(1, size), 1, size, strangenessMeter(manifest.outOfDistribution));
   checkGrids(outputs, network, size);
 }
 

@@ -8,6 +8,7 @@ import { checkNames, checkShape, finiteOutput } from './finite-output.js';
 import type { Detection, Detections } from './recipe.js';
 import { intensityScale, type IntensityScale } from './intensity.js';
 import { sliceWindows, tilePlan } from './slice-window.js';
+import { strangenessMeter, type StrangenessMeter } from './strangeness.js';
 
 /** Segmentation takes most of the time. */
 const SEGMENTATION_SHARE = 0.75;
@@ -23,7 +24,8 @@ const SEGMENTATION_SHARE = 0.75;
  */
 export async function detect(ct: Volume, manifest: SegmentThenClassifyManifest, networks: Networks, { progress }: { progress: (done: number) => void }): Promise<Detections> {
   const { segmentation, classification } = manifest.networks;
-  const found = await candidatesOf(ct, manifest, await networks(segmentation.path), (done) => { progress(SEGMENTATION_SHARE * done); });
+  const meter = strangenessMeter(manifest.outOfDistribution);
+  const found = await candidatesOf(ct, manifest, await networks(segmentation.path), (done) => { progress(SEGMENTATION_SHARE * done); }, meter);
   const judged = [...found].sort((a, b) => b.voxels - a.voxels).slice(0, manifest.candidates.max);
   const classifier = await networks(classification.path);
   const threshold = manifest.labels[0]?.threshold ?? 0.5;
@@ -37,12 +39,13 @@ export async function detect(ct: Volume, manifest: SegmentThenClassifyManifest, 
   progress(1);
   return {
     detections: detections.sort((a, b) => b.score - a.score),
+    outOfDistribution: meter.verdict(),
     details: { candidates: found.length, positive: detections.length, ...(judged.length < found.length && { notClassified: found.length - judged.length }) },
   };
 }
 
 /** What the first network marks, eroded and taken apart; in the order of the first voxel. Throws as `detect` does. */
-export async function candidatesOf(ct: Volume, manifest: SegmentThenClassifyManifest, session: Session, progress: (done: number) => void): Promise<Candidate[]> {
+export async function candidatesOf(ct: Volume, manifest: SegmentThenClassifyManifest, session: Session, progress: (done: number) => void, meter?: StrangenessMeter): Promise<Candidate[]> {
   const [columns, rows, slices] = ct.size;
   const { clipHu: [low, high] } = manifest.preprocessing;
   const { erosions, weightOffsetHu } = manifest.candidates;
@@ -53,7 +56,7 @@ export async function candidatesOf(ct: Volume, manifest: SegmentThenClassifyMani
   });
   let sink: SliceSink = collected;
   for (let step = 0; step < erosions; step++) sink = erosion(columns, rows, sink);
-  const mark = marking(ct, manifest, session);
+  const mark = marking(ct, manifest, session, meter);
   for (let slice = 0; slice < slices; slice++) {
     sink.push(await mark(slice));
     progress((slice + 1) / slices);
@@ -63,7 +66,7 @@ export async function candidatesOf(ct: Volume, manifest: SegmentThenClassifyMani
 }
 
 /** What the network marks on a slice: 0 or 1, `[y, x]`. */
-function marking(ct: Volume, manifest: SegmentThenClassifyManifest, session: Session): (slice: number) => Promise<Uint8Array> {
+function marking(ct: Volume, manifest: SegmentThenClassifyManifest, session: Session, meter?: StrangenessMeter): (slice: number) => Promise<Uint8Array> {
   const [columns, rows] = ct.size;
   const { input, output, multipleOf } = manifest.networks.segmentation;
   const [, depth, networkRows, networkColumns] = input.shape;
@@ -78,6 +81,7 @@ function marking(ct: Volume, manifest: SegmentThenClassifyManifest, session: Ses
     for (const tile of plan.tiles) {
       window(slice, tile, feed);
       const outputs = await session.run({ [input.name]: { data: feed, dims: [1, depth, plan.rows, plan.columns] } });
+      meter?.take(outputs, 1);
       const probability = finiteOutput(outputs, output.name, [1, 1, plan.rows, plan.columns]);
       const [fromRow, toRow] = [Math.max(0, tile.row), Math.min(rows, tile.row + plan.rows)];
       const [fromColumn, toColumn] = [Math.max(0, tile.column), Math.min(columns, tile.column + plan.columns)];
@@ -179,6 +183,6 @@ export async function check(manifest: SegmentThenClassifyManifest, networks: Net
   });
   const ct: Volume = { size, affine: [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]], voxels };
   const [segmenting, classifying] = [opened.get(segmentation.path), opened.get(classification.path)];
-  if (segmenting) await candidatesOf(ct, manifest, segmenting, () => undefined);
+  if (segmenting) await candidatesOf(ct, manifest, segmenting, () => undefined, strangenessMeter(manifest.outOfDistribution));
   if (classifying) await nodularity(ct, manifest, classifying)([size[0] / 3, size[1] / 2.5, 0]);
 }

@@ -6,6 +6,7 @@ import { blendWindows, type Plane } from '../volume/blend-windows.js';
 import type { Vector3, Volume, Voxels } from '../volume/volume.js';
 import { planWindows } from '../volume/windows.js';
 import type { LabelMap, RecipeTools } from './recipe.js';
+import { strangenessMeter, type StrangenessMeter } from './strangeness.js';
 import { checkNames, madeUpWindow, runWindows, smallWindow, windowNetwork, type Networks, type WindowNetwork } from './window-network.js';
 
 /** By the manifest's names of channels; all on one grid. */
@@ -29,16 +30,17 @@ export async function segment(channels: Channels, manifest: SlidingWindowSegment
   const labels = new Uint8Array(view.size[0] * depthY * depthZ);
   const decide = decision(postprocessing);
   const counts: Record<string, number> = {};
+  const meter = strangenessMeter(manifest.outOfDistribution);
   const windows = await blendLogits(channels, view, manifest, networks, { progress, reduced }, ({ at, values, size }) => {
     const area = size[0] * size[1];
     for (let cell = 0; cell < area; cell++) {
       const value = decide(values, cell, area);
       if (value !== 0) labels[(Math.floor(cell / size[1]) * depthY + (cell % size[1])) * depthZ + at] = value;
     }
-  });
+  }, meter);
   const onGrid = labelsOnGrid(view, labels);
   for (const value of onGrid) if (value !== 0) counts[value] = (counts[value] ?? 0) + 1;
-  return { labels: onGrid, details: { size: view.size, window: (reduced ? window.reducedSize : undefined) ?? window.size, windows, channels: manifest.channels, network: network.path, voxels: counts } };
+  return { labels: onGrid, outOfDistribution: meter.verdict(), details: { size: view.size, window: (reduced ? window.reducedSize : undefined) ?? window.size, windows, channels: manifest.channels, network: network.path, voxels: counts } };
 }
 
 /**
@@ -46,7 +48,7 @@ export async function segment(channels: Channels, manifest: SlidingWindowSegment
  *
  * @returns how many windows ran
  */
-export async function blendLogits(channels: Channels, view: AxisView, manifest: SlidingWindowSegmentationManifest, networks: Networks, { progress, reduced }: Pick<RecipeTools, 'progress' | 'reduced'>, plane: (plane: Plane) => void): Promise<number> {
+export async function blendLogits(channels: Channels, view: AxisView, manifest: SlidingWindowSegmentationManifest, networks: Networks, { progress, reduced }: Pick<RecipeTools, 'progress' | 'reduced'>, plane: (plane: Plane) => void, meter?: StrangenessMeter): Promise<number> {
   const { window, preprocessing } = manifest;
   const session = await networks(manifest.network.path);
   const network = networkOf(manifest, session);
@@ -65,7 +67,7 @@ export async function blendLogits(channels: Channels, view: AxisView, manifest: 
       for (const [i, { voxels, convert }] of sources.entries()) readWindow(view, voxels, start, plan.window, into.subarray(i * length, (i + 1) * length), convert, 0);
     },
     run: async (data, count) => {
-      const outputs = await runWindows(session, network, data, count, plan.window);
+      const outputs = await runWindows(session, network, data, count, plan.window, meter);
       sameGrid(outputs[0]?.dims, plan.window);
       return outputs;
     },
@@ -84,7 +86,7 @@ export async function check(manifest: SlidingWindowSegmentationManifest, network
   const network = networkOf(manifest, session);
   checkNames(session, network);
   const size = smallWindow(session, network, manifest.window.size, HALVINGS);
-  const outputs = await runWindows(session, network, madeUpWindow(manifest.channels.length, size), 1, size);
+  const outputs = await runWindows(session, network, madeUpWindow(manifest.channels.length, size), 1, size, strangenessMeter(manifest.outOfDistribution));
   sameGrid(outputs[0]?.dims, size);
 }
 

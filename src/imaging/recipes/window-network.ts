@@ -3,6 +3,7 @@ import type { Session, Tensor } from '../model/session.js';
 import type { Vector3 } from '../volume/volume.js';
 import type { WindowOutput } from '../volume/blend-windows.js';
 import { checkFinite } from './finite-output.js';
+import type { StrangenessMeter } from './strangeness.js';
 
 /** Loads the network of a path of the manifest, or hands out the warm one. */
 export type Networks = (path: string) => Promise<Session>;
@@ -25,10 +26,12 @@ export function windowNetwork(session: Session, input: Omit<WindowNetwork['input
 /**
  * One inference over windows `[window, channel, axis 0, axis 1, axis 2]`.
  *
+ * @param meter  takes what the network says of the windows besides
  * @throws AppError `model-load-failed` for an output that is not there, `model-output-invalid` for other channels and for numbers that are not finite
  */
-export async function runWindows(session: Session, network: WindowNetwork, windows: Float32Array, count: number, size: Vector3): Promise<WindowOutput[]> {
+export async function runWindows(session: Session, network: WindowNetwork, windows: Float32Array, count: number, size: Vector3, meter?: StrangenessMeter): Promise<WindowOutput[]> {
   const given = await session.run({ [network.input.name]: { data: windows, dims: [count, network.input.shape[1], ...size] } });
+  meter?.take(given, count);
   return network.outputs.map(({ name, channels }) => {
     const { data, dims } = given[name] ?? missing('output', name, session.outputNames);
     if (dims.length !== 5 || dims[0] !== count || dims[1] !== channels) {

@@ -84,6 +84,16 @@ describe('retinanet-3d', () => {
     expect(await codeOf(detect(ct, detector, grids, tools))).toBe('model-output-invalid');
   });
 
+  it('says how strange the windows are, and refuses a network that does not', async () => {
+    const asking = { ...detector, outOfDistribution: { output: 'strangeness', threshold: 2, falseAlarmRate: 0.05, n: 100 } };
+    const saying = session(['image'], { ...heads(), strangeness: ({ dims: [n = 0] }) => filled([n, 1], 2.5) });
+    expect((await detect(ct, asking, saying, tools)).outOfDistribution).toEqual({ score: 2.5, threshold: 2, strange: true });
+    expect((await detect(ct, detector, saying, tools)).outOfDistribution).toBeUndefined();
+    expect(await codeOf(checkDetector(asking, saying))).toBe('fine');
+    expect(await codeOf(checkDetector(asking, session(['image'], heads())))).toBe('model-load-failed');
+    expect(await codeOf(checkDetector(asking, session(['image'], { ...heads(), strangeness: ({ dims: [n = 0] }) => filled([n, 1], NaN) })))).toBe('model-output-invalid');
+  });
+
   it('refuses a network without the names or with another input', async () => {
     const { box_regression_2: dropped, ...fewer } = heads();
     expect(dropped).toBeDefined();
@@ -159,6 +169,21 @@ describe('sliding-window-segmentation', () => {
     expect(await codeOf(segment({ ...channels, flair: volume([20, 18, 9], [1, 1, 1], () => 1) }, segmentation, network(() => [0, 0, 0]), tools))).toBe('internal');
     expect(await codeOf(segment(channels, segmentation, network(() => [0, NaN, 0]), tools))).toBe('model-output-invalid');
     expect(await codeOf(checkSegmentation(segmentation, network(() => [0, Infinity, 0])))).toBe('model-output-invalid');
+  });
+
+  it('calls a volume strange by the median of its windows', async () => {
+    const asking = { ...segmentation, outOfDistribution: { output: 'strangeness', threshold: 2, falseAlarmRate: 0.05, n: 100 } };
+    const windows: number[] = [];
+    const saying = session(['image'], {
+      pred: ({ dims: [n = 0, , ...window] }) => filled([n, 3, ...window], -1),
+      // One window is like no other; the rest is ordinary.
+      strangeness: ({ dims: [n = 0] }) => ({ data: Float32Array.from({ length: n }, () => { windows.push(1); return windows.length === 1 ? 1000 : 1; }), dims: [n, 1] }),
+    });
+    const wide = Object.fromEntries(asking.channels.map((name) => [name, volume([60, 18, 10], [1, 1, 1], () => 1)]));
+    expect((await segment(wide, asking, saying, tools)).outOfDistribution).toEqual({ score: 1, threshold: 2, strange: false });
+    expect(windows.length).toBeGreaterThan(2);
+    expect(await codeOf(checkSegmentation(asking, saying))).toBe('fine');
+    expect(await codeOf(checkSegmentation(asking, network(() => [0, 0, 0])))).toBe('model-load-failed');
   });
 
   it('refuses an output of another size', async () => {

@@ -7,6 +7,7 @@ import { patientBand } from './patient-text.js';
 import { REPORT_TEXTS, type ReportTexts } from './report-texts.js';
 import { percentText } from './summary.js';
 import { displayNameOf } from './terms.js';
+import { warningsOf } from './warnings.js';
 
 /** What a report is composed from. */
 export interface ReportContent {
@@ -42,6 +43,7 @@ export function composeReport(content: ReportContent, language: Language): Repor
     status: statusOf(content, texts),
     band: patientBand(content.attributes, texts),
     summary: { title: texts.summary, text: summary.text, critical: summary.critical ? texts.critical : undefined },
+    warnings: warningsOf(provenance, language).map(({ text }) => text),
     tables: tablesOf(content, texts, language),
     pictures: content.pictures,
     comparison: content.comparison,

@@ -10,6 +10,8 @@ export interface ReportDocument {
   /** Who and what it is about; the first entry is the name. */
   band: readonly { label: string; value: string }[];
   summary: { title: string; text: string; critical: string | undefined };
+  /** What a reader must know before trusting it; whole sentences. */
+  warnings: readonly string[];
   tables: readonly ReportTable[];
   pictures: readonly ReportPicture[];
   comparison: ReportComparison | undefined;

@@ -82,6 +82,15 @@ export const segmentSchema = z.object({ number: z.number().int().min(1), name: z
 
 export const summarySchema = z.object({ text: z.string(), critical: z.boolean() }).meta({ id: 'Summary' });
 
+/** @see `outOfDistribution` of a model's manifest */
+export const outOfDistributionSchema = z
+  .object({
+    score: z.number().meta({ description: 'How unlike the images of its training the model finds the input; a measure of the model’s own' }),
+    threshold: z.number(),
+    strange: z.boolean().meta({ description: 'The score is above the threshold: judge the findings with care' }),
+  })
+  .meta({ id: 'OutOfDistribution', description: 'Absent where the model does not say' });
+
 export const provenanceSchema = z
   .object({
     model: z.object({
@@ -94,6 +103,7 @@ export const provenanceSchema = z
     /** sha256 over the digests of the instances that were read, sorted by SOP Instance UID. */
     inputDigest: z.string(),
     executionProvider: z.string(),
+    outOfDistribution: outOfDistributionSchema.optional(),
     /** What was selected, how it was prepared, what was counted; its keys are the analysis's own. */
     details: z.record(z.string(), z.unknown()).optional(),
     startedAt: z.string(),
@@ -117,6 +127,7 @@ export type Attribute = z.infer<typeof attributeSchema>;
 export type Label = z.infer<typeof labelSchema>;
 export type Segment = z.infer<typeof segmentSchema>;
 export type Summary = z.infer<typeof summarySchema>;
+export type OutOfDistribution = z.infer<typeof outOfDistributionSchema>;
 export type Provenance = z.infer<typeof provenanceSchema>;
 
 export const DISCLAIMER = { en: 'Not for primary diagnosis.', 'zh-CN': '不用于初步诊断。' } as const;

@@ -11,7 +11,7 @@ import { nameText } from './element-text.js';
 import { dcm, NAMES, subjectOf, VALUES, type Concept } from './sr/concepts.js';
 import { codeItem, codeValue, container, containerFields, dateValue, imageValue, personValue, textValue, uidValue } from './sr/content.js';
 import { documentModules, procedureCodes, srIdentity } from './sr/document.js';
-import { groupsOf, nothingFound, type SegReference } from './sr/groups.js';
+import { evaluationsOf, groupsOf, nothingFound, type SegReference } from './sr/groups.js';
 
 /**
  * A result as a Comprehensive 3D SR: an Imaging Measurement Report as TID 1500 and the profile AI Results of IHE have it.
@@ -41,7 +41,7 @@ function rootOf(source: DerivedSource, seg: SegReference | null, modules: DicomJ
       ...observers(source),
       ...(procedures.length > 0 ? procedures : [codeItem(subjectOf(source.analysis).procedure)]).map(procedureReported),
       ...imageLibrary(source.instances),
-      groups.length > 0 ? container(NAMES.measurements, groups) : nothingFound(source),
+      ...(groups.length > 0 ? [container(NAMES.measurements, groups), ...evaluationsOf(source)] : [nothingFound(source)]),
     ],
   };
 }

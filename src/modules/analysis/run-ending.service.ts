@@ -47,6 +47,7 @@ export class RunEnding {
       return took;
     });
     if (seconds !== undefined && faults.length > 0) this.notices.withheld(run, faults);
+    if (seconds !== undefined && result.provenance.outOfDistribution?.strange === true) this.notices.strange(run);
     if (seconds !== undefined) await this.tell(run, ending, seconds);
     else await this.end(run, STUDY_DELETED_ENDING);
   }

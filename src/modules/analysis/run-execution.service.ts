@@ -92,7 +92,7 @@ export class RunExecution {
   }
 
   private resultOf(run: RunRow, { manifest, digest }: InstalledModel, instances: readonly Known[], conclusion: Extract<ComputeRunResult['outcome'], { kind: 'concluded' }>, { executionProvider, startedAt, details }: { executionProvider: RunReport['executionProvider']; startedAt: Date; details: Record<string, unknown> }): NewResult {
-    const { summary, findings, labels, segments, keyImage, heatMaps, segmentation } = conclusion;
+    const { summary, findings, labels, segments, keyImage, heatMaps, segmentation, outOfDistribution } = conclusion;
     const keyInstance = instances.find(({ sopInstanceUid }) => sopInstanceUid === keyImage?.sopInstanceUid);
     return {
       institutionId: run.institutionId, analysisId: run.id, studyId: run.studyId, studyInstanceUid: run.studyInstanceUid, analysis: run.analysis,
@@ -100,7 +100,7 @@ export class RunExecution {
       instances: instances.map(({ id, sopInstanceUid, sopClassUid, seriesInstanceUid, attributes }): ReadInstance => ({ id, sopInstanceUid, sopClassUid, seriesInstanceUid, attributes })),
       findings: findings.map((finding) => ({ id: uuidv7(), ...finding })),
       provenance: {
-        model: { name: manifest.name, version: manifest.version, digest, intendedUse: manifest.intendedUse, domain: domainOf(manifest) }, software: VERSION, inputDigest: inputDigestOf(instances), executionProvider,
+        model: { name: manifest.name, version: manifest.version, digest, intendedUse: manifest.intendedUse, domain: domainOf(manifest) }, software: VERSION, inputDigest: inputDigestOf(instances), executionProvider, ...(outOfDistribution && { outOfDistribution }),
         startedAt: startedAt.toISOString(), finishedAt: new Date().toISOString(), details,
       },
       keyImage: keyImage && keyInstance ? { ...keyImage, blobKey: keyInstance.blobKey } : null,

@@ -25,6 +25,11 @@ export class RunNotices {
     await this.changed(id);
   }
 
+  /** The model says that its input is unlike what it was made with. */
+  strange({ analysis, modelName }: RunRow): void {
+    this.metrics.strangeInputs.inc({ analysis, model: modelName });
+  }
+
   /** For those who run the installation: a defect of ours, or images that changed under way. */
   withheld({ id: analysisId, analysis }: RunRow, faults: readonly DerivedFault[]): void {
     for (const check of new Set(faults.map((fault) => fault.check))) this.metrics.withheldResults.inc({ check });

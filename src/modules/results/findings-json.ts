@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { codeSchema, DISCLAIMER, findingSchema, labelSchema, provenanceSchema, segmentSchema, summarySchema, type Finding } from '../../imaging/report/finding.js';
 import { summaryText } from '../../imaging/report/summary.js';
 import { displayNameOf } from '../../imaging/report/terms.js';
+import { warningSchema, warningsOf } from '../../imaging/report/warnings.js';
 import type { Language } from '../../kernel/errors.js';
 import { pageSchema } from '../../platform/http/page.js';
 import { etagOf } from '../../platform/http/representation.js';
@@ -21,6 +22,7 @@ export const resultSchema = z
     status: z.enum(['preliminary', 'final', 'amended', 'withheld']).meta({ description: '`preliminary` until a person signs off, then `final` or `amended`; `withheld` when the result gate refused it' }),
     createdAt: z.string().meta({ format: 'date-time' }),
     summary: summarySchema,
+    warnings: z.array(warningSchema).optional().meta({ description: 'What a reader must know before trusting the result; absent where there is nothing' }),
     findings: z.array(findingSchema),
     labels: z.array(labelSchema),
     segments: z.array(segmentSchema),
@@ -49,10 +51,12 @@ export function findingsJson(record: ResultRecord, language: Language): ResultJs
   if (record.status === 'withheld') return withheldJson(record, language);
   const { id, analysisId, analysis, studyInstanceUid, status, createdAt, summary, labels, segments, provenance, version, review } = record;
   const findings = review?.findings ?? record.findings;
+  const warnings = warningsOf(provenance, language);
   return {
     id, analysisId, analysis, studyInstanceUid, status,
     createdAt: createdAt.toISOString(),
     summary: { text: resultSummary(record, language), critical: summary.critical },
+    ...(warnings.length > 0 && { warnings }),
     // PostgreSQL keeps JSON in an order of its own; a reader gets the order of the documentation.
     findings: findings.map((finding) => findingJson(finding)),
     labels: labels.map((label) => inOrder(labelSchema, { ...label, displayName: displayNameOf(label.name, language), ...(label.code && { code: inOrder(codeSchema, label.code) }) })),

@@ -33,6 +33,12 @@ describe('previewSubject', () => {
     expect(previewSubject(record(), { label: 'Mass' }, 'zh-CN')).toMatchObject({ caption: '肿块', value: '45 %', detail: '低于阈值 50 % · chest 1.0.0', heatMap: null });
   });
 
+  it('says beside the picture that it is like no other', () => {
+    const strange = record({ provenance: { ...record().provenance, outOfDistribution: { score: 3, threshold: 2, strange: true } } });
+    expect(previewSubject(strange, {}, 'en').detail).toBe('Unlike the model’s images · Above its threshold of 20 % · chest 1.0.0');
+    expect(previewSubject(strange, {}, 'zh-CN').detail).toMatch(/^与模型的图像不相似 · /);
+  });
+
   it('shows the most probable label when none is positive', () => {
     const labels = record().labels.map((label) => ({ ...label, positive: false }));
     expect(previewSubject(record({ labels }), {}, 'en').caption).toBe('Mass');

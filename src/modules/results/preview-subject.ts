@@ -1,6 +1,7 @@
 import { percentText, positiveLabels, topLabel } from '../../imaging/report/summary.js';
 import { measurementText } from '../../imaging/report/measurement-text.js';
 import { displayNameOf } from '../../imaging/report/terms.js';
+import { STRANGE_IN_SHORT } from '../../imaging/report/warnings.js';
 import { AppError, type Language } from '../../kernel/errors.js';
 import type { Finding, Label } from '../../imaging/report/finding.js';
 import { resultSummary } from './findings-json.js';
@@ -33,6 +34,12 @@ export interface PreviewSubject {
  * @throws AppError `finding-not-found` when the result has no such finding or label
  */
 export function previewSubject(record: ResultRecord, wish: PreviewWish, language: Language): PreviewSubject {
+  const subject = subjectOf(record, wish, language);
+  if (record.provenance.outOfDistribution?.strange !== true) return subject;
+  return { ...subject, detail: `${STRANGE_IN_SHORT[language]} · ${subject.detail}` };
+}
+
+function subjectOf(record: ResultRecord, wish: PreviewWish, language: Language): PreviewSubject {
   if (wish.finding !== undefined) return findingSubject(record, wish.finding, language);
   const label = wish.label === undefined ? (positiveLabels(record.labels)[0] ?? topLabel(record.labels)) : record.labels.find(({ name }) => name === wish.label);
   if (label) return labelSubject(record, label, language);

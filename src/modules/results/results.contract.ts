@@ -1,5 +1,6 @@
 import type { DerivedFault, SourceInstance } from '../../imaging/report/derived.js';
 import type { Finding, Label, Provenance, Segment, Summary } from '../../imaging/report/finding.js';
+import type { ResultWarning } from '../../imaging/report/warnings.js';
 import type { ResultFacts } from '../../imaging/report/review-figures.js';
 import type { PackedSegmentation } from '../../imaging/volume/packed-labels.js';
 import type { Language } from '../../kernel/errors.js';
@@ -121,6 +122,8 @@ export interface ResultLine {
   critical: boolean;
   /** null of a result that is withheld. */
   summary: string | null;
+  /** In the reader's language. */
+  warnings: readonly ResultWarning[];
 }
 
 /** Results as other modules handle them: for those who tell of them, and who show or erase all that is kept of a patient. */

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Prisma, type Result } from '../../generated/prisma/client.js';
 import type { DerivedFault } from '../../imaging/report/derived.js';
-import type { Finding, Label, Provenance, Segment, Summary } from '../../imaging/report/finding.js';
+import type { Finding, Label, OutOfDistribution, Provenance, Segment, Summary } from '../../imaging/report/finding.js';
 import type { PackedSegmentation } from '../../imaging/volume/packed-labels.js';
 import { standing } from '../../imaging/report/review.js';
 import { AppError } from '../../kernel/errors.js';
@@ -77,7 +77,7 @@ export interface ResultRecord {
 }
 
 /** As much of a result as a list shows. */
-export type ResultOutline = Pick<ResultRecord, 'id' | 'analysisId' | 'analysis' | 'status' | 'summary' | 'findings' | 'labels' | 'segments'> & { studyId: string };
+export type ResultOutline = Pick<ResultRecord, 'id' | 'analysisId' | 'analysis' | 'status' | 'summary' | 'findings' | 'labels' | 'segments'> & { studyId: string; outOfDistribution: OutOfDistribution | null };
 
 type OutlineRow = ResultOutline & { reviewed: StoredReview | null };
 
@@ -190,7 +190,7 @@ export class ResultsStore {
   async newestOf(institutionId: string, studyIds: readonly string[]): Promise<ResultOutline[]> {
     if (studyIds.length === 0) return [];
     const rows = await this.database.read<OutlineRow>({ institutionId }, Prisma.sql`
-      SELECT DISTINCT ON (study_id, analysis) id, study_id AS "studyId", analysis_id AS "analysisId", analysis, status, summary, findings, labels, segments, reviewed
+      SELECT DISTINCT ON (study_id, analysis) id, study_id AS "studyId", analysis_id AS "analysisId", analysis, status, summary, findings, labels, segments, provenance -> 'outOfDistribution' AS "outOfDistribution", reviewed
       FROM results WHERE institution_id = ${institutionId}::uuid AND study_id = ANY (${[...studyIds]}::uuid[]) ORDER BY study_id, analysis, id DESC`);
     return rows.map(({ reviewed, ...outline }) => (reviewed ? { ...outline, findings: standing(reviewed.findings), labels: reviewed.labels, segments: reviewed.segments } : outline));
   }

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { warningsOf } from '../../imaging/report/warnings.js';
 import { AppError, type Language } from '../../kernel/errors.js';
 import type { RowCondition, Transaction } from '../../kernel/transaction.js';
 import { findingsJson, resultSummary } from './findings-json.js';
@@ -47,9 +48,10 @@ export class StoredStudyResults extends StudyResults {
 
   async linesOf(institutionId: string, studyIds: readonly string[], language: Language): Promise<ResultLine[]> {
     const rows = await this.store.newestOf(institutionId, studyIds);
-    return rows.map(({ id, studyId, analysisId, analysis, status, summary: { critical }, ...content }) => ({
+    return rows.map(({ id, studyId, analysisId, analysis, status, summary: { critical }, outOfDistribution, ...content }) => ({
       id, studyId, analysisId, analysis, status,
       critical: critical && status !== 'withheld',
+      warnings: status === 'withheld' ? [] : warningsOf({ outOfDistribution: outOfDistribution ?? undefined }, language),
       summary: status === 'withheld' ? null : resultSummary({ analysis, ...content }, language),
     }));
   }

@@ -32,6 +32,7 @@ export class Metrics {
     buckets: [1, 2, 4, 8, 16, 32], registers: [this.registry],
   });
   readonly withheldResults = new Counter({ name: 'healthvision_results_withheld_total', help: 'Results that the gate refused, by the check that found fault', labelNames: ['check'], registers: [this.registry] });
+  readonly strangeInputs = new Counter({ name: 'healthvision_strange_inputs_total', help: 'Analysed inputs that the model found unlike the images that it was made with', labelNames: ['analysis', 'model'], registers: [this.registry] });
   readonly wholeRunDuration = new Histogram({
     name: 'healthvision_run_duration_seconds', help: 'Duration of runs from their first claim to their end, tries and the waits between them included, by outcome',
     labelNames: ['analysis', 'outcome'], buckets: [0.1, 0.5, 1, 2, 5, 15, 60, 300, 1200, 3600], registers: [this.registry],

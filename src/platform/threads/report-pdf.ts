@@ -63,6 +63,7 @@ class ReportPages {
     this.head();
     this.band();
     this.summary();
+    this.warnings();
     const pictures = report.pictures.slice(0, MOST_PICTURES);
     const bottom = FOOTER_TOP - this.notesHeight() - 8;
     this.fit = fitReport(bottom - this.y, pictureSide(pictures.length, { width: WIDTH, gap: PICTURE_GAP, most: MOST_PICTURES }), {
@@ -127,6 +128,17 @@ class ReportPages {
     const style = { font: 'semibold', size: 11, width: MARGIN + WIDTH - textLeft, lines: 2 } as const;
     this.writer.put(text, textLeft, this.y, style);
     this.y += Math.max(16, this.writer.measure(text, style)) + 8;
+  }
+
+  /** Where a reader looks first: below the sentence that says it all. */
+  private warnings(): void {
+    for (const warning of this.report.warnings) {
+      const style = { font: 'semibold', size: 9, colour: COLOURS.preliminary, width: WIDTH - 10, lines: 2 } as const;
+      const height = this.writer.measure(warning, style);
+      this.pdf.rect(MARGIN, this.y, 3, height).fill(COLOURS.preliminary);
+      this.writer.put(warning, MARGIN + 10, this.y, style);
+      this.y += height + 8;
+    }
   }
 
   private labelWidth(title: string, critical: string | undefined): number {

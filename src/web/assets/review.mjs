@@ -112,11 +112,12 @@ async function show() {
 }
 
 function draw() {
-  const { analysis, status, summary, studyInstanceUid, provenance, disclaimer, faults = [] } = seen.body;
+  const { analysis, status, summary, warnings = [], studyInstanceUid, provenance, disclaimer, faults = [] } = seen.body;
   const [isWithheld, isSigned] = [status === 'withheld', SIGNED.includes(status)];
   element('analysis').textContent = texts.analyses[analysis] ?? analysis;
   element('standing').replaceChildren(make('strong', { className: 'badge', textContent: texts.reviews[status] ?? status }), ' ', summary.critical ? make('strong', { className: 'badge critical', textContent: texts.critical }) : '');
   element('summary').textContent = summary.text;
+  element('warnings').replaceChildren(...warnings.map(({ text }) => make('p', { className: 'warning', textContent: text })));
   element('model').textContent = `${provenance.model.name} ${provenance.model.version} · ${disclaimer}`;
   Object.assign(element('images'), { href: `/viewer/viewer?StudyInstanceUIDs=${encodeURIComponent(studyInstanceUid)}`, hidden: false });
   Object.assign(element('pdf'), { href: `${path}/report.pdf`, hidden: isWithheld });

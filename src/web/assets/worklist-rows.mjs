@@ -15,7 +15,7 @@ export function studyRow(item, isOpen) {
     make('td', { className: 'whole' }, item.studyDate ?? texts.noDate, hint([clock(item.studyTime), item.accessionNumber])),
     make('td', {}, item.modalities.join(' · ')),
     make('td', {}, item.studyDescription ?? '', hint([item.instanceCount === 1 ? texts.image : filled(texts.images, { count: item.instanceCount.toLocaleString(language) }), item.state === 'receiving' ? texts.states.receiving : null])),
-    make('td', {}, ...lines(item.results, (result) => result.summary ?? texts.withheld, texts.noResult)),
+    make('td', {}, ...lines(item.results, (result) => make('span', {}, result.summary ?? texts.withheld, hint((result.warnings ?? []).map(({ text }) => text))), texts.noResult)),
     make('td', {}, ...lines(item.runs, runText, texts.noAnalysis)),
     make('td', {}, ...lines([...new Set(item.results.map(({ status }) => status))], (status) => texts.reviews[status] ?? status, texts.noResult)),
     make('td', {}, unfold),
@@ -35,10 +35,10 @@ export function detailsRow(item) {
   return row;
 }
 
-function resultFigure({ id, analysis, status, critical, summary }) {
+function resultFigure({ id, analysis, status, critical, summary, warnings = [] }) {
   const name = texts.analyses[analysis] ?? analysis;
   const path = `/api/v1/results/${encodeURIComponent(id)}`;
-  const caption = make('figcaption', {}, make('strong', { textContent: name }), critical ? make('strong', { className: 'badge critical', textContent: texts.critical }) : '', make('p', { textContent: summary ?? texts.withheld }));
+  const caption = make('figcaption', {}, make('strong', { textContent: name }), critical ? make('strong', { className: 'badge critical', textContent: texts.critical }) : '', make('p', { textContent: summary ?? texts.withheld }), ...warnings.map(({ text }) => make('p', { className: 'warning', textContent: text })));
   if (status === 'withheld') return make('figure', {}, caption);
   caption.append(make('p', {}, make('a', { href: `${path}/report.pdf`, textContent: texts.pdf }), ' · ', make('a', { href: `${path}/report.html`, textContent: texts.page }), ' · ', make('a', { href: `/review/${encodeURIComponent(id)}`, textContent: texts.review })));
   const picture = make('img', { src: `${path}/preview.png`, alt: filled(texts.preview, { analysis: name }), loading: 'lazy', width: 320, height: 320 });

@@ -31,7 +31,7 @@ export class ReviewPageController {
         return html`<div class="heading"><h1>${texts.review}</h1><nav aria-label="${own.elsewhere}"><a href="/">${texts.worklist}</a> <a id="images" hidden>${own.images}</a> <a id="pdf" hidden>${own.pdf}</a></nav></div>
 <div id="message" role="alert" tabindex="-1"></div>
 <div id="review" tabindex="-1" data-result="${isUuid(id) ? id : ''}"><div id="result" hidden>
-<section aria-labelledby="analysis"><h2 id="analysis"></h2><p id="patient"></p><p id="standing"></p><p id="summary"></p><p id="model" class="hint"></p></section>
+<section aria-labelledby="analysis"><h2 id="analysis"></h2><p id="patient"></p><p id="standing"></p><p id="summary"></p><div id="warnings"></div><p id="model" class="hint"></p></section>
 <p id="reading-only" class="message" hidden>${own.readingOnly}</p>
 <form id="missed-form" method="post"></form>
 <form id="decisions" method="post">

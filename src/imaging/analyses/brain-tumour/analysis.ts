@@ -41,7 +41,7 @@ export const brainTumourSegmentation: Analysis = {
     return tools.stage('conclude', () => {
       const midline = midlineOf(prepared, found.labels);
       const { voxels: _, frames, ...grid } = reference;
-      return conclude(
+      const concluded = conclude(
         {
           segmentation: { grid, seriesInstanceUid: series.seriesInstanceUid, frames, labels: labelsOnReference(prepared, found.labels, grid) },
           score: found.score ?? 1,
@@ -50,6 +50,7 @@ export const brainTumourSegmentation: Analysis = {
         },
         manifest,
       );
+      return { ...concluded, outOfDistribution: found.outOfDistribution };
     });
   },
 };

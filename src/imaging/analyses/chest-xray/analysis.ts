@@ -23,7 +23,7 @@ export const chestXrayClassification: Analysis = {
     if (fault) return fault;
     const input = await stage('prepare', () => prepare(image, model));
     const classification = await stage('infer', () => classify(input, model, session, progress));
-    return stage('conclude', () => conclude('chest-xray-classification', classification, frame));
+    return stage('conclude', () => ({ ...conclude('chest-xray-classification', classification, frame), outOfDistribution: classification.outOfDistribution }));
   },
 };
 

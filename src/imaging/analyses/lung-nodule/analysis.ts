@@ -33,7 +33,7 @@ export const lungNoduleDetection: Analysis = {
     if (fault) return fault;
     const { turned, back } = await stage('prepare', () => faceUp(assembled));
     const detections = await stage('infer', () => detect(turned, model, networks, { progress, random, reduced }));
-    return stage('conclude', () => back(conclude(turned, detections, { findings: model.findings, label: labelOf(model), seriesInstanceUid: ct.seriesInstanceUid, progress })));
+    return stage('conclude', () => ({ ...back(conclude(turned, detections, { findings: model.findings, label: labelOf(model), seriesInstanceUid: ct.seriesInstanceUid, progress })), outOfDistribution: detections.outOfDistribution }));
   },
 };
 

@@ -47,9 +47,12 @@ export const modelLabelSchema = z
     threshold: z.number().min(0).max(1),
     /** A person must be told at once when it is positive. */
     critical: z.boolean().default(false),
-    /** A disabled label is computed and not reported. */
+    /** A disabled label is computed and not reported: it has no probability, draws nothing and is never positive. */
     enabled: z.boolean().default(true),
+    /** Why it is disabled: there were too few cases to measure how good it is, or it was measured and is not good enough. */
+    disabledBecause: z.enum(['unmeasured', 'inaccurate']).optional(),
   })
+  .refine(({ enabled, disabledBecause }) => !enabled || disabledBecause === undefined, { path: ['disabledBecause'], message: 'goes with "enabled": false only' })
   .meta({ id: 'ModelLabel' });
 
 /** What a model takes; the product measures memory itself and goes by the larger figure. */
@@ -64,6 +67,19 @@ const resourcesSchema = z
   })
   .meta({ id: 'ModelResources' });
 
+/** How the model tells that it was made with other images than those that it is given. */
+const outOfDistributionSchema = z
+  .strictObject({
+    /** Of the network, float32 `[batch, 1]`: one number for each image or window, the larger, the stranger. Of several networks, of the one that looks at the whole input first. */
+    output: sentence,
+    /** An input is strange above it; of windows their median counts. */
+    threshold: z.number(),
+    /** Share of inputs like those of the training that are called strange all the same, and on how many it was measured. */
+    falseAlarmRate: z.number().min(0).max(1),
+    n: z.int().min(1),
+  })
+  .meta({ id: 'ModelOutOfDistribution' });
+
 /** What every manifest says, whatever runs the model. */
 export const baseShape = {
   manifestVersion: z.literal(1),
@@ -76,6 +92,7 @@ export const baseShape = {
   files: z.array(z.strictObject({ path: filePath, sha256 })).min(1),
   labels: z.array(modelLabelSchema).min(1),
   resources: resourcesSchema.optional(),
+  outOfDistribution: outOfDistributionSchema.optional(),
   validation: z.array(z.strictObject({ dataset: sentence, split: sentence, metric: sentence, label: z.string().optional(), value: z.number(), ci95: z.tuple([z.number(), z.number()]).optional(), n: z.int().min(1).optional() })),
 };
 

@@ -4,6 +4,7 @@ import type { Session } from '../../model/session.js';
 import type { Vector3 } from '../../volume/volume.js';
 import { voxelsOf } from '../../volume/block.js';
 import { finiteOutput } from '../finite-output.js';
+import type { StrangenessMeter } from '../strangeness.js';
 import type { Noise } from './noise.js';
 import { addWindow, planeSize, readWindow, VIEW_NAMES, viewOf, windowsOver, type ViewName } from './windows.js';
 
@@ -22,12 +23,13 @@ export interface Predicted {
  *
  * @param images  normalised channels of the block, in the manifest's order, each [z, y, x]
  * @param brain   0 or 1; a voxel outside the brain is never in the region
+ * @param meter  takes what the networks of this region say of the windows besides
  * @throws AppError `model-load-failed`, `model-output-invalid`, `out-of-memory`
  */
-export async function predictRegion(region: RegionNetworks, images: readonly Float32Array[], size: Vector3, brain: Uint8Array, manifest: CascadedAnisotropicManifest, networks: Networks, noise: Noise, progress: (done: number) => void): Promise<Predicted> {
+export async function predictRegion(region: RegionNetworks, images: readonly Float32Array[], size: Vector3, brain: Uint8Array, manifest: CascadedAnisotropicManifest, networks: Networks, noise: Noise, progress: (done: number) => void, meter?: StrangenessMeter): Promise<Predicted> {
   const sum = new Float32Array(voxelsOf(size));
   for (const [i, name] of VIEW_NAMES.entries()) {
-    await predictView(name, region, images, size, sum, manifest, networks, noise, (done) => { progress((i + done) / VIEW_NAMES.length); });
+    await predictView(name, region, images, size, sum, manifest, networks, noise, (done) => { progress((i + done) / VIEW_NAMES.length); }, meter);
   }
   const mask = new Uint8Array(sum.length);
   let count = 0;
@@ -43,7 +45,7 @@ export async function predictRegion(region: RegionNetworks, images: readonly Flo
   return { mask, probability: count === 0 ? 0 : total / count };
 }
 
-async function predictView(name: ViewName, region: RegionNetworks, images: readonly Float32Array[], size: Vector3, sum: Float32Array, manifest: CascadedAnisotropicManifest, networks: Networks, noise: Noise, progress: (done: number) => void): Promise<void> {
+async function predictView(name: ViewName, region: RegionNetworks, images: readonly Float32Array[], size: Vector3, sum: Float32Array, manifest: CascadedAnisotropicManifest, networks: Networks, noise: Noise, progress: (done: number) => void, meter?: StrangenessMeter): Promise<void> {
   const { window, input } = manifest;
   const network = region[name];
   const view = viewOf(size, name);
@@ -60,7 +62,7 @@ async function predictView(name: ViewName, region: RegionNetworks, images: reado
     }
     // The networks normalise over the batch: a batch that is short is filled up as in training, and what comes out for that is dropped.
     noise.fill(batch, present.length * windowSize, batch.length);
-    const probabilities = await runBatch(session, batch, plane, manifest);
+    const probabilities = await runBatch(session, batch, plane, manifest, present.length, meter);
     const resultSize = probabilities.length / window.batch;
     for (const [b, at] of present.entries()) addWindow(sum, probabilities, b * resultSize, view, at, window.outputSlices, plane);
     progress(Math.min(1, (first + window.batch) / windows.length));
@@ -68,7 +70,8 @@ async function predictView(name: ViewName, region: RegionNetworks, images: reado
 }
 
 /** One inference, checked: [batch, 2, output slices, height, width] of finite numbers. @throws AppError `model-load-failed`, `model-output-invalid` */
-export async function runBatch(session: Session, batch: Float32Array, { height, width }: { height: number; width: number }, { input, output, window }: CascadedAnisotropicManifest): Promise<Float32Array> {
+export async function runBatch(session: Session, batch: Float32Array, { height, width }: { height: number; width: number }, { input, output, window }: CascadedAnisotropicManifest, present: number = window.batch, meter?: StrangenessMeter): Promise<Float32Array> {
   const outputs = await session.run({ [input.name]: { data: batch, dims: [window.batch, input.channels.length, window.inputSlices, height, width] } });
+  meter?.take(outputs, window.batch, present);
   return finiteOutput(outputs, output.name, [window.batch, output.classes, window.outputSlices, height, width]);
 }

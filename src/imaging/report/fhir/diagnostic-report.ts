@@ -1,6 +1,7 @@
 import type { CodeableConcept, Coding, DiagnosticReport, Narrative } from '@medplum/fhirtypes';
 import { DISCLAIMER } from '../finding.js';
 import { positiveLabels, summaryText } from '../summary.js';
+import { warningsOf } from '../warnings.js';
 import { codingOf, plain, reportCode } from './codes.js';
 import { fhirDate } from './dates.js';
 import { documentUrl } from './documents.js';
@@ -16,13 +17,16 @@ export function fhirDiagnosticReport(result: FhirResultSource, reader: FhirReade
   const { study, verifier } = result;
   const { language } = reader;
   // Of nodules each is a finding, and its segment would say the same again.
-  const conclusion = summaryText(result.analysis === 'lung-nodule-detection' ? { ...result, segments: [] } : result, language);
+  const summary = summaryText(result.analysis === 'lung-nodule-detection' ? { ...result, segments: [] } : result, language);
+  const warnings = warningsOf(result.provenance, language).map(({ text }) => text);
+  // R4 has no note here: whoever shows the conclusion alone shows the warning, too.
+  const conclusion = warnings.length === 0 ? summary : [`${summary}${language === 'zh-CN' ? '。' : '.'}`, ...warnings].join(language === 'zh-CN' ? '' : ' ');
   const effective = fhirDate(study.studyDate);
   const results = observationIds(result).map(observationReference);
   const conclusionCode = conclusionCodes(result);
   return {
     resourceType: 'DiagnosticReport', id: result.id, meta: versioned(result), language,
-    text: narrative([conclusion, DISCLAIMER[language]], language),
+    text: narrative([summary, ...warnings, DISCLAIMER[language]], language),
     identifier: [{ use: 'official', system: RESULT_ID_SYSTEM, value: `urn:uuid:${result.id}` }],
     status: result.status,
     category: [{ coding: [REPORT_CATEGORY] }],

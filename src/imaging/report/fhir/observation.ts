@@ -2,6 +2,7 @@ import type { CodeableConcept, Coding, Observation, ObservationComponent, Refere
 import type { Attribute, Finding, Label } from '../finding.js';
 import { attributeValueText, propertyName } from '../measurement-text.js';
 import { isNegativeLabel, displayNameOf } from '../terms.js';
+import { warningsOf } from '../warnings.js';
 import { ABSENT, bodySite, CERTAINTY, codingOf, concept, DCM, plain, PRESENT, quantityCode, UCUM, ucumOf } from './codes.js';
 import { fhirDate } from './dates.js';
 import { deviceReference } from './device.js';
@@ -74,6 +75,7 @@ function observationOf(result: FhirResultSource, statement: Statement, code: Cod
   const positive = label?.positive ?? true;
   const effective = fhirDate(study.studyDate);
   const certainty = label?.probability ?? finding?.score;
+  const warnings = isOfPerson ? [] : warningsOf(result.provenance, language);
   const component = [
     ...(certainty === undefined || isOfPerson ? [] : [percentage(concept(CERTAINTY, language === 'zh-CN' ? '置信度' : 'Certainty'), certainty)]),
     ...(label && !isOfPerson ? [percentage({ text: language === 'zh-CN' ? '阈值' : 'Threshold' }, label.threshold)] : []),
@@ -95,6 +97,7 @@ function observationOf(result: FhirResultSource, statement: Statement, code: Cod
     method: { text: METHODS[language][isOfPerson ? 'person' : 'model'] },
     ...(isOfModel(statement) && { device: deviceReference(result.provenance.model) }),
     derivedFrom: [{ reference: `ImagingStudy/${study.id}` }],
+    ...(warnings.length > 0 && { note: warnings.map(({ text }) => ({ text })) }),
     ...(component.length > 0 && { component }),
   };
 }

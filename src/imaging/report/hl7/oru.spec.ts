@@ -32,6 +32,12 @@ const lines = (changes: Partial<OruSource> = {}, address: Partial<OruAddress> = 
 const only = (name: string, all: readonly string[]): string[] => all.filter((line) => line.startsWith(name));
 
 describe('ORU^R01', () => {
+  it('warns of images that are like no others, below what every message says', () => {
+    expect(only('NTE', lines({ outOfDistribution: { score: 5, threshold: 4, strange: true } }))).toEqual([
+      'NTE|1|L|Not for primary diagnosis.', 'NTE|2|L|The images look unlike those that the model was made with: judge its findings with care.',
+    ]);
+  });
+
   it('is what a RIS reads', () => {
     expect(lines({ reportUrl: 'https://hv.example/api/v1/results/1/report.html?language=en' })).toEqual([
       'MSH|^~\\&|HEALTHVISION|RAD|RIS|HOSPITAL|20261121100000+0000||ORU^R01^ORU_R01|ABCDEF0123456789ABCD|P|2.5.1||||||UNICODE UTF-8|en^English^ISO639',

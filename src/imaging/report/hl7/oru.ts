@@ -4,6 +4,7 @@ import { fhirDateTime } from '../fhir/dates.js';
 import { DISCLAIMER, type Finding, type Label, type Provenance, type Segment } from '../finding.js';
 import { dcm, NAMES, subjectOf, type Concept } from '../sr/concepts.js';
 import { isNegativeLabel } from '../terms.js';
+import { warningsOf } from '../warnings.js';
 import { CHARACTER_SET_CODES, type CharacterSetName } from './character-set.js';
 import { headerSegment, segment, timestamp } from './encode.js';
 import { coded, findingObservations, ours, type Observation } from './observations.js';
@@ -39,6 +40,7 @@ export interface OruSource {
   labels: readonly Label[];
   segments: readonly Segment[];
   model: Pick<Provenance['model'], 'name' | 'version'>;
+  outOfDistribution?: Provenance['outOfDistribution'];
   attributes: DicomJson;
   signedBy: { id: string; name: string } | null;
   /** Of the report as a page; undefined where nobody knows the address of the installation. */
@@ -69,7 +71,7 @@ export function oruMessage(source: OruSource, address: OruAddress): string {
     patientSegment(source.attributes),
     segment('PV1', { 1: '1', 2: 'U' }),
     ...orderOf(source, address),
-    segment('NTE', { 1: '1', 2: 'L', 3: DISCLAIMER[address.language] }),
+    ...[DISCLAIMER[address.language], ...warningsOf(source, address.language).map(({ text }) => text)].map((note, index) => segment('NTE', { 1: String(index + 1), 2: 'L', 3: note })),
     ...observations.map(({ type, code, subId, value, unit, range, flag }, index) => segment('OBX', {
       1: String(index + 1), 2: type, 3: code, 4: subId, 5: value, 6: unit, 7: range, 8: flag, 11: value === undefined ? 'X' : status,
     })),

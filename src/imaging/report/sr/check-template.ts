@@ -1,4 +1,5 @@
 import { sequence, text } from '../../dicom/attributes.js';
+import { warningsOf } from '../warnings.js';
 import { isDicomUid } from '../../../kernel/uid.js';
 import type { DerivedSource } from '../derived.js';
 import { NAMES, VALUES, type Concept } from './concepts.js';
@@ -70,12 +71,20 @@ export function checkTemplate(root: ContentItem, source: DerivedSource, report: 
   checkRows(root, REPORT_ROWS, report);
   for (const child of root.children) if (!REPORT_ROWS.some(({ name }) => isNamed(child, name))) report('template', `Item ${child.path} is not of TID 1500`);
   checkObservers(root, source, report);
-  const answers = childrenNamed(root, NAMES.measurements).length + childrenNamed(root, NAMES.evaluations).length;
-  if (answers !== 1) report('template', 'The report has neither measurements nor evaluations, or both');
+  checkEvaluations(root, source, report);
   for (const group of measurementGroups(root, NAMES.measurements, NAMES.group)) checkGroup(group, report);
   for (const measurements of childrenNamed(root, NAMES.measurements)) {
     for (const child of measurements.children) if (!isNamed(child, NAMES.group)) report('template', `Item ${child.path} is no measurement group`);
   }
+}
+
+/** Either there is something measured or the report says that there is nothing; warnings stand with either. */
+function checkEvaluations(root: ContentItem, { provenance }: DerivedSource, report: Report): void {
+  const [measurements, evaluations] = [childrenNamed(root, NAMES.measurements), childrenNamed(root, NAMES.evaluations)];
+  const warnings = warningsOf(provenance, 'en');
+  if (measurements.length + evaluations.length !== (measurements.length > 0 && warnings.length > 0 ? 2 : 1)) report('template', 'The report has neither measurements nor evaluations, or both');
+  const said = evaluations.flatMap((item) => childrenNamed(item, NAMES.comment).map(({ json }) => text(json, 'TextValue')));
+  if (warnings.some((warning) => !said.includes(warning.text))) report('template', 'The report lacks a warning');
 }
 
 function checkItem(item: ContentItem, report: Report): void {

@@ -3,6 +3,7 @@ import type { DerivedSource } from '../derived.js';
 import type { Finding, Label } from '../finding.js';
 import { isNegativeLabel } from '../terms.js';
 import { trackingUidOf } from '../tracking.js';
+import { warningsOf } from '../warnings.js';
 import { attributeConcepts, conceptOf, isVolumetric, lateralityOf, measurementConcept, NAMES, PERCENT, subjectOf, unitConcept, VALUES } from './concepts.js';
 import { codeValue, container, imageValue, numberValue, textValue, uidValue } from './content.js';
 import { frameFinder, ownSegments, type SourceFrame } from './places.js';
@@ -135,5 +136,15 @@ function evaluations({ attributes = [] }: Finding): Fields[] {
 /** What a result without anything to report says. */
 export function nothingFound(source: DerivedSource): Fields {
   const { sought } = subjectOf(source.analysis);
-  return container(NAMES.evaluations, [codeValue('CONTAINS', sought, VALUES.absent), textValue('CONTAINS', NAMES.comment, source.summary.text)]);
+  return container(NAMES.evaluations, [codeValue('CONTAINS', sought, VALUES.absent), textValue('CONTAINS', NAMES.comment, source.summary.text), ...warningsIn(source)]);
+}
+
+/** What must be known of measurements before they are trusted; it stands beside them. */
+export function evaluationsOf(source: DerivedSource): Fields[] {
+  const warnings = warningsIn(source);
+  return warnings.length === 0 ? [] : [container(NAMES.evaluations, warnings)];
+}
+
+function warningsIn({ provenance }: DerivedSource): Fields[] {
+  return warningsOf(provenance, 'en').map(({ text }) => textValue('CONTAINS', NAMES.comment, text));
 }

@@ -14,6 +14,15 @@ const labelJson = z.object({
   critical: z.boolean(),
 });
 
+const disabledLabelJson = z
+  .object({
+    name: z.string(),
+    displayName: z.string().meta({ description: "In the caller's language" }),
+    code: z.object({ system: z.string(), value: z.string(), meaning: z.string() }),
+    reason: z.enum(['unmeasured', 'inaccurate']).meta({ description: '`unmeasured`: too few cases to say how good it is; `inaccurate`: measured, and not good enough' }),
+  })
+  .meta({ id: 'DisabledModelLabel' });
+
 export const modelSchema = z
   .object({
     name: z.string(),
@@ -28,7 +37,9 @@ export const modelSchema = z
     source: z.enum(['folder', 'upload']).meta({ description: '`folder`: lies in MODELS_DIR' }),
     signedBy: z.string().nullable().meta({ description: 'Key id of the trusted signer; null = unsigned, or by nobody whom MODEL_SIGNERS names' }),
     reason: z.object({ code: z.string(), detail: z.string() }).optional().meta({ description: 'Why it was rejected' }),
-    labels: z.array(labelJson),
+    labels: z.array(labelJson).meta({ description: 'What the model reports' }),
+    disabledLabels: z.array(disabledLabelJson).meta({ description: 'Labels that the model computes and nobody gets: its maker has switched them off' }),
+    outOfDistribution: z.object({ threshold: z.number(), falseAlarmRate: z.number(), n: z.int() }).nullable().meta({ description: 'How the model tells inputs unlike those that it was made with: what share of ordinary ones it calls strange, and on how many that was measured; null where it does not' }),
     domain: z.record(z.string(), z.unknown()).nullable().meta({ description: 'Studies that the model was made for' }),
     validation: z.array(z.record(z.string(), z.unknown())).meta({ description: 'Figures that the maker measured' }),
     createdAt: z.string().meta({ format: 'date-time' }),
@@ -53,11 +64,12 @@ const storedManifest = z.object({
   intendedUse: z.string().nullable().catch(null),
   domain: z.record(z.string(), z.unknown()).nullable().catch(null),
   validation: z.array(z.record(z.string(), z.unknown())).catch([]),
-  labels: z.array(z.object({ name: z.string(), names: z.record(z.string(), z.string()).optional(), code: z.object({ system: z.string(), value: z.string(), meaning: z.string() }), threshold: z.number(), critical: z.boolean().default(false), enabled: z.boolean().default(true) })).catch([]),
+  labels: z.array(z.object({ name: z.string(), names: z.record(z.string(), z.string()).optional(), code: z.object({ system: z.string(), value: z.string(), meaning: z.string() }), threshold: z.number(), critical: z.boolean().default(false), enabled: z.boolean().default(true), disabledBecause: z.enum(['unmeasured', 'inaccurate']).catch('unmeasured') })).catch([]),
+  outOfDistribution: z.object({ threshold: z.number(), falseAlarmRate: z.number(), n: z.int() }).nullable().catch(null),
 });
 
 export function modelJson(row: ModelRow, language: Language): ModelJson {
-  const { title, license, intendedUse, domain, validation, labels } = storedManifest.parse(row.manifest);
+  const { title, license, intendedUse, domain, validation, labels, outOfDistribution } = storedManifest.parse(row.manifest);
   const reason = z.object({ code: z.string(), detail: z.string() }).safeParse(row.reason);
   return {
     name: row.name, version: row.version, digest: row.digest, title, license, intendedUse, analysis: row.analysis, recipe: row.recipe,
@@ -67,6 +79,8 @@ export function modelJson(row: ModelRow, language: Language): ModelJson {
     signedBy: row.signedBy,
     ...(reason.success && { reason: reason.data }),
     labels: labels.filter(({ enabled }) => enabled).map(({ name, names, code, threshold, critical }) => ({ name, displayName: names?.[language] ?? name, code, threshold, critical })),
+    disabledLabels: labels.filter(({ enabled }) => !enabled).map(({ name, names, code, disabledBecause }) => ({ name, displayName: names?.[language] ?? name, code, reason: disabledBecause })),
+    outOfDistribution,
     domain, validation,
     createdAt: row.createdAt.toISOString(), checkedAt: row.checkedAt?.toISOString() ?? null,
   };
@@ -77,6 +91,7 @@ export const modelExample: ModelJson = {
   title: 'Pneumonia on chest X-rays of children', license: 'Apache-2.0', intendedUse: 'Second look at frontal chest X-rays of children of 1 to 5 years.',
   analysis: 'chest-xray-classification', recipe: 'image-classifier', state: 'active', source: 'folder', signedBy: null,
   labels: [{ name: 'Pneumonia', displayName: 'Pneumonia', code: { system: 'SNOMED-CT', value: '233604007', meaning: 'Pneumonia' }, threshold: 0.5, critical: false }],
+  disabledLabels: [], outOfDistribution: { threshold: 31.2, falseAlarmRate: 0.05, n: 524 },
   domain: { modalities: ['CR', 'DX'], bodyParts: ['CHEST'], viewPositions: ['AP', 'PA'], ageYears: { min: 1, max: 5 }, unknownAge: 'outside', unknownView: 'inside', unknownBodyPart: 'inside' },
   validation: [{ dataset: 'PneumoniaMNIST', split: 'test', metric: 'AUC', label: 'Pneumonia', value: 0.97, ci95: [0.96, 0.98], n: 624 }],
   createdAt: '2026-11-21T10:00:00.000Z', checkedAt: '2026-11-21T10:00:01.000Z',

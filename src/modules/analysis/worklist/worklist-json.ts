@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { warningSchema } from '../../../imaging/report/warnings.js';
 import { pageQuery, pageSchema } from '../../../platform/http/page.js';
 import type { StudyHeading } from '../../images/images.contract.js';
 import type { ResultLine } from '../../results/results.contract.js';
@@ -42,6 +43,7 @@ const resultSchema = z
     status: z.enum(RESULT_STATUSES),
     critical: z.boolean(),
     summary: z.string().nullable().meta({ description: 'In the caller’s language; null of a result that is withheld' }),
+    warnings: z.array(warningSchema).optional().meta({ description: 'What a reader must know before trusting the result; absent where there is nothing' }),
   })
   .meta({ id: 'WorklistResult' });
 
@@ -87,7 +89,7 @@ export function worklistEntry(study: WorklistStudy, heading: StudyHeading | unde
     createdAt: createdAt.toISOString(), lastInstanceAt: lastInstanceAt.toISOString(),
     critical: study.critical,
     runs: runs.map(({ id: runId, analysis, status, progress, reasonCode }) => ({ id: runId, analysis, status, progress, reason: reasonCode })),
-    results: results.map(({ id: resultId, analysisId, analysis, status, critical, summary }) => ({ id: resultId, analysisId, analysis, status, critical, summary })),
+    results: results.map(({ id: resultId, analysisId, analysis, status, critical, summary, warnings }) => ({ id: resultId, analysisId, analysis, status, critical, summary, ...(warnings.length > 0 && { warnings: [...warnings] }) })),
   };
 }
 

@@ -41,7 +41,7 @@ export class Hl7Messages {
     const controlId = controlIdOf(id);
     const text = oruMessage({
       controlId, sentAt: new Date(), resultId, analysis, studyInstanceUid, ...said, summary: resultSummary({ ...said, analysis }, target.language),
-      critical: summary.critical, model: provenance.model, attributes: attributesOf(record, study), reportUrl: this.urlOf(resultId, target), pdf: target.pdf ? await this.pdfOf(record, version, target) : undefined,
+      critical: summary.critical, model: provenance.model, outOfDistribution: provenance.outOfDistribution, attributes: attributesOf(record, study), reportUrl: this.urlOf(resultId, target), pdf: target.pdf ? await this.pdfOf(record, version, target) : undefined,
     }, target);
     return { controlId, bytes: encoded(text, target.characterSet) };
   }

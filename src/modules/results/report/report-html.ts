@@ -15,6 +15,7 @@ h1 { font-size: 1.4rem; margin: 0; } h2 { font-size: 1.05rem; margin: 1.5rem 0 .
 dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); gap: .6rem 1rem; margin: 1rem 0; padding: .9rem 1rem; background: var(--band); border-radius: 6px; }
 dl div:first-child { grid-column: 1 / -1; } dl div:first-child dd { font-size: 1.25rem; font-weight: 600; } dt { font-size: .75rem; } dd { margin: 0; }
 .summary { font-size: 1.1rem; font-weight: 600; } .critical { display: inline-block; background: var(--critical); color: var(--paper); border-radius: 4px; padding: 0 .5rem; margin-inline-end: .5rem; }
+.warning { border-inline-start: 4px solid var(--preliminary); color: var(--preliminary); padding-inline-start: .6rem; font-weight: 600; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: .9rem; } th, td { text-align: start; padding: .3rem .5rem; border-bottom: 1px solid var(--line); vertical-align: top; } th { font-weight: 500; font-size: .8rem; }
 .pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(14rem, 1fr)); gap: .75rem; margin-top: 1.25rem; } figure { margin: 0; max-width: 24rem; } img { display: block; width: 100%; background: #000; border-radius: 4px; } figcaption { font-size: .8rem; margin-top: .25rem; }
 .gone { background: var(--band); border-radius: 4px; padding: 3rem 1rem; text-align: center; color: var(--faint); }
@@ -29,7 +30,7 @@ export const REPORT_POLICY = `default-src 'none'; script-src 'none'; style-src '
 
 /** A report as one page that needs nothing else. */
 export function reportHtml(report: ReportDocument): string {
-  const { language, title, institution, status, band, summary, tables, pictures, comparison, notes, disclaimer, footer } = report;
+  const { language, title, institution, status, band, summary, warnings, tables, pictures, comparison, notes, disclaimer, footer } = report;
   return `<!doctype html>
 <html lang="${language}">
 <head>
@@ -48,6 +49,7 @@ export function reportHtml(report: ReportDocument): string {
 <dl>${band.map(({ label, value }) => `<div><dt>${escaped(label)}</dt><dd dir="auto">${escaped(value)}</dd></div>`).join('')}</dl>
 <p class="faint">${escaped(summary.title)}</p>
 <p class="summary">${summary.critical === undefined ? '' : `<span class="critical">${escaped(summary.critical)}</span>`}${escaped(summary.text)}</p>
+${warnings.map((warning) => `<p class="warning">${escaped(warning)}</p>`).join('\n')}
 ${tables.map(tableHtml).join('\n')}
 ${picturesHtml(pictures, report)}
 ${comparison ? comparisonHtml(comparison, report) : ''}
