@@ -32,20 +32,24 @@ function jsonOf<T>({ stdout }: Answer): T {
 }
 
 interface DemoAnswer {
-  studies: { file: string; status: string; reason: { code: string } | null; findings: { verdict: string; probability: number; threshold: number }[]; preview: string | null }[];
+  studies: { file: string; status: string; reason: { code: string } | null; findings: { truth: string; verdict: string; probability: number; threshold: number; distanceMm?: number; dice?: number }[]; preview: string | null }[];
   refused: { file: string; code: string }[];
   secondsToFinding: number;
 }
 
 describe('healthvision demo --exit', () => {
-  it('finds the pneumonia of one phantom and nothing in the other, and leaves only its pictures behind', () => {
+  it('shows three analyses with truth beside finding, and leaves only its pictures behind', () => {
     const answer = healthvision(['demo', '--exit', '--json', '--port', '0']);
     expect(answer.stderr).toContain('data directory removed');
     expect(answer.status).toBe(0);
     const { studies } = jsonOf<DemoAnswer>(answer);
-    expect(studies.map(({ file, status, findings }) => [file, status, findings.map(({ verdict }) => verdict)])).toEqual([
-      ['phantom-healthy', 'succeeded', ['negative']], ['phantom-pneumonia', 'succeeded', ['positive']],
-    ]);
+    expect(studies.map(({ file, status }) => [file, status])).toEqual(['phantom-healthy', 'phantom-pneumonia', 'phantom-chest-ct', 'phantom-brain-mr'].map((file) => [file, 'succeeded']));
+    const [healthy, ill, chest, brain] = studies;
+    expect([healthy, ill].map((study) => study?.findings.map(({ verdict }) => verdict))).toEqual([['negative'], ['positive']]);
+    const nodules = chest?.findings.filter(({ truth }) => truth.startsWith('nodule')) ?? [];
+    expect(nodules).toHaveLength(4);
+    expect(nodules.filter(({ distanceMm = Infinity }) => distanceMm <= 2).length).toBeGreaterThanOrEqual(3);
+    expect(brain?.findings.find(({ truth }) => truth.startsWith('whole tumour'))?.dice).toBeGreaterThanOrEqual(0.85);
     for (const { preview } of studies) expect(statSync(preview ?? '').size).toBeGreaterThan(20_000);
   });
 
