@@ -35,7 +35,8 @@ export function runFacts(study: string, run: Run, result: AnalysisResult | null,
 export function findingRows(facts: RunFacts, truth: string, run: Run, result: AnalysisResult | null): FindingRow[] {
   const rows = result === null ? [] : [
     ...result.labels.map(({ name, probability, threshold, positive }): FindingRow => ({ ...facts, truth, label: name, agreement: '', probability, threshold, verdict: positive ? 'positive' : 'negative', reason: null })),
-    ...result.findings.map((finding): FindingRow => ({ ...facts, truth, label: findingText(finding), agreement: '', probability: finding.score, threshold: null, verdict: 'found', reason: null })),
+    // What a label was found by is no finding beside it.
+    ...(result.labels.length > 0 ? [] : result.findings).map((finding): FindingRow => ({ ...facts, truth, label: findingText(finding), agreement: '', probability: finding.score, threshold: null, verdict: 'found', reason: null })),
     ...result.segments.map(({ name, volumeMl }): FindingRow => ({ ...facts, truth, label: `${name} ${volumeMl.toFixed(1)} ml`, agreement: '', probability: null, threshold: null, verdict: 'segmented', reason: null })),
   ];
   return rows.length > 0 ? rows : [rowWithout(facts, truth, run, result)];

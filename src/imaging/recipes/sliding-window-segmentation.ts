@@ -3,6 +3,8 @@ import type { SlidingWindowSegmentationManifest } from '../model/manifests/slidi
 import type { Session } from '../model/session.js';
 import { axisView, labelsOnGrid, readWindow, type AxisView, type Conversion } from '../volume/axis-view.js';
 import { blendWindows, type Plane } from '../volume/blend-windows.js';
+import { cutVolume, grownBlock, putBack, voxelsOf, type Block } from '../volume/block.js';
+import { boundingBox } from '../volume/morphology.js';
 import type { Vector3, Volume, Voxels } from '../volume/volume.js';
 import { planWindows } from '../volume/windows.js';
 import type { LabelMap, RecipeTools } from './recipe.js';
@@ -16,13 +18,36 @@ type Channels = Readonly<Partial<Record<string, Volume>>>;
 const HALVINGS: Vector3 = [8, 8, 8];
 
 /**
- * Labels as MONAI's sliding-window inference gives them: normalise each channel → windows → blended logits → activation → values.
+ * Labels as MONAI's sliding-window inference gives them: cut away what is 0 if asked → normalise each channel → windows → blended logits → activation → values.
  *
  * @returns labels on the grid of the input
  * @throws AppError `model-load-failed`, `model-output-invalid`, `out-of-memory`, `internal` for a channel that is missing or on another grid
- * @see MONAI 1.6 `SlidingWindowInferer`, bundle brats_mri_segmentation; Myronenko 2018
+ * @see MONAI 1.6 `CropForeground`, `SlidingWindowInferer`, bundle brats_mri_segmentation; Myronenko 2018
  */
-export async function segment(channels: Channels, manifest: SlidingWindowSegmentationManifest, networks: Networks, { progress, reduced }: RecipeTools): Promise<LabelMap> {
+export async function segment(channels: Channels, manifest: SlidingWindowSegmentationManifest, networks: Networks, tools: RecipeTools): Promise<LabelMap> {
+  if (manifest.preprocessing.crop === undefined) return segmentAll(channels, manifest, networks, tools);
+  const grid = gridOf(channels, manifest);
+  const block = contentOf(channels, manifest, grid.size);
+  const cut: Partial<Record<string, Volume>> = {};
+  for (const name of manifest.channels) {
+    const volume = channels[name];
+    if (volume) cut[name] = cutVolume(volume, block);
+  }
+  const found = await segmentAll(cut, manifest, networks, tools);
+  const labels = new Uint8Array(voxelsOf(grid.size));
+  putBack(labels, grid.size, block, found.labels);
+  return { ...found, labels, details: { ...found.details, crop: block } };
+}
+
+/** The least block with everything that is not 0 in any channel; all where everything is. */
+function contentOf(channels: Channels, { channels: names }: SlidingWindowSegmentationManifest, size: Vector3): Block {
+  const boxes = names.flatMap((name) => boundingBox(channels[name]?.voxels ?? [], size) ?? []);
+  const corners: readonly Vector3[] = boxes.length === 0 ? [[0, 0, 0], [size[0] - 1, size[1] - 1, size[2] - 1]] : boxes;
+  const along = (axis: 0 | 1 | 2, of: (...values: number[]) => number): number => of(...corners.map((corner) => corner[axis]));
+  return grownBlock([[along(0, Math.min), along(1, Math.min), along(2, Math.min)], [along(0, Math.max), along(1, Math.max), along(2, Math.max)]], 0, size);
+}
+
+async function segmentAll(channels: Channels, manifest: SlidingWindowSegmentationManifest, networks: Networks, { progress, reduced }: Pick<RecipeTools, 'progress' | 'reduced'>): Promise<LabelMap> {
   const { network, window, preprocessing, postprocessing } = manifest;
   const grid = gridOf(channels, manifest);
   const view = axisView(grid, preprocessing.axes, preprocessing.spacingMm);

@@ -155,6 +155,20 @@ describe('sliding-window-segmentation', () => {
     expect([...labels].map((label) => (label === 0 ? 0 : 1)).filter((_, at) => at % 360 === 5)).toEqual([0, 0, 1, 1]);
   });
 
+  it('cuts away what is zero in every channel, and puts the labels back where they belong', async () => {
+    const island = Object.fromEntries(segmentation.channels.map((name, c) => [name, volume([60, 50, 40], [1, 1, 1], (i, j, k) => (i >= 30 && i < 45 + c && j >= 20 && j < 32 && k >= 9 && k < 21 ? 100 + i : 0))]));
+    const cropped: SlidingWindowSegmentationManifest = { ...segmentation, preprocessing: { ...segmentation.preprocessing, crop: 'nonzero' } };
+    const inside = network((value) => [value === 0 ? -1 : 1, -1, -1]);
+    const { labels, details } = await segment(island, cropped, inside, tools);
+    expect(details).toMatchObject({ size: [18, 12, 12], windows: 1, crop: { start: [30, 20, 9], size: [18, 12, 12] } });
+    expect(labels).toEqual((await segment(island, segmentation, inside, tools)).labels);
+    const asking = { ...cropped, outOfDistribution: { output: 'strangeness', threshold: 2, falseAlarmRate: 0.05, n: 100 } };
+    const saying = session(['image'], { pred: ({ dims: [n = 0, , ...window] }) => filled([n, 3, ...window], -1), strangeness: ({ dims: [n = 0] }) => filled([n, 1], 3) });
+    expect((await segment(island, asking, saying, tools)).outOfDistribution?.strange).toBe(true);
+    const empty = Object.fromEntries(segmentation.channels.map((name) => [name, volume(size, [1, 1, 1], () => 0)]));
+    expect((await segment(empty, cropped, inside, tools)).labels).toHaveLength(3600);
+  });
+
   it('leaves a constant and an empty channel finite', async () => {
     const flat = Object.fromEntries(segmentation.channels.map((name, c) => [name, volume(size, [1, 1, 1], () => (c === 0 ? 7 : 0))]));
     const seen = new Set<number>();

@@ -1,4 +1,5 @@
-import type { Vector3 } from './volume.js';
+import { indexToLps } from './geometry.js';
+import type { Affine, Vector3, Vector4, Volume } from './volume.js';
 
 /** A block of voxels: its first column, row, slice and how many there are of each. */
 export interface Block {
@@ -21,6 +22,14 @@ export function cutOut<A extends Float32Array | Uint8Array>(voxels: Float32Array
     }
   }
   return out;
+}
+
+/** A block of a volume as a volume, where it lies in the patient. */
+export function cutVolume({ size, affine, voxels, frameOfReferenceUid }: Volume, block: Block): Volume<Float32Array> {
+  const corner = indexToLps(affine, block.start);
+  const row = (at: 0 | 1 | 2): Vector4 => [affine[at][0], affine[at][1], affine[at][2], corner[at]];
+  const moved: Affine = [row(0), row(1), row(2)];
+  return { size: block.size, affine: moved, voxels: cutOut(voxels, size, block, new Float32Array(voxelsOf(block.size))), ...(frameOfReferenceUid !== undefined && { frameOfReferenceUid }) };
 }
 
 /** Writes a block back into a volume of `size`. */

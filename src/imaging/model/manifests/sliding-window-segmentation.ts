@@ -31,6 +31,8 @@ export const slidingWindowSegmentationSchema = z
       spacingMm: axesMm.optional(),
       /** (v − mean) / standard deviation for each channel: over voxels ≠ 0, which alone are changed, or over all. */
       normalisation: z.enum(['z-score-nonzero', 'z-score', 'none']),
+      /** Windows lie over the least block that holds every voxel ≠ 0 of any channel, and around it is background; without it, over everything. */
+      crop: z.literal('nonzero').optional(),
     }),
     window: windowFields,
     /** What becomes of the blended logits. */
