@@ -1,5 +1,6 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { Prisma } from '../../generated/prisma/client.js';
 import { AppError } from '../../kernel/errors.js';
@@ -101,6 +102,7 @@ export class Database implements OnApplicationShutdown {
         return { rows: result?.rows ?? [], count: result?.rowCount ?? 0 };
       } catch (error) {
         if (attempt >= 3 || !isConflict(error)) throw error;
+        await yieldToOther(attempt);
       }
     }
   }
@@ -126,8 +128,8 @@ export class Database implements OnApplicationShutdown {
       try {
         return await this.once(scope, work);
       } catch (error) {
-        if (attempt < 3 && isConflict(error)) continue;
-        throw translate(error);
+        if (attempt >= 3 || !isConflict(error)) throw translate(error);
+        await yieldToOther(attempt);
       }
     }
   }
@@ -234,6 +236,11 @@ function ignore(): void {
 /** The Prisma client behind a transaction; for stores only. */
 export function prismaOf(tx: Transaction): PrismaTransaction {
   return openOf(tx).client;
+}
+
+/** Whoever comes back at once takes the row again before the other has woken for it, and both exclude each other anew. */
+function yieldToOther(attempt: number): Promise<void> {
+  return sleep(attempt * (20 + Math.random() * 60));
 }
 
 /** For stores only: sends a statement whose answer nobody needs. What PostgreSQL says against it, the transaction fails with when it ends. */
