@@ -124,7 +124,7 @@ def main() -> None:
     parser.add_argument('--data', help='folder that holds ct/')
     parser.add_argument('--model', type=Path, default=PACK / 'model.onnx')
     parser.add_argument('--threads', type=int, default=2)
-    parser.add_argument('--phantoms', type=int, default=14, help='test phantoms, 15 nodules each')
+    parser.add_argument('--phantoms', type=int, default=16, help='test phantoms, 15 nodules each')
     parser.add_argument('--check', action='store_true', help='compare with figures.json instead of writing it')
     parser.add_argument('--choose', type=int, metavar='N', help='only the validation scans, N made-up and N turned: writes chosen.json, opens no test scan')
     parser.add_argument('--threshold', type=float, help='with --choose: the score to take instead of the suggested one')
