@@ -25,6 +25,8 @@ def main() -> None:
     if 'phantoms' in figures:
         at = figures['phantoms']['atThreshold']
         rate = at['falsePositivesPerScan']
+        alarms = figures['outOfDistribution']['phantoms']
+        manifest['outOfDistribution'] = {'output': 'strangeness', 'threshold': chosen['strangeness'], **alarms}
         manifest['validation'] = [
             entry('made-up chests with known nodules', 'test', 'sensitivity', at['sensitivity']),
             entry('made-up chests with known nodules', 'test', 'sensitivity from 6 mm', at['sensitivity6mm']),

@@ -9,7 +9,7 @@ import { parseInstanceBytes } from '../../imaging/dicom/header.js';
 import { parseManifest, type Manifest } from '../../imaging/model/manifest.js';
 import { phantomFor, type PhantomStudy } from './phantoms.js';
 
-const PACKS = ['models/chest-xray-pneumonia', 'models/chest-xray-adult', 'test/model-packs/nih15', 'test/model-packs/lung-dlwpt', 'test/model-packs/brats17'];
+const PACKS = ['models/chest-xray-pneumonia', 'models/chest-xray-adult', 'models/lung-nodule-reference', 'models/brain-tumour-reference', 'test/model-packs/nih15', 'test/model-packs/lung-dlwpt', 'test/model-packs/brats17'];
 
 const manifestOf = (pack: string): Manifest => parseManifest(JSON.parse(readFileSync(join(ROOT, pack, 'manifest.json'), 'utf8')));
 
