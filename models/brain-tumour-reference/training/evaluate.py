@@ -20,9 +20,10 @@ from inference import dice, hausdorff95, labels_of, open_model, predict, regions
 
 HERE = Path(__file__).resolve().parent.parent
 VALIDATION_SEED, THRESHOLD_SEED, ALARM_SEED, ODD_SEED = 1_000_000, 1_100_000, 1_200_000, 1_300_000
-CASES, PHANTOMS, HEALTHY, ALARMS, ODD = 64, 10, 10, 60, 8
+CASES, PHANTOMS, HEALTHY, ALARMS, ODD = 64, 12, 12, 60, 10
 NAMES = ("whole", "core", "enhancing")
 SYNTHETIC = {"head": 0.6, "mirrored": 0.4}
+USUAL = {"head": 0.5, "mirrored": 0.4, "phantom": 0.05, "coarse phantom": 0.05}
 TOLERANCE = 0.01
 
 
@@ -126,7 +127,7 @@ def odd(dice_: synth.Dice, images: torch.Tensor, kind: str) -> torch.Tensor:
 
 def strangeness(session, made: dict) -> dict:
     """The threshold from one set of seeds, the rate of false alarms from another, and what share of odd inputs is flagged."""
-    usual = {seeds: [strangeness_of(session, synth.make(seeds + i, made, synth.WITHOUT_GLIOMA | {"mirrored": 0.5})[0]) for i in range(ALARMS)] for seeds in (THRESHOLD_SEED, ALARM_SEED)}
+    usual = {seeds: [strangeness_of(session, synth.make(seeds + i, made, USUAL)[0]) for i in range(ALARMS)] for seeds in (THRESHOLD_SEED, ALARM_SEED)}
     threshold = round(float(np.quantile(usual[THRESHOLD_SEED], 0.95)), 3)
     flagged = {}
     for kind in ("noise", "one sequence four times", "upside down", "sequences in wrong order", "inverted"):

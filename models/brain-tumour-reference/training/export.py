@@ -11,19 +11,29 @@ from sklearn.covariance import LedoitWolf
 
 import data
 import synth
-from network import Shipped, Trunk
+from network import Shipped, Trunk, statistics
 
 FEATURE_SEED = 2_000_000
 
 
-def features(trunk: Trunk, made: dict[str, torch.Tensor], seeds: range) -> torch.Tensor:
-    """Pooled features [n, f] of fresh training-like samples and their mirror images."""
-    out = []
+def seen_by(trunk: Trunk, made: dict[str, torch.Tensor], seeds: range) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pooled features and statistics, [n, …] each, of fresh training-like samples."""
+    features, numbers = [], []
     with torch.no_grad():
         for seed in seeds:
-            images = synth.make(seed, made, synth.WITH_GLIOMA)[0]
-            out.append(trunk.encode(torch.stack([images, images.flip(3)]))[1].mean(0))
-    return torch.stack(out)
+            images = synth.make(seed, made, synth.ROUND_TWO)[0]
+            features.append(trunk.encode(torch.stack([images, images.flip(3)]))[1].mean(0))
+            numbers.append(statistics(images[None])[0])
+    return torch.stack(features), torch.stack(numbers)
+
+
+def whitened(found: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean [f] and the matrix [f, f] that makes the mean square of the differences from it about 1, by a shrunk covariance."""
+    values = found.double().numpy()
+    scale = values.std(0) + 1e-6
+    spread, vectors = np.linalg.eigh(LedoitWolf().fit((values - values.mean(0)) / scale).covariance_)
+    whiten = vectors / np.sqrt(spread) / scale[:, None] / np.sqrt(len(spread))
+    return torch.tensor(values.mean(0), dtype=torch.float32), torch.tensor(whiten, dtype=torch.float32)
 
 
 def half_weights(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -44,12 +54,8 @@ def half_weights(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def export(trunk: Trunk, made: dict[str, torch.Tensor], path: Path, samples: int) -> None:
     trunk.eval()
-    found = features(trunk, made, range(FEATURE_SEED, FEATURE_SEED + samples)).double().numpy()
-    scale = found.std(0) + 1e-6
-    fitted = LedoitWolf().fit((found - found.mean(0)) / scale)
-    values, vectors = np.linalg.eigh(fitted.covariance_)
-    whiten = (vectors / np.sqrt(values)) / scale[:, None] / np.sqrt(len(values))
-    shipped = Shipped(trunk, torch.tensor(found.mean(0), dtype=torch.float32), torch.tensor(whiten, dtype=torch.float32)).eval()
+    fits = [whitened(found) for found in seen_by(trunk, made, range(FEATURE_SEED, FEATURE_SEED + samples))]
+    shipped = Shipped(trunk, [mean for mean, _ in fits], [whiten for _, whiten in fits]).eval()
     window = torch.zeros(1, 4, 64, 64, 64)
     axes = {0: "batch", 2: "z", 3: "y", 4: "x"}
     torch.onnx.export(shipped, window, str(path), opset_version=17, input_names=["image"], output_names=["logits", "strangeness"],

@@ -84,19 +84,45 @@ class Trunk(nn.Module):
         return outputs[::-1], features
 
 
+def statistics(small: torch.Tensor) -> torch.Tensor:
+    """What instance norm hides from the features: [n, 27] from a window [n, 4, z, y, x] at 2 mm, over voxels that are not 0.
+
+    Correlations of the sequences, skewness, weight of the tails and fineness of each, its slopes towards head and back, and the filled volume.
+    """
+    inside = (small.abs().amax(1, keepdim=True) > 0).to(small.dtype)
+    count = inside.sum((2, 3, 4)) + 1
+
+    def mean(values):
+        return (values * inside).sum((2, 3, 4)) / count
+
+    centred = (small - mean(small)[:, :, None, None, None]) * inside
+    unit = centred / (mean(centred ** 2) + 1e-4).sqrt()[:, :, None, None, None]
+    pairs = [mean(unit[:, a:a + 1] * unit[:, b:b + 1]) for a in range(4) for b in range(a)]
+    fine = (mean((unit - F.avg_pool3d(unit, 3, 1, 1)) ** 2) + 1e-4).log()
+    slopes = []
+    for axis in (2, 3):
+        along = torch.ones_like(inside).cumsum(axis) * inside
+        along = (along - mean(along)[:, :, None, None, None]) * inside
+        along = along / (mean(along ** 2) + 1e-4).sqrt()[:, :, None, None, None]
+        slopes.append(mean(unit * along))
+    third = mean(unit ** 3)
+    return torch.cat([*pairs, third.sign() * (1 + third.abs()).log(), (1 + mean(unit ** 4)).log(), fine, *slopes, count.log()], 1)
+
+
 class Shipped(nn.Module):
     """The graph that ships: 1 mm windows in, 1 mm logits and a strangeness out; the image and its mirror image are both looked at.
 
     The last axis must run from the patient's right to left or the other way, for the mirror.
-    Strangeness is the Mahalanobis distance of the pooled features over the root of their number, so that it is about 1 on training data;
-    `mean` [f] and `whiten` [f, f] come from training data.
+    Strangeness is the distance from training images, of the pooled features and of the statistics together: the root of the summed squares of the
+    two Mahalanobis distances, each over the root of how many numbers it is of. `means` and `whitenings` come from training images.
     """
 
-    def __init__(self, trunk: Trunk, mean: torch.Tensor, whiten: torch.Tensor):
+    def __init__(self, trunk: Trunk, means: list[torch.Tensor], whitenings: list[torch.Tensor]):
         super().__init__()
         self.trunk = trunk
-        self.register_buffer("mean", mean)
-        self.register_buffer("whiten", whiten)
+        for n, (mean, whiten) in enumerate(zip(means, whitenings)):
+            self.register_buffer(f"mean{n}", mean)
+            self.register_buffer(f"whiten{n}", whiten)
 
     def forward(self, image):
         """@param image  [n, 4, z, y, x] float32, z-scored, sizes multiples of 32  @returns logits of that size, strangeness [n, 1]"""
@@ -104,5 +130,7 @@ class Shipped(nn.Module):
         seen, features = self.trunk(small)
         mirrored, mirrored_features = self.trunk(small.flip(4))
         logits = (seen[0] + mirrored[0].flip(4)) / 2
-        away = (features + mirrored_features) / 2 - self.mean
-        return F.interpolate(logits, scale_factor=2, mode="trilinear", align_corners=False), (away @ self.whiten).pow(2).sum(1, keepdim=True).sqrt()
+        away = ((features + mirrored_features) / 2 - self.mean0) @ self.whiten0
+        odd = (statistics(small) - self.mean1) @ self.whiten1
+        strangeness = (away.pow(2).sum(1, keepdim=True) + odd.pow(2).sum(1, keepdim=True)).sqrt()
+        return F.interpolate(logits, scale_factor=2, mode="trilinear", align_corners=False), strangeness

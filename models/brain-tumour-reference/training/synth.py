@@ -8,6 +8,8 @@ from tumours import Masks, focus, grow, paint, pushed, together
 
 # Shares of the kinds of samples; without the glioma's patient for the first part of the training.
 WITHOUT_GLIOMA = {"head": 0.86, "phantom": 0.14}
+# Of the second round: phantoms in coarse voxels, too, and more of the real brain.
+ROUND_TWO = {"head": 0.32, "mirrored": 0.29, "glioma": 0.29, "phantom": 0.04, "coarse phantom": 0.06}
 WITH_GLIOMA = {"head": 0.32, "mirrored": 0.28, "glioma": 0.29, "phantom": 0.11}
 
 
@@ -183,6 +185,12 @@ def phantom(dice: Dice) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return torch.stack(images), inside.float(), targets
 
 
+def coarse(dice: Dice, images: torch.Tensor) -> torch.Tensor:
+    """Voxels of 2-3 mm in slices of 3-6 mm, interpolated back, as the product's phantom comes to the network."""
+    size = [int(SIZE[0] * 2 / dice.uniform(3, 6)), *(int(n * 2 / dice.uniform(2, 3)) for n in SIZE[1:])]
+    return F.interpolate(F.interpolate(images[None], size, mode="nearest-exact"), SIZE, mode="trilinear", align_corners=False)[0]
+
+
 def strip_badly(dice: Dice, brain: torch.Tensor, known: bool) -> torch.Tensor:
     """A brain mask cut too deep or not deep enough; never beyond the images where nothing is known there."""
     if dice.chance(0.5):
@@ -205,8 +213,10 @@ def make(seed: int, sources: dict[str, torch.Tensor], shares: dict[str, float]) 
     """@param shares  of the kinds head, mirrored, glioma, phantom and healthy, a head without a tumour  @returns images, targets, the kind of the sample"""
     dice = Dice(seed)
     kind = dice.choice(shares)
-    if kind == "phantom":
+    if kind.endswith("phantom"):
         images, brain, targets = phantom(dice)
+        if kind.startswith("coarse"):
+            images = coarse(dice, images * brain)
         if dice.chance(0.5):
             images = spoil(dice, images, 0.5)
     else:

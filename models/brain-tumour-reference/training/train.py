@@ -19,8 +19,8 @@ import data
 import synth
 from network import Trunk
 
-# Samples: of the training, of the validation (1e6 and above), of the features' covariance (2e6 and above).
-TRAIN_SEED = 0
+# Seeds of samples: below 1e6 the training's, 50,000 for each round; then those of evaluate.py and export.py.
+ROUND = 50_000
 LEVEL_WEIGHTS = (1.0, 0.5, 0.25)
 KEPT = 160
 _sources: dict[str, torch.Tensor] = {}
@@ -38,7 +38,7 @@ def made(number: int, shares: dict[str, float], kept: Path):
     if path.exists():
         file = np.load(path)
         return file["images"], file["targets"], str(file["kind"])
-    images, targets, kind = synth.make(TRAIN_SEED + number, _sources, shares)
+    images, targets, kind = synth.make(number, _sources, shares)
     return images.half().numpy(), (targets * 255).round().byte().numpy(), kind
 
 
@@ -47,16 +47,23 @@ def fresh(step: float, reuse: float) -> int:
     return 12 + int(step / reuse)
 
 
+def plan(arguments: argparse.Namespace) -> tuple[int, int, dict[str, float]]:
+    """The first sample's number, how many see nothing of the glioma's patient, and the shares of the rest."""
+    if arguments.start is not None:
+        return (arguments.seed - 1) * ROUND, 0, synth.ROUND_TWO
+    return (arguments.seed - 1) * ROUND, fresh(int(arguments.steps * arguments.synthetic), arguments.reuse), synth.WITH_GLIOMA
+
+
 def make_ahead(arguments: argparse.Namespace) -> None:
     """Make all samples and keep them, for a training that runs beside."""
     kept = Path(arguments.work) / "samples"
     kept.mkdir(parents=True, exist_ok=True)
     open_sources(str(data.folder(arguments.data)), str(Path(arguments.work) / "sources.npz"))
-    change = fresh(int(arguments.steps * arguments.synthetic), arguments.reuse)
-    for number in range(fresh(arguments.steps, arguments.reuse)):
+    first, change, shares = plan(arguments)
+    for number in range(first, first + fresh(arguments.steps, arguments.reuse)):
         if (kept / f"{number:05}.npz").exists():
             continue
-        images, targets, kind = made(number, synth.WITHOUT_GLIOMA if number < change else synth.WITH_GLIOMA, kept)
+        images, targets, kind = made(number, synth.WITHOUT_GLIOMA if number - first < change else shares, kept)
         np.savez(kept / "new.npz", images=images, targets=targets, kind=kind)
         (kept / "new.npz").rename(kept / f"{number:05}.npz")
 
@@ -105,25 +112,28 @@ def train(arguments: argparse.Namespace) -> Trunk:
     cache = work / "sources.npz"
     work.mkdir(parents=True, exist_ok=True)
     data.sources(data.folder(arguments.data), cache)
-    net = Trunk().to(memory_format=torch.channels_last_3d)
+    net = Trunk()
+    if arguments.start is not None:
+        net.load_state_dict(torch.load(arguments.start))
+    net = net.to(memory_format=torch.channels_last_3d)
     mean = copy.deepcopy(net)
     optimiser = torch.optim.AdamW(net.parameters(), lr=arguments.rate, weight_decay=1e-4)
-    steps, change = arguments.steps, int(arguments.steps * arguments.synthetic)
+    steps, change = arguments.steps, 0 if arguments.start is not None else int(arguments.steps * arguments.synthetic)
+    first, without, shares = plan(arguments)
     dice = synth.Dice(arguments.seed + 77)
     began, running, kept = time.time(), 0.0, {}
     with ProcessPoolExecutor(arguments.workers, initializer=open_sources, initargs=(str(data.folder(arguments.data)), str(cache))) as pool:
         waiting, asked = {}, 0
         for step in range(steps):
             while asked < min(fresh(step + 60, arguments.reuse), fresh(steps, arguments.reuse)):
-                shares = synth.WITHOUT_GLIOMA if asked < fresh(change, arguments.reuse) else synth.WITH_GLIOMA
-                waiting[asked] = pool.submit(made, asked, shares, work / "samples")
+                waiting[asked] = pool.submit(made, first + asked, synth.WITHOUT_GLIOMA if asked < without else shares, work / "samples")
                 asked += 1
             newest = fresh(step, arguments.reuse) - 1
             for number in [n for n in waiting if n <= newest]:
                 kept[number] = waiting.pop(number).result()
                 kept.pop(number - KEPT, None)
             # Mostly the newest, each about `reuse` times and some again later.
-            oldest = max(newest - KEPT + 1, 0 if newest < fresh(change, arguments.reuse) + 8 else fresh(change, arguments.reuse))
+            oldest = max(newest - KEPT + 1, 0 if newest < without + 8 else without)
             number = max(newest - int(-math.log(1 - dice.uniform()) * 40), oldest)
             images, targets = (torch.from_numpy(a) for a in kept[number][:2])
             images, targets = images.float(), targets.float() / 255
@@ -163,6 +173,7 @@ def main() -> None:
     parser.add_argument("--reuse", type=float, default=2.0, help="steps for each new sample")
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--workers", type=int, default=1, help="processes that make samples")
+    parser.add_argument("--start", help="weights of an earlier round, for a second one; give it another --seed")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only-samples", action="store_true", help="make the samples, keep them in the work folder, and do not train")
     arguments = parser.parse_args()
