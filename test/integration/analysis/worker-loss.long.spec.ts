@@ -52,7 +52,7 @@ describe('a run whose worker is lost', () => {
     await eventually('the worker to give the run back', () => Promise.resolve(without.output().includes('model-files-missing')));
     expect((await api.json<AnalysisView>(`/api/v1/analyses/${id}`)).status).not.toBe('failed');
     const second = await worker();
-    expect(await ended(api, id, 60_000)).toMatchObject({ status: 'succeeded' });
+    expect(await ended(api, id, 120_000)).toMatchObject({ status: 'succeeded' });
     await Promise.all([without.stop(), second.stop()]);
   });
 
