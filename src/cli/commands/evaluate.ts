@@ -24,7 +24,7 @@ export function evaluateCommand(): Command {
     .description('run an analysis over a labelled set and report how good it is')
     .addArgument(new Argument('<analysis>', 'the analysis').choices(ANALYSIS_NAMES))
     .argument('<dataset>', 'X-rays: .npz with <split>_images and <split>_labels, or a folder with labels.csv; scans: a folder of DICOM studies')
-    .option('--model <name@version>', 'a model in MODELS_DIR; needed when several fit')
+    .option('--model <name@version>', 'a model in MODELS_DIR; needed when several fit (of X-rays the one is taken that suits the set by labels and ages)')
     .option('--split <name>', 'part of an .npz', 'test')
     .option('--truth <path>', 'what is true of scans: a file or a folder (default: the dataset)')
     .option('--all-labels', 'X-rays: labels that the model has switched off, too')
@@ -35,7 +35,10 @@ export function evaluateCommand(): Command {
       const limit = options.limit === undefined ? Infinity : Number(options.limit);
       if (!(limit >= 1)) throw new CommandError('usage', '--limit must be a number from 1');
       const config = { ...parseConfig(), WORKER_CONCURRENCY: Math.min(4, availableParallelism()) };
-      const pack = await chooseModel(analysis, options.model, config.modelsDir);
+      const pack = await chooseModel(analysis, options.model, config.modelsDir, async (manifest) => {
+        const [{ openDataset }, { suitability }] = await Promise.all([import('../evaluation/dataset.js'), import('../evaluation/suits.js')]);
+        return analysis === 'chest-xray-classification' ? suitability(await openDataset(resolve(path), options.split, manifest), manifest) : 0;
+      });
       const bar = new ProgressBar('Evaluating', options.json);
       const evaluation = { dataset: resolve(path), truth: resolve(options.truth ?? path), limit, report: resolve(options.report), json: options.json === true };
       // Loaded here: other commands need no inference.
@@ -63,7 +66,8 @@ function withAllLabels({ manifest, ...pack }: ModelPack): ModelPack {
   return { ...pack, manifest: { ...manifest, labels: manifest.labels.map((label) => ({ ...label, enabled: true })) } };
 }
 
-async function chooseModel(analysis: string, wanted: string | undefined, modelsDir: string): Promise<ModelPack> {
+/** @param suits  how well the set suits a model, asked where several could be meant */
+async function chooseModel(analysis: string, wanted: string | undefined, modelsDir: string, suits: (manifest: ModelPack['manifest']) => Promise<number>): Promise<ModelPack> {
   const listed = await listModelPacks(modelsDir);
   const packs = listed.flatMap((one) => ('pack' in one && one.pack.manifest.analysis === analysis ? [one.pack] : []));
   const named = wanted === undefined ? packs : packs.filter(({ manifest: { name, version } }) => wanted === name || wanted === `${name}@${version}`);
@@ -74,5 +78,9 @@ async function chooseModel(analysis: string, wanted: string | undefined, modelsD
     const faulty = listed.flatMap((one) => ('fault' in one ? [`; ${one.folder}: ${one.fault}`] : [])).join('');
     throw new CommandError('model-not-found', `${wanted === undefined ? 'No model' : `No model ${wanted}`} for ${analysis} in ${modelsDir}${choice === '' ? '' : ` (there is ${choice})`}${faulty}`);
   }
+  const ranked: { pack: ModelPack; fit: number }[] = [];
+  for (const pack of named) ranked.push({ pack, fit: await suits(pack.manifest) });
+  const [best, next] = ranked.sort((a, b) => b.fit - a.fit);
+  if (best && best.fit > (next?.fit ?? 0)) return best.pack;
   throw new CommandError('usage', `Several models fit: pick one with --model (${choice})`);
 }
