@@ -59,10 +59,7 @@ if (command === 'strip') {
   const { openOnnxSession } = await load('platform/compute/onnx-session.js');
   const { uniformStream } = await load('imaging/phantom/random.js');
   const { withoutSmallParts } = await load('imaging/analyses/brain-tumour/measure.js');
-  const json = JSON.parse(readFileSync(join(pack, 'manifest.json'), 'utf8'));
-  // Labels do not depend on the threshold of what is strange.
-  delete json.outOfDistribution;
-  const manifest = parseManifest(json);
+  const manifest = parseManifest(JSON.parse(readFileSync(join(pack, 'manifest.json'), 'utf8')));
   const { segment } = await load(`imaging/recipes/${manifest.recipe}.js`);
   const sessions = new Map();
   const networks = (path) => {

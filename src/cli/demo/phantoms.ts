@@ -48,7 +48,7 @@ export function chestCtPhantom(seed = 4): DemoPhantom {
 export function brainMrPhantom(seed = 5): DemoPhantom {
   const study = volumeStudy('MR', patient('PHANTOM-5', 'Phantom^Brain', 'Digital phantom, tumour in the left hemisphere'), brainMr(seed, TUMOUR, MR_GRID));
   const regions = (['whole-tumour', 'tumour-core', 'enhancing-tumour'] as const).map((region): TrueRegion => ({ region, mask: tumourMask(region, TUMOUR, MR_GRID) }));
-  return volumePhantom('phantom-brain-mr', study, { kind: 'regions', grid: phantomGrid(MR_GRID), spacing: MR_GRID.spacing, regions });
+  return volumePhantom('phantom-brain-mr', study, { kind: 'regions', grid: phantomGrid(MR_GRID), regions });
 }
 
 function trueNodule({ centre, diameterMm, side }: PhantomNodule): TrueNodule {

@@ -40,7 +40,7 @@ describe('findings beside the truth of a phantom', () => {
   });
 
   it('says which regions have no segment', async () => {
-    const truth: DemoTruth = { kind: 'regions', grid: { size: [2, 1, 1], affine: [[10, 0, 0, 0], [0, 10, 0, 0], [0, 0, 10, 0]] }, spacing: [10, 10, 10], regions: [{ region: 'whole-tumour', mask: Uint8Array.of(1, 1) }] };
+    const truth: DemoTruth = { kind: 'regions', grid: { size: [2, 1, 1], affine: [[10, 0, 0, 0], [0, 10, 0, 0], [0, 0, 10, 0]] }, regions: [{ region: 'whole-tumour', mask: Uint8Array.of(1, 1) }] };
     expect(await comparedRows(FACTS, truth, RUN, resultOf([]), noSegmentation)).toMatchObject([{ truth: 'whole tumour 2.0 ml', label: '–', verdict: 'missed' }]);
   });
 });

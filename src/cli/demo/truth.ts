@@ -1,6 +1,7 @@
 import { agreementOf } from '../../imaging/evaluation/segmentation-agreement.js';
 import type { TumourRegion } from '../../imaging/phantom/brain-mr.js';
 import { masksOf, readSeg } from '../../imaging/report/seg-reader.js';
+import { spacingOf } from '../../imaging/volume/geometry.js';
 import type { Grid, Vector3 } from '../../imaging/volume/volume.js';
 import { findingRows, findingText, rowWithout, type FindingRow, type RunFacts } from '../findings-table.js';
 import type { AnalysisResult, Run } from '../installation.js';
@@ -22,7 +23,7 @@ export interface TrueRegion {
 export type DemoTruth =
   | { kind: 'words'; text: string }
   | { kind: 'nodules'; nodules: readonly TrueNodule[] }
-  | { kind: 'regions'; grid: Grid; spacing: Vector3; regions: readonly TrueRegion[] };
+  | { kind: 'regions'; grid: Grid; regions: readonly TrueRegion[] };
 
 /** A finding is of a nodule when its centre is at most that far from the nodule's, or within the nodule. */
 const NEAR_MM = 5;
@@ -49,13 +50,13 @@ function noduleRows(facts: RunFacts, nodules: readonly TrueNodule[], findings: A
   return [...rows, ...[...left].map((finding): FindingRow => ({ ...facts, truth: 'nothing', label: findingText(finding), agreement: '', probability: finding.score, threshold: null, verdict: 'false alarm', reason: null }))];
 }
 
-function regionRows(facts: RunFacts, { grid, spacing, regions }: Extract<DemoTruth, { kind: 'regions' }>, bytes: Uint8Array | null): FindingRow[] {
+function regionRows(facts: RunFacts, { grid, regions }: Extract<DemoTruth, { kind: 'regions' }>, bytes: Uint8Array | null): FindingRow[] {
   const seg = bytes === null ? undefined : readSeg(bytes);
   const masks = seg && masksOf(seg, grid);
   return regions.map(({ region, mask }): FindingRow => {
     const segment = seg?.segments.find(({ label }) => label.toLowerCase().replaceAll(' ', '-') === region);
     const found = (segment && masks?.get(segment.number)) ?? new Uint8Array(mask.length);
-    const { dice, foundMl, trueMl } = agreementOf(found, mask, grid.size, spacing);
+    const { dice, foundMl, trueMl } = agreementOf(found, mask, grid.size, spacingOf(grid.affine));
     const base = { ...facts, truth: `${region.replaceAll('-', ' ')} ${trueMl.toFixed(1)} ml`, probability: null, threshold: null, reason: null };
     if (segment === undefined) return { ...base, label: '–', agreement: '', verdict: 'missed' };
     return { ...base, label: `${segment.label} ${foundMl.toFixed(1)} ml`, agreement: `Dice ${(dice ?? 0).toFixed(3)}`, dice: rounded(dice ?? 0, 4), verdict: 'segmented' };

@@ -1,4 +1,4 @@
-import { froc, type Candidate, type FrocFigures, type Lesion } from '../../imaging/evaluation/froc.js';
+import { apartMm, froc, isHit, type Candidate, type FrocFigures, type Lesion } from '../../imaging/evaluation/froc.js';
 import type { Finding } from '../../imaging/report/finding.js';
 
 /** What the product found in one scan, and what there is. */
@@ -32,17 +32,12 @@ export interface DetectionFigures {
 }
 
 export function detectionFigures(scans: readonly DetectedScan[]): DetectionFigures {
-  const isHit = (candidate: Candidate, lesion: Lesion): boolean => apart(candidate, lesion) <= lesion.diameterMm / 2;
   return {
     froc: froc(scans),
     lesions: scans.flatMap(({ seriesInstanceUid, candidates, lesions }) => lesions.map((lesion): LesionFigures => {
       const [best] = candidates.filter((candidate) => isHit(candidate, lesion)).sort((a, b) => b.score - a.score);
-      return { seriesInstanceUid, ...lesion, score: best?.score ?? null, distanceMm: best ? apart(best, lesion) : null };
+      return { seriesInstanceUid, ...lesion, score: best?.score ?? null, distanceMm: best ? apartMm(best, lesion) : null };
     })),
     falsePositivesPerScan: scans.reduce((sum, { candidates, lesions }) => sum + candidates.filter((candidate) => !lesions.some((lesion) => isHit(candidate, lesion))).length, 0) / scans.length,
   };
-}
-
-function apart({ centre: [x, y, z] }: Candidate, { centre }: Lesion): number {
-  return Math.hypot(x - centre[0], y - centre[1], z - centre[2]);
 }

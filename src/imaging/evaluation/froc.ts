@@ -83,7 +83,7 @@ function tallyOf({ candidates, lesions }: ScannedCase): Tally {
   const best = new Map<Lesion, number>();
   const alarms: number[] = [];
   for (const { centre, score } of candidates) {
-    const hit = lesions.filter((lesion) => distance(centre, lesion.centre) <= lesion.diameterMm / 2);
+    const hit = lesions.filter((lesion) => isHit({ centre }, lesion));
     if (hit.length === 0) alarms.push(score);
     for (const lesion of hit) best.set(lesion, Math.max(best.get(lesion) ?? -Infinity, score));
   }
@@ -111,6 +111,11 @@ function sensitivities(tallies: readonly Tally[]): number[] {
   return FALSE_POSITIVE_RATES.map((rate) => curve.findLast(({ falsePositivesPerScan }) => falsePositivesPerScan <= rate)?.sensitivity ?? 0);
 }
 
-function distance(a: Point, b: Point): number {
+/** Whether a candidate lies within a lesion's radius. */
+export function isHit(candidate: Pick<Candidate, 'centre'>, lesion: Lesion): boolean {
+  return apartMm(candidate, lesion) <= lesion.diameterMm / 2;
+}
+
+export function apartMm({ centre: a }: Pick<Candidate, 'centre'>, { centre: b }: Pick<Lesion, 'centre'>): number {
   return Math.hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]);
 }

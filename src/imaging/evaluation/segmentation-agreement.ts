@@ -1,4 +1,5 @@
 import { distanceTo } from '../volume/distance.js';
+import { boundingBoxOfAll } from '../volume/morphology.js';
 import type { Vector3 } from '../volume/volume.js';
 
 /** How two masks on one grid agree. */
@@ -36,7 +37,8 @@ export function agreementOf(found: Uint8Array, truth: Uint8Array, size: Vector3,
 }
 
 function hausdorff95(found: Uint8Array, truth: Uint8Array, size: Vector3, spacing: Vector3): number {
-  const box = boxOf(found, truth, size);
+  const [from, to] = boundingBoxOfAll([found, truth], size) ?? [[0, 0, 0], [-1, -1, -1]];
+  const box: Box = { from, size: [to[0] - from[0] + 1, to[1] - from[1] + 1, to[2] - from[2] + 1] };
   const surfaces = [found, truth].map((mask) => surfaceIn(mask, size, box));
   const fields = surfaces.map((surface) => distanceTo(surface, box.size, spacing));
   const distances: number[] = [];
@@ -52,22 +54,6 @@ function hausdorff95(found: Uint8Array, truth: Uint8Array, size: Vector3, spacin
 interface Box {
   from: Vector3;
   size: Vector3;
-}
-
-/** The smallest box around both. */
-function boxOf(a: Uint8Array, b: Uint8Array, [nx, ny, nz]: Vector3): Box {
-  const low = [nx, ny, nz];
-  const high = [-1, -1, -1];
-  for (let z = 0, i = 0; z < nz; z++) for (let y = 0; y < ny; y++) for (let x = 0; x < nx; x++, i++) {
-    if (a[i] === 0 && b[i] === 0) continue;
-    for (const [axis, at] of [x, y, z].entries()) {
-      low[axis] = Math.min(low[axis] ?? at, at);
-      high[axis] = Math.max(high[axis] ?? at, at);
-    }
-  }
-  const [x0 = 0, y0 = 0, z0 = 0] = low;
-  const [x1 = 0, y1 = 0, z1 = 0] = high;
-  return { from: [x0, y0, z0], size: [x1 - x0 + 1, y1 - y0 + 1, z1 - z0 + 1] };
 }
 
 /** Voxels of a mask that touch what is outside of it by a face; beyond the edge of the image is outside. */

@@ -4,7 +4,7 @@ import type { Session } from '../model/session.js';
 import { axisView, labelsOnGrid, readWindow, type AxisView, type Conversion } from '../volume/axis-view.js';
 import { blendWindows, type Plane } from '../volume/blend-windows.js';
 import { cutVolume, grownBlock, putBack, voxelsOf, type Block } from '../volume/block.js';
-import { boundingBox } from '../volume/morphology.js';
+import { boundingBoxOfAll } from '../volume/morphology.js';
 import type { Vector3, Volume, Voxels } from '../volume/volume.js';
 import { planWindows } from '../volume/windows.js';
 import type { LabelMap, RecipeTools } from './recipe.js';
@@ -41,10 +41,8 @@ export async function segment(channels: Channels, manifest: SlidingWindowSegment
 
 /** The least block with everything that is not 0 in any channel; all where everything is. */
 function contentOf(channels: Channels, { channels: names }: SlidingWindowSegmentationManifest, size: Vector3): Block {
-  const boxes = names.flatMap((name) => boundingBox(channels[name]?.voxels ?? [], size) ?? []);
-  const corners: readonly Vector3[] = boxes.length === 0 ? [[0, 0, 0], [size[0] - 1, size[1] - 1, size[2] - 1]] : boxes;
-  const along = (axis: 0 | 1 | 2, of: (...values: number[]) => number): number => of(...corners.map((corner) => corner[axis]));
-  return grownBlock([[along(0, Math.min), along(1, Math.min), along(2, Math.min)], [along(0, Math.max), along(1, Math.max), along(2, Math.max)]], 0, size);
+  const [from, to] = boundingBoxOfAll(names.map((name) => channels[name]?.voxels ?? []), size) ?? [[0, 0, 0], [size[0] - 1, size[1] - 1, size[2] - 1]];
+  return grownBlock([from, to], 0, size);
 }
 
 async function segmentAll(channels: Channels, manifest: SlidingWindowSegmentationManifest, networks: Networks, { progress, reduced }: Pick<RecipeTools, 'progress' | 'reduced'>): Promise<LabelMap> {

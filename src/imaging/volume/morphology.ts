@@ -50,6 +50,13 @@ export function boundingBox(mask: ArrayLike<number>, [columns, rows, slices]: Ve
   return to[0] < 0 ? undefined : [from, to];
 }
 
+/** The least box around everything that is in any of several masks; undefined when they are empty. */
+export function boundingBoxOfAll(masks: readonly ArrayLike<number>[], size: Vector3): [Vector3, Vector3] | undefined {
+  const boxes = masks.flatMap((mask) => boundingBox(mask, size) ?? []);
+  const along = (axis: 0 | 1 | 2, of: (...values: number[]) => number): number => of(...boxes.map((corner) => corner[axis]));
+  return boxes.length === 0 ? undefined : [[along(0, Math.min), along(1, Math.min), along(2, Math.min)], [along(0, Math.max), along(1, Math.max), along(2, Math.max)]];
+}
+
 const HERE: Vector3 = [0, 0, 0];
 
 function repeat(mask: Uint8Array, steps: number, once: (mask: Uint8Array) => Uint8Array): Uint8Array {
