@@ -42,13 +42,30 @@ export function erosion(columns: number, rows: number, next: SliceSink): SliceSi
 
 function erodedPlane(below: Uint8Array, here: Uint8Array, above: Uint8Array, columns: number, rows: number): Uint8Array {
   const out = new Uint8Array(columns * rows);
-  for (let j = 1; j < rows - 1; j++) {
-    for (let offset = j * columns + 1, last = (j + 1) * columns - 1; offset < last; offset++) {
-      if (here[offset] === 0) continue;
+  const words = wordsOf(here);
+  for (let offset = nextSet(here, words, columns), end = (rows - 1) * columns; offset < end; offset = nextSet(here, words, offset)) {
+    for (; offset < end && here[offset] !== 0; offset++) {
+      const column = offset % columns;
+      if (column === 0 || column === columns - 1) continue;
       out[offset] = (below[offset] ?? 0) & (above[offset] ?? 0) & (here[offset - 1] ?? 0) & (here[offset + 1] ?? 0) & (here[offset - columns] ?? 0) & (here[offset + columns] ?? 0);
     }
   }
   return out;
+}
+
+/** A plane four voxels at a time: most hold nothing. */
+function wordsOf(plane: Uint8Array): Uint32Array {
+  return plane.byteOffset % Uint32Array.BYTES_PER_ELEMENT === 0 ? new Uint32Array(plane.buffer, plane.byteOffset, plane.length >> 2) : wordsOf(plane.slice());
+}
+
+/** The first voxel from an offset on that is not 0; the plane's length when there is none. */
+function nextSet(plane: Uint8Array, words: Uint32Array, from: number): number {
+  let at = from;
+  for (; (at & 3) !== 0 && at < plane.length; at++) if (plane[at] !== 0) return at;
+  let word = at >> 2;
+  while (word < words.length && words[word] === 0) word++;
+  for (at = Math.max(at, word << 2); at < plane.length; at++) if (plane[at] !== 0) return at;
+  return plane.length;
 }
 
 /** Columns `from` to `to` of one row that are inside; numbers of five to a run, so that millions of runs stay small. */
@@ -104,14 +121,16 @@ export function componentsOfSlices(columns: number, rows: number, weight: (offse
   return {
     push(plane) {
       [before, starts] = [starts, before];
+      const words = wordsOf(plane);
+      let next = nextSet(plane, words, 0);
       for (let j = 0; j < rows; j++) {
         starts[j] = count;
-        const offset = j * columns;
-        for (let i = 0; i < columns; i++) {
-          if (plane[offset + i] === 0) continue;
-          const from = i;
-          while (i + 1 < columns && plane[offset + i + 1] !== 0) i++;
-          add(j, from, i);
+        const [offset, end] = [j * columns, (j + 1) * columns];
+        while (next < end) {
+          const from = next;
+          while (next < end && plane[next] !== 0) next++;
+          add(j, from - offset, next - 1 - offset);
+          next = nextSet(plane, words, next);
         }
         const start = starts[j] ?? 0;
         if (j > 0) uniteRows(starts[j - 1] ?? 0, start, start, count);

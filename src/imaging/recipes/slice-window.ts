@@ -34,39 +34,55 @@ function startsOf(length: number, tile: number): number[] {
   return Array.from({ length: steps + 1 }, (_, step) => Math.round((step * (length - tile)) / steps));
 }
 
+/** Windows that follow each other share all slices but one: they are parts of one strip, which holds so many windows' slices before it begins anew. */
+const STRIP_WINDOWS = 4;
+
+interface Strip {
+  values: Float32Array;
+  /** The slice of the first plane, and how many planes there are; below 0 and above the last slice they repeat the end. */
+  first: number;
+  count: number;
+}
+
 /**
- * Feeds a 2.5-D network: slices become floating-point numbers when a window first needs them, and no more of them are kept than it shows.
+ * Feeds a 2.5-D network: slices become floating-point numbers when a window first needs them, and no more than a few windows' worth of them are kept.
  *
  * @param depth  adjacent slices of a window; those beyond the ends are the first or last one again
- * @returns what fills `[depth, rows, columns]` of a tile with the window around a slice; beyond the image lies the lower end of the range
+ * @returns what gives `[depth, rows, columns]` of a tile with the window around a slice, to be read before the next is asked for; beyond the image lies the lower end of the range
  */
-export function sliceWindows({ voxels, size: [columns, rows, slices] }: Volume, depth: number, intensity: IntensityScale, plan: TilePlan): (slice: number, tile: Tile, into: Float32Array) => void {
-  const plane = columns * rows;
-  const kept = Array.from({ length: depth }, () => ({ slice: -1, values: new Float32Array(plane) }));
+export function sliceWindows({ voxels, size: [columns, rows, slices] }: Volume, depth: number, intensity: IntensityScale, plan: TilePlan): (slice: number, tile: Tile) => Float32Array {
+  const area = plan.rows * plan.columns;
   const half = (depth - 1) / 2;
   const whole = plan.rows === rows && plan.columns === columns;
+  const length = depth * (plan.tiles.length > 1 ? 2 : STRIP_WINDOWS);
+  const strips = new Map<Tile, Strip>();
 
-  const planeOf = (slice: number): Float32Array => {
-    const place = kept[slice % depth] ?? { slice: -1, values: new Float32Array(plane) };
-    if (place.slice !== slice) {
-      intensity.apply(voxels, slice * plane, place.values, 0, plane);
-      place.slice = slice;
-    }
-    return place.values;
+  const begin = (tile: Tile): Strip => {
+    const strip = { values: new Float32Array(length * area), first: 0, count: 0 };
+    if (!whole) strip.values.fill(intensity.outside);
+    strips.set(tile, strip);
+    return strip;
   };
-
-  return (slice, { column, row }, into) => {
-    if (!whole) into.fill(intensity.outside);
+  const write = (slice: number, { column, row }: Tile, into: Float32Array, at: number): void => {
+    const from = Math.min(Math.max(slice, 0), slices - 1) * columns * rows;
+    if (whole) {
+      intensity.apply(voxels, from, into, at, area);
+      return;
+    }
     const [fromRow, toRow] = [Math.max(0, row), Math.min(rows, row + plan.rows)];
     const [fromColumn, toColumn] = [Math.max(0, column), Math.min(columns, column + plan.columns)];
-    for (let d = 0; d < depth; d++) {
-      const source = planeOf(Math.min(Math.max(slice - half + d, 0), slices - 1));
-      const start = d * plan.rows * plan.columns;
-      if (whole) {
-        into.set(source, start);
-        continue;
-      }
-      for (let j = fromRow; j < toRow; j++) into.set(source.subarray(j * columns + fromColumn, j * columns + toColumn), start + (j - row) * plan.columns + fromColumn - column);
+    for (let j = fromRow; j < toRow; j++) intensity.apply(voxels, from + j * columns + fromColumn, into, at + (j - row) * plan.columns + fromColumn - column, toColumn - fromColumn);
+  };
+
+  return (slice, tile) => {
+    const strip = strips.get(tile) ?? begin(tile);
+    const wanted = slice - half;
+    if (wanted < strip.first || wanted > strip.first + strip.count) [strip.first, strip.count] = [wanted, 0];
+    if (wanted + depth > strip.first + length) {
+      strip.values.copyWithin(0, (wanted - strip.first) * area, strip.count * area);
+      [strip.first, strip.count] = [wanted, strip.count - (wanted - strip.first)];
     }
+    for (; strip.first + strip.count < wanted + depth; strip.count++) write(strip.first + strip.count, tile, strip.values, strip.count * area);
+    return strip.values.subarray((wanted - strip.first) * area, (wanted - strip.first + depth) * area);
   };
 }
