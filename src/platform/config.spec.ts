@@ -21,6 +21,18 @@ describe('the configuration', () => {
     expect(parseConfig({ [name]: text })).toMatchObject({ [name]: value });
   });
 
+  it.each([
+    ['https://imaging.hospital.test', 'https://imaging.hospital.test'], ['https://imaging.hospital.test/', 'https://imaging.hospital.test'], ['http://localhost:8080//', 'http://localhost:8080'], ['https://hospital.test/imaging/', 'https://hospital.test/imaging'],
+  ])('puts paths behind PUBLIC_URL=%s', (text, address) => {
+    expect(parseConfig({ PUBLIC_URL: text }).PUBLIC_URL).toBe(address);
+  });
+
+  it.each(['imaging.hospital.test', 'ftp://imaging.hospital.test', 'https://imaging.hospital.test/?a=b', 'https://imaging.hospital.test/#a', 'https://name:secret@imaging.hospital.test'])('refuses PUBLIC_URL=%s', (text) => {
+    const lines = linesOf({ PUBLIC_URL: text });
+    expect(lines).toEqual([expect.stringMatching(/^PUBLIC_URL: must be an address /)]);
+    expect(lines.join()).not.toContain('secret');
+  });
+
   it('names every invalid variable in a line of its own', () => {
     const lines = linesOf({ PORT: '99999', APP_ROLE: 'both', MASTER_KEY: 'short', EXECUTION_PROVIDERS: 'cpu,gpu' });
     expect(lines.map((line) => line.split(':')[0])).toEqual(['PORT', 'APP_ROLE', 'MASTER_KEY', 'EXECUTION_PROVIDERS.1']);

@@ -34,6 +34,12 @@ const bytes = z.string().transform((text, context) => {
 
 const masterKey = z.string().refine((text) => Buffer.from(text, 'base64').length === 32, 'must be 32 bytes in base64 (openssl rand -base64 32)');
 
+/** Without a slash at its end, so that paths can be put behind it. */
+const publicUrl = z
+  .url({ protocol: /^https?$/, error: 'must be an address that begins with https:// or http://' })
+  .regex(/^[^?#@]*$/, 'must be an address without credentials, ? and #')
+  .transform((text) => text.replace(/\/+$/, ''));
+
 const environment = z.object({
   NODE_ENV: z.string().default('development'),
   PORT: port.default(8080),
@@ -80,7 +86,7 @@ const environment = z.object({
   COMPUTE_MEMORY_MB: count.optional(),
   COMPUTE_TIME_LIMIT_SECONDS: count.max(86_400).default(3_600),
   PRIORITY_AGING_MINUTES: z.coerce.number().min(0.1).max(10_080).default(30),
-  PUBLIC_URL: z.url().optional(),
+  PUBLIC_URL: publicUrl.optional(),
   TRUST_PROXY: z.string().optional(),
   SETTLE_SECONDS: z.coerce.number().min(0).max(86_400).default(30),
   MAX_UPLOAD_BYTES: bytes.default(4 * 2 ** 30),
@@ -179,7 +185,7 @@ function contradictions(values: z.output<typeof environment>): string[] {
   if ((values.S3_ACCESS_KEY_ID === undefined) !== (values.S3_SECRET_ACCESS_KEY === undefined)) lines.push('S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY: give both or neither');
   if ((values.TLS_CERT_FILE === undefined) !== (values.TLS_KEY_FILE === undefined)) lines.push('TLS_CERT_FILE, TLS_KEY_FILE: give both or neither');
   if (values.TLS_CLIENT_CA_FILE !== undefined && values.TLS_CERT_FILE === undefined) lines.push('TLS_CLIENT_CA_FILE: needs TLS_CERT_FILE and TLS_KEY_FILE');
-  if (values.OIDC_ISSUERS?.some(({ issuer }) => issuer.replace(/\/+$/, '') === values.PUBLIC_URL?.replace(/\/+$/, ''))) lines.push('OIDC_ISSUERS: names this installation itself (PUBLIC_URL)');
+  if (values.OIDC_ISSUERS?.some(({ issuer }) => issuer.replace(/\/+$/, '') === values.PUBLIC_URL)) lines.push('OIDC_ISSUERS: names this installation itself (PUBLIC_URL)');
   for (const entry of values.ALLOWED_PRIVATE_HOSTS ?? []) if (!isAllowedHost(entry)) lines.push(`ALLOWED_PRIVATE_HOSTS: "${entry}" is neither a host name nor an address nor a network such as 10.1.0.0/16`);
   if (values.DATABASE_MIGRATION_URL !== undefined && values.DATABASE_URL === undefined) lines.push('DATABASE_MIGRATION_URL: needs DATABASE_URL');
   if (values.MODEL_SIGNATURE_REQUIRED && !values.MODEL_SIGNERS) lines.push('MODEL_SIGNERS: is required when MODEL_SIGNATURE_REQUIRED=true');

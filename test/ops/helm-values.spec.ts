@@ -39,6 +39,21 @@ const IMPOSSIBLE: readonly (readonly [set: string, line: string])[] = [
   ['restore.backup=yesterday', 'restore.backup: '],
   ['image.digest=sha256:abc', 'image.digest: '],
   ['networkPolicy.database.ports={70000}', 'networkPolicy.database.ports.0: '],
+  ['networkPolicy.redis.ports=6379', 'networkPolicy.redis.ports: '],
+  ['networkPolicy.smtp.ports={submission}', 'networkPolicy.smtp.ports.0: '],
+  ['networkPolicy.s3.ports={70000}', 'networkPolicy.s3.ports.0: '],
+  ['networkPolicy.dns.ports=null', 'networkPolicy.dns: ports is required'],
+  ['networkPolicy.vault.port=8200', 'networkPolicy.vault: Additional property port is not allowed'],
+  ['networkPolicy.tracing.to={10.20.10.12/32}', 'networkPolicy.tracing.to.0: '],
+  ['networkPolicy.replication.to[0].ipblock.cidr=10.30.0.0/16', 'networkPolicy.replication.to.0: Additional property ipblock is not allowed'],
+  ['networkPolicy.ingressFrom[0].ipBlock.cidr=10.20.10.12', 'networkPolicy.ingressFrom.0.ipBlock.cidr: '],
+  ['networkPolicy.webhooks.exceptIPv4={10.0.0.0}', 'networkPolicy.webhooks.exceptIPv4.0: '],
+  ['queue.redis.sentinels={redis://sentinel:26379}', 'queue.redis.sentinels.0: '],
+  ['dimse.service.port=none', 'dimse.service.port: '],
+  ['api.resources.requests.cpus=2', 'api.resources.requests: Property name of "cpus" does not match'],
+  ['cpuWorker.resources.limits.memory=-1', 'cpuWorker.resources.limits.memory: '],
+  ['smtp.from=HealthVision', 'smtp.from: '],
+  ['backup.replication.image.tag=', 'backup.replication.image.tag: '],
   ['topologySpread.host=Never', 'topologySpread.host: '],
   ['terminationGracePeriodSeconds=10', 'terminationGracePeriodSeconds: '],
   ['oidc.issuers[0].issuer=http://login.hospital.example', 'oidc.issuers.0.issuer: '],
@@ -75,6 +90,8 @@ describe.skipIf(HELM === undefined)('values', () => {
     ['two bundles', ONPREM, ['trustedCa.secret=b'], 'trustedCa.configMap and trustedCa.secret: give one'],
     ['signatures without keys', ONPREM, ['models.signers.required=true'], 'models.signers.configMap names no keys'],
     ['an Ingress without an address', ONPREM, ['publicUrl='], 'publicUrl: has to be given'],
+    ['an address without TLS', ONPREM, ['publicUrl=http://healthvision.hospital.example'], 'publicUrl: http:// would send passwords and images in clear text'],
+    ['sentinels behind a closed port', ONPREM, ['queue.redis.sentinels={sentinel-0:26380,sentinel-1}'], 'networkPolicy.redis.ports: the sentinel "sentinel-0:26380" of queue.redis.sentinels is at port 26380'],
     ['TLS without a certificate', ONPREM, ['tls.enabled=true'], 'tls.existingSecret names no Secret'],
     ['client certificates without TLS', ONPREM, ['tls.clientCa.secret=ca'], 'tls.clientCa.secret'],
     ['passing through what is not encrypted', ONPREM, ['ingress.tls13=passthrough'], 'ingress.tls13=passthrough: the pod has to speak TLS'],
@@ -109,6 +126,19 @@ describe.skipIf(HELM === undefined)('values', () => {
     const [container] = podsOf(rendered({ files: ONPREM, set: ['settings.STORAGE_RESERVE_BYTES=4294967296', 'settings.RATE_LIMIT_PRINCIPAL=100000000', 'settings.PRIORITY_AGING_MINUTES=0.5'] })).filter(({ owner }) => owner.endsWith('-api')).flatMap(containersOf);
     const value = (name: string): string | undefined => container?.env?.find((one) => one.name === name)?.value;
     expect([value('STORAGE_RESERVE_BYTES'), value('RATE_LIMIT_PRINCIPAL'), value('PRIORITY_AGING_MINUTES')]).toEqual(['4294967296', '100000000', '0.5']);
+  });
+
+  it('may end an address with a slash, which nobody sees', () => {
+    const addresses = (set: readonly string[]): (string | undefined)[] => podsOf(rendered({ files: ONPREM, set })).flatMap(containersOf).flatMap(({ env, args }) => [env?.find(({ name }) => name === 'PUBLIC_URL')?.value, ...(args?.filter((arg) => arg.startsWith('https:')) ?? [])]).filter((one) => one !== undefined);
+    const told = addresses(['publicUrl=https://healthvision.hospital.example/', 'tls.enabled=true', 'tls.existingSecret=tls', 'selftest.secret=key']);
+    expect([...new Set(told)]).toEqual(['https://healthvision.hospital.example']);
+  });
+
+  it('let GPU workers onto nodes without the label of feature discovery', () => {
+    const selectors = (set: readonly string[]): unknown[] => podsOf(rendered({ files: ONPREM, set: ['gpuWorker.enabled=true', ...set] })).filter(({ owner }) => owner.endsWith('-gpu-worker')).map(({ template }) => template.spec.nodeSelector);
+    expect(selectors([])).toEqual([{ 'nvidia.com/gpu.present': 'true' }]);
+    expect(selectors(['gpuWorker.nodeSelector.nvidia\\.com/gpu\\.present=null'])).toEqual([undefined]);
+    expect(selectors(['gpuWorker.nodeSelector.nvidia\\.com/gpu\\.present=null', 'gpuWorker.nodeSelector.accelerator=nvidia'])).toEqual([{ accelerator: 'nvidia' }]);
   });
 
   it('of pre-production are half of those of production', () => {

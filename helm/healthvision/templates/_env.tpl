@@ -12,13 +12,13 @@
   value: /var/lib/healthvision
 {{- with $values.publicUrl }}
 - name: PUBLIC_URL
-  value: {{ . | quote }}
+  value: {{ trimSuffix "/" . | quote }}
 {{- end }}
 - name: QUEUE_BACKEND
   value: {{ $values.queue.backend }}
-{{- with $values.queue.redis.sentinels }}
+{{- if and (eq $values.queue.backend "redis") $values.queue.redis.sentinels }}
 - name: REDIS_SENTINELS
-  value: {{ join "," . | quote }}
+  value: {{ join "," $values.queue.redis.sentinels | quote }}
 {{- end }}
 - name: BLOB_STORE
   value: {{ $values.blobs.store }}

@@ -56,7 +56,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- if .Values.selftest.url -}}
 {{- .Values.selftest.url -}}
 {{- else if and .Values.tls.enabled .Values.publicUrl -}}
-{{- .Values.publicUrl -}}
+{{- trimSuffix "/" .Values.publicUrl -}}
 {{- else -}}
 {{- printf "http://%s-api.%s.svc:8080" (include "healthvision.fullname" .) .Release.Namespace -}}
 {{- end -}}

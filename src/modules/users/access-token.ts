@@ -30,7 +30,7 @@ export type AccessTokenClaims = z.infer<typeof accessTokenClaims>;
 
 /** Who issues our tokens: the installation's public URL, where it has one. */
 export function issuerOf(config: Pick<Config, 'PUBLIC_URL'>): string {
-  return config.PUBLIC_URL?.replace(/\/+$/, '') ?? 'healthvision';
+  return config.PUBLIC_URL ?? 'healthvision';
 }
 
 @Injectable()

@@ -40,7 +40,7 @@ export class PatientErasureService {
       const runs = await this.runs.removeOfStudies(tx, institutionId, studyIds);
       const { series, instances, earlierInstanceVersions, studies } = gone;
       const statement: ErasureStatement = {
-        iss: this.config.PUBLIC_URL?.replace(/\/+$/, '') ?? 'healthvision', jti: uuidv7(), iat: Math.floor(Date.now() / 1000),
+        iss: this.config.PUBLIC_URL ?? 'healthvision', jti: uuidv7(), iat: Math.floor(Date.now() / 1000),
         institution: institutionId, patient: patientId, erasedAt: new Date().toISOString(),
         erasedBy: { kind: principal.kind, id: principal.id, user: principal.userId, role: principal.role },
         reason: reason ?? null,

@@ -26,7 +26,7 @@ const TOLD = ['institutionId', 'studyInstanceUid', 'analysis', 'analysisId', 're
  */
 export function messageOf({ topic, occurredAt, data }: Pick<WebhookDelivery, 'topic' | 'occurredAt' | 'data'>, publicUrl: string | undefined, details?: MessageDetails): WebhookMessage {
   const told = Object.fromEntries(TOLD.flatMap((name) => (data[name] === undefined ? [] : [[name, data[name]]])));
-  return { type: topic, timestamp: occurredAt.toISOString(), data: { ...told, links: linksOf(data, publicUrl?.replace(/\/+$/, '') ?? ''), ...details } };
+  return { type: topic, timestamp: occurredAt.toISOString(), data: { ...told, links: linksOf(data, publicUrl ?? ''), ...details } };
 }
 
 function linksOf({ studyInstanceUid, analysisId, resultId }: EventData, base: string): Record<string, string> {

@@ -57,7 +57,7 @@ export class Hl7Messages {
   }
 
   private urlOf(resultId: string, { language }: Hl7Target): string | undefined {
-    const base = this.config.PUBLIC_URL?.replace(/\/+$/, '');
+    const base = this.config.PUBLIC_URL;
     return base === undefined ? undefined : `${base}/api/v1/results/${resultId}/report.html?language=${language}`;
   }
 

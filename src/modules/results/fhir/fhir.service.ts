@@ -84,7 +84,7 @@ export class FhirService {
 
   /** `https://host`, as the caller or PUBLIC_URL has it. */
   baseOf({ protocol, host }: Pick<FastifyRequest, 'protocol' | 'host'>): string {
-    return this.config.PUBLIC_URL?.replace(/\/+$/, '') ?? `${protocol}://${host}`;
+    return this.config.PUBLIC_URL ?? `${protocol}://${host}`;
   }
 
   private begin({ principal, request, reply }: HttpExchange, query: URLSearchParams): FhirCall {
