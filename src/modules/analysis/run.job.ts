@@ -147,6 +147,7 @@ export class RunJob extends JobHandler<AnalysisRequested> {
     if (error instanceof RunStopped) return this.settleStop(run, error);
     const code: ErrorCode = error instanceof AppError ? error.code : isDatabaseAway(error) ? 'database-unavailable' : 'internal';
     if (code === 'shutting-down') return this.handBack(run);
+    if (code === 'model-files-missing') this.scheduler.lacks(run.modelDigest);
     if (code === 'study-deleted') {
       await this.ending.end(run, STUDY_DELETED_ENDING);
       return;

@@ -98,14 +98,16 @@ async function spool(reader: ObjectReader, path: string): Promise<string> {
 /**
  * Puts blobs into a store. What fails leaves those before it there: take them away with `removeBlobs`.
  *
+ * @param put  gets the key of each before it is there
  * @throws AppError `backup-corrupt` when an object is missing or not what was copied; `storage-full`, `storage-unavailable`
  */
-export async function restoreBlobs(store: ObjectStore, folder: BackupFolder, blobs: Iterable<BlobCopy>, report: (done: number) => void): Promise<void> {
+export async function restoreBlobs(store: ObjectStore, folder: BackupFolder, blobs: Iterable<BlobCopy>, put: Set<string>, report: (done: number) => void): Promise<void> {
   let done = 0;
   await inParallel(blobs, AT_ONCE, async (blob) => {
     const draft = await store.begin();
     try {
       await readObject(folder, blob, (piece) => draft.append(piece));
+      put.add(blob.key);
       await draft.commit(blob.key);
     } finally {
       await draft.abort();
@@ -114,8 +116,8 @@ export async function restoreBlobs(store: ObjectStore, folder: BackupFolder, blo
   });
 }
 
-export async function removeBlobs(store: ObjectStore, blobs: Iterable<BlobCopy>): Promise<void> {
-  await inParallel(blobs, AT_ONCE, ({ key }) => store.delete(key));
+export async function removeBlobs(store: ObjectStore, keys: Iterable<string>): Promise<void> {
+  await inParallel(keys, AT_ONCE, (key) => store.delete(key));
 }
 
 /** Reads every copy. @returns keys of blobs whose bytes are missing or changed */

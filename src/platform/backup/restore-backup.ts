@@ -42,8 +42,8 @@ export async function assertRestorable({ folder, backup, opening, masterKeys, re
 }
 
 /**
- * Fills an empty installation: blobs first, then all tables in one transaction. Until that has committed the installation is empty; what fails takes its
- * blobs away again, and after a crash the same restore goes on.
+ * Fills an empty installation: blobs first, then all tables in one transaction. Until that has committed the installation is empty; what fails takes the
+ * blobs away that it brought, and after a crash the same restore goes on. A store that kept its blobs while the database was lost keeps them.
  *
  * @param target  URL of the owner
  * @throws AppError `restore-target-not-empty`, `backup-corrupt`, `storage-full`, `storage-unavailable`
@@ -52,13 +52,14 @@ export async function restoreBackup({ folder, backup, opening, masterKeys, repor
   await assertEmptyDatabase(backup, target);
   const keys = await keysOf(folder, backup, masterKeys);
   const blobs = await blobsOf(folder, backup);
-  await assertEmptyStore(store, blobs);
+  const there = await assertEmptyStore(store, blobs);
+  const put = new Set<string>();
   try {
-    await restoreBlobs(store, folder, blobs.values(), (done) => { report('blobs', done / Math.max(1, blobs.size)); });
+    await restoreBlobs(store, folder, blobs.values(), put, (done) => { report('blobs', done / Math.max(1, blobs.size)); });
     report('database', 0);
     await fillDatabase(folder, backup, keys, opening, target, handOverAgain);
   } catch (error) {
-    await removeBlobs(store, blobs.values()).catch(() => undefined);
+    await removeBlobs(store, [...put].filter((key) => !there.has(key))).catch(() => undefined);
     throw error;
   }
 }
@@ -87,9 +88,12 @@ async function assertEmptyDatabase({ manifest }: KnownBackup, { url, ssl }: { ur
   }
 }
 
-/** What the same restore left when it was cut off counts as nothing. @throws AppError `restore-target-not-empty` */
-async function assertEmptyStore(store: ObjectStore, blobs: ReadonlyMap<string, BlobCopy>): Promise<void> {
+/** What the same restore left when it was cut off counts as nothing. @returns keys of what is there all the same @throws AppError `restore-target-not-empty` */
+async function assertEmptyStore(store: ObjectStore, blobs: ReadonlyMap<string, BlobCopy>): Promise<Set<string>> {
+  const there = new Set<string>();
   for await (const { key } of store.list('')) {
     if (!blobs.has(key)) throw new AppError('restore-target-not-empty', { detail: 'The blob store holds objects that are not of this backup: restore into an empty one (another DATA_DIR or S3_BUCKET).' });
+    there.add(key);
   }
+  return there;
 }

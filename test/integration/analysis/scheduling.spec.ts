@@ -21,7 +21,7 @@ describe('the queue of runs', () => {
   const [small, large] = [uuidv7(), uuidv7()];
 
   const system = <T>(work: (client: PrismaTransaction) => Promise<T>): Promise<T> => database.transaction('system', (tx) => work(prismaOf(tx)));
-  const claimant = (budgetMb = 4_000, name = 'here/cpu'): Claimant => ({ workerId: 'w', device: { name, kind: 'cpu', budgetMb }, agingSeconds: AGING_SECONDS });
+  const claimant = (budgetMb = 4_000, name = 'here/cpu'): Claimant => ({ workerId: 'w', device: { name, kind: 'cpu', budgetMb }, agingSeconds: AGING_SECONDS, lacking: [] });
 
   beforeAll(async () => {
     const config: Config = parseConfig({ DATA_DIR: await preparedDirectory() });
@@ -67,6 +67,16 @@ describe('the queue of runs', () => {
     const older = await add({ waitedSeconds: 20 });
     const stat = await add({ priority: 'stat' });
     expect([await claim(), await claim(), await claim(), await claim(), await claim()]).toEqual([stat, older, younger, research, undefined]);
+  });
+
+  it('leaves runs of a model that the worker lacks to others, and takes those behind them', async () => {
+    const others = [];
+    for (let i = 0; i < 10; i++) others.push(await add({ model: large, waitedSeconds: 100 - i }));
+    const own = await add({ waitedSeconds: 1 });
+    const without = { ...claimant(), lacking: ['sha256:large', 'sha256:none'] };
+    expect(await claim(without)).toBe(own);
+    expect(await queue.claim(without)).toEqual({ run: undefined, waiting: true });
+    expect(await claim()).toBe(others[0]);
   });
 
   it('does not take up again what somebody cancelled while a worker had it', async () => {

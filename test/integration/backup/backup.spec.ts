@@ -220,6 +220,17 @@ describe('a target', () => {
     expect((await readObject(target.store, one.key)).equals(one.bytes)).toBe(true);
   });
 
+  it('that kept its blobs while the database was lost keeps them when the restore fails', async () => {
+    const target = await house.newInstallation();
+    const [, one] = BLOBS;
+    if (!one) throw new Error('no blob');
+    await putObject(target.store, one.key, one.bytes);
+    const repair = damage(folder.objectPath(createHash('sha256').update(BLOBS.at(-1)?.bytes ?? '').digest('hex')), flipBit);
+    await expect(house.restore(target, folder)).rejects.toMatchObject({ code: 'backup-corrupt' });
+    repair();
+    expect(await keysOf(target.store)).toEqual([one.key]);
+  });
+
   it('whose disk is full stays empty', async () => {
     const target = await house.newInstallation();
     target.disk.freeBytes = 500;

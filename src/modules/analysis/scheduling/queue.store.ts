@@ -11,6 +11,8 @@ export interface Claimant {
   device: { name: string; kind: 'cpu' | 'gpu'; budgetMb: number };
   /** After so long in the queue a run ranks with the next higher priority. */
   agingSeconds: number;
+  /** Digests of models whose files it lacks: their runs are left to others. */
+  lacking: readonly string[];
 }
 
 export interface Claimed {
@@ -38,12 +40,12 @@ export class QueueStore {
    * waits longest. One claim at a time in the installation, so that what two workers take is decided one after the other and the memory of a
    * device is never given twice.
    */
-  async claim({ workerId, device, agingSeconds }: Claimant): Promise<Claimed> {
+  async claim({ workerId, device, agingSeconds, lacking }: Claimant): Promise<Claimed> {
     const [, rows, left] = await this.database.writeAll('system', [
       // Waits in a statement of its own: the next one then sees what the claim before did.
       Prisma.sql`SELECT pg_advisory_xact_lock(hashtext('healthvision.claims'))`,
       Prisma.sql`
-        WITH ranked AS (${ranked(device, agingSeconds)}),
+        WITH ranked AS (${ranked(device, agingSeconds, lacking)}),
         room AS (
           SELECT ${device.budgetMb}::int - coalesce(sum(memory_mb), 0)::int AS mb FROM analysis_runs
           WHERE status = 'running' AND device = ${device.name} AND heartbeat_at >= now() - make_interval(secs => ${STALE_SECONDS}::double precision)
@@ -105,7 +107,8 @@ function claimedBy(workerId: string, device: string): Prisma.Sql {
 }
 
 /** The heads of the queue with their place in it and the memory that each needs on this kind of device; no need is above the budget, or it could never run. */
-function ranked({ kind, budgetMb }: Claimant['device'], agingSeconds: number): Prisma.Sql {
+function ranked({ kind, budgetMb }: Claimant['device'], agingSeconds: number, lacking: readonly string[]): Prisma.Sql {
+  const able = lacking.length === 0 ? Prisma.empty : Prisma.sql`AND model_digest <> ALL (${[...lacking]}::text[])`;
   return Prisma.sql`
     SELECT h.id, h.queued_at,
       least(greatest(coalesce((m.manifest #>> '{resources,peakMemoryMb}')::numeric::int, 0), coalesce(s.peak_mb, 0), CASE WHEN s.peak_mb IS NULL AND m.manifest #> '{resources,peakMemoryMb}' IS NULL THEN ${UNKNOWN_MB}::int ELSE 0 END), ${budgetMb}::int) AS need,
@@ -113,7 +116,7 @@ function ranked({ kind, budgetMb }: Claimant['device'], agingSeconds: number): P
     FROM (
       SELECT r.*, p.level FROM institutions i CROSS JOIN (VALUES ('stat', 0), ('routine', 1), ('research', 2)) AS p (priority, level)
       CROSS JOIN LATERAL (
-        SELECT id, institution_id, queued_at, model_id, model_digest FROM analysis_runs WHERE ${READY} AND institution_id = i.id AND priority = p.priority ORDER BY queued_at, id LIMIT ${HEADS}::int
+        SELECT id, institution_id, queued_at, model_id, model_digest FROM analysis_runs WHERE ${READY} ${able} AND institution_id = i.id AND priority = p.priority ORDER BY queued_at, id LIMIT ${HEADS}::int
       ) r
     ) h
     LEFT JOIN models m ON m.id = h.model_id

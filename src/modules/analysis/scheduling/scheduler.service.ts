@@ -14,6 +14,9 @@ import { QueueStore, type Claimant } from './queue.store.js';
 
 export const WORKER_ID = `${hostname()}/${String(process.pid)}/${randomUUID().slice(0, 8)}`;
 
+/** A worker without a model's files that took its runs again and again would keep them from the one that has them. */
+const LACKING_MS = 60_000;
+
 /** A claim: runs that are computed side by side. */
 export interface Work {
   runs: RunRow[];
@@ -26,7 +29,9 @@ export interface Work {
 /** What this process computes next. */
 @Injectable()
 export class Scheduler {
-  private readonly claimant: Claimant;
+  private readonly claimant: Omit<Claimant, 'lacking'>;
+  /** Digests of models whose files this process lacks, and until when it leaves their runs to others, in milliseconds since 1970. */
+  private readonly lacking = new Map<string, number>();
   /** MiB by model, as this process has seen it: only more is worth a write. */
   private readonly known = new Map<string, number>();
   /** The same by the model's name, with what packs say. */
@@ -49,7 +54,7 @@ export class Scheduler {
 
   /** Takes the best run that waits, and with an X-ray those that its network can take in the same batch. */
   async next(): Promise<Work> {
-    const { run, waiting } = await this.queue.claim(this.claimant);
+    const { run, waiting } = await this.queue.claim(this.asking());
     if (!run) return { runs: [], waiting, overlaps: false };
     const model = await this.models.find(run.modelDigest).catch(() => undefined);
     this.tellMemory(run.modelName, model?.manifest.resources?.peakMemoryMb);
@@ -60,10 +65,20 @@ export class Scheduler {
     return { runs, waiting, overlaps: limit > 1 };
   }
 
+  /** Somebody may bring the files meanwhile, so it is tried again after a while. */
+  lacks(modelDigest: string): void {
+    this.lacking.set(modelDigest, Date.now() + LACKING_MS);
+  }
+
+  private asking(): Claimant {
+    for (const [digest, until] of this.lacking) if (until <= Date.now()) this.lacking.delete(digest);
+    return { ...this.claimant, lacking: [...this.lacking.keys()] };
+  }
+
   /** None when anything fails: the run that was taken must not wait for its companions. */
   private async alike(run: RunRow, limit: number): Promise<RunRow[]> {
     try {
-      return await this.queue.claimAlike(this.claimant, run, limit);
+      return await this.queue.claimAlike(this.asking(), run, limit);
     } catch (err) {
       this.logger.debug({ err, analysisId: run.id }, 'no runs were taken beside this one');
       return [];
