@@ -97,6 +97,8 @@ describe.skipIf(HELM === undefined)('values', () => {
     ['passing through what is not encrypted', ONPREM, ['ingress.tls13=passthrough'], 'ingress.tls13=passthrough: the pod has to speak TLS'],
     ['a route without a Gateway', ONPREM, ['gateway.enabled=true'], 'gateway.parentRefs names no Gateway'],
     ['a Gateway before encrypted pods', ONPREM, ['gateway.enabled=true', 'gateway.parentRefs[0].name=g', 'tls.enabled=true', 'tls.existingSecret=t'], 'an HTTPRoute speaks plain HTTP'],
+    ['an end before what runs has ended', ONPREM, ['terminationGracePeriodSeconds=30'], 'terminationGracePeriodSeconds (30) cuts off what runs: a pod of the API may take 35 s'],
+    ['the same by settings', ONPREM, ['settings.SHUTDOWN_GRACE_SECONDS=50', 'settings.SHUTDOWN_DELAY_SECONDS=0.5'], 'terminationGracePeriodSeconds (60) cuts off what runs: a pod of the API may take 61 s'],
     ['less than the least', ONPREM, ['api.autoscaling.min=11'], 'api.autoscaling.min (11) is more than api.autoscaling.max (10)'],
     ['workers that begin from nothing without KEDA', ONPREM, ['cpuWorker.autoscaling.min=0'], 'cpuWorker.autoscaling.min=0: only KEDA begins from nothing'],
     ['an update that cannot begin', ONPREM, ['gpuWorker.enabled=true', 'gpuWorker.rollingUpdate.maxUnavailable=0'], 'gpuWorker.rollingUpdate'],
@@ -132,6 +134,19 @@ describe.skipIf(HELM === undefined)('values', () => {
     const addresses = (set: readonly string[]): (string | undefined)[] => podsOf(rendered({ files: ONPREM, set })).flatMap(containersOf).flatMap(({ env, args }) => [env?.find(({ name }) => name === 'PUBLIC_URL')?.value, ...(args?.filter((arg) => arg.startsWith('https:')) ?? [])]).filter((one) => one !== undefined);
     const told = addresses(['publicUrl=https://healthvision.hospital.example/', 'tls.enabled=true', 'tls.existingSecret=tls', 'selftest.secret=key']);
     expect([...new Set(told)]).toEqual(['https://healthvision.hospital.example']);
+  });
+
+  it('say of every pod on which nodes it runs', () => {
+    const toleration = { key: 'department', operator: 'Exists', effect: 'NoSchedule' };
+    const on = ['api', 'cpuWorker', 'jobs'].flatMap((of) => [`${of}.tolerations[0].key=department`, `${of}.tolerations[0].operator=Exists`, `${of}.tolerations[0].effect=NoSchedule`, `${of}.nodeSelector.disk=ssd`]);
+    const pods = podsOf(rendered({ files: ONPREM, set: [...on, 'selftest.secret=key', 'backup.replication.enabled=true', 'backup.replication.configSecret=rclone', 'backup.replication.destination=offsite:backups'] }));
+    expect(pods.map(({ owner }) => owner)).toHaveLength(8);
+    for (const { owner, template: { spec } } of pods) expect(spec, owner).toMatchObject({ tolerations: [toleration], nodeSelector: { disk: 'ssd' } });
+  });
+
+  it('wait for no load balancer where nothing is to be waited for', () => {
+    const hooks = (seconds: number): unknown[] => podsOf(rendered({ files: ONPREM, set: [`api.preStopSeconds=${String(seconds)}`] })).filter(({ owner }) => owner.endsWith('-api')).flatMap(containersOf).map(({ lifecycle }) => lifecycle?.preStop?.sleep?.seconds);
+    expect([hooks(5), hooks(0)]).toEqual([[5], [undefined]]);
   });
 
   it('let GPU workers onto nodes without the label of feature discovery', () => {

@@ -13,6 +13,7 @@ spec:
   serviceAccountName: {{ include "healthvision.fullname" $root }}-{{ .account }}
   {{- include "healthvision.podSecurity" $root | nindent 2 }}
   {{- include "healthvision.pullSecrets" $root | nindent 2 }}
+  {{- include "healthvision.nodes" $root.Values.jobs | nindent 2 }}
   containers:
     - name: {{ .component }}
       image: {{ include "healthvision.cpuImage" (dict "root" $root "tag" .tag) | quote }}

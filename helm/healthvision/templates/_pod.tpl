@@ -188,19 +188,24 @@ topologySpreadConstraints:
       matchLabels:
         {{- $.selector | nindent 8 }}
 {{- end }}
-{{- with .own.nodeSelector }}
+{{- include "healthvision.nodes" .own }}
+{{- end -}}
+
+{{/* On which nodes. Takes what has nodeSelector, tolerations, affinity and priorityClassName. */}}
+{{- define "healthvision.nodes" -}}
+{{- with .nodeSelector }}
 nodeSelector:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .own.tolerations }}
+{{- with .tolerations }}
 tolerations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .own.affinity }}
+{{- with .affinity }}
 affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .own.priorityClassName }}
+{{- with .priorityClassName }}
 priorityClassName: {{ . }}
 {{- end }}
 {{- end -}}
