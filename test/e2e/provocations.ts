@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { randomUUID } from 'node:crypto';
 import { rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,12 +8,17 @@ import { wrapImage } from '../../src/imaging/dicom/wrap-image.js';
 import { newDicomUid, uuidv7 } from '../../src/kernel/uid.js';
 import { INSTALLATION } from '../../src/platform/audit/audit-event.js';
 import { ADMIN, eventually } from '../support/product.js';
-import { RESERVE_BYTES, type MonitoringHouse } from './monitoring-house.js';
+import { CPU_TAKEN, RESERVE_BYTES, type MonitoringHouse } from './monitoring-house.js';
 
 const AUDITOR = { username: 'auditor@hospital.test', password: 'reads what others did, and why' };
 const NODULE = { system: 'SNOMED-CT', value: '27925004', meaning: 'Nodule' };
 
 const json = (method: string, body: unknown, headers: Record<string, string> = {}): RequestInit => ({ method, body: JSON.stringify(body), headers: { 'content-type': 'application/json', ...headers } });
+
+/** So many times the cores of its container a process took just before: for some seconds that is more than 85 %. */
+const CPU_USED = 1.3;
+const CONTAINER_BYTES = 2 ** 30;
+const BALLAST = 0.94;
 
 /** What is provoked in the order of time; each part says which alerts it is the cause of. */
 export class Provocations {
@@ -151,6 +157,43 @@ export class Provocations {
     await new Promise((resolve) => setTimeout(resolve, 2_500));
     rmSync(ballast);
     await eventually('images to be taken', async () => (await api.fetch('/api/v1/studies')).ok);
+  }
+
+  /** ResultsWithheld: images are replaced between their analysis and its result. */
+  async withhold(): Promise<void> {
+    const { sql } = this.house;
+    await sql(`CREATE FUNCTION replace_images() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
+      $$ BEGIN UPDATE instances SET id = gen_random_uuid() WHERE study_id IN (SELECT id FROM studies WHERE study_instance_uid = ANY (NEW.study_instance_uids)); RETURN NULL; END $$`);
+    await sql(`CREATE TRIGGER replace_images AFTER INSERT ON audit_events FOR EACH ROW WHEN (NEW.action = 'runAnalysis' AND NEW.outcome = 'succeeded') EXECUTE FUNCTION replace_images()`);
+    const studies = await this.send(1, { grey: 140, side: 48 });
+    await this.complete(studies);
+    await this.analysed(studies);
+    await sql('DROP FUNCTION replace_images CASCADE');
+  }
+
+  /** CpuHigh, WorkerCpuHigh, MemoryHigh: containers that are too small for what the processes do, and somebody who takes the memory of one. Afterwards they are out of them. */
+  async squeeze(until: () => Promise<unknown>): Promise<void> {
+    const { groups, prometheus } = this.house;
+    if (groups === undefined) return;
+    const studies = await this.send(24, { grey: 200, side: 96 });
+    await this.complete(studies);
+    await this.analysed(studies);
+    const used = await prometheus.values(CPU_TAKEN, 'job');
+    const ballast = spawn(process.execPath, ['-e', `process.stdin.once('data', () => { globalThis.held = Buffer.alloc(${String(Math.round(BALLAST * CONTAINER_BYTES))}, 1); })`], { stdio: ['pipe', 'ignore', 'ignore'] });
+    try {
+      groups.api.limit({ memoryBytes: CONTAINER_BYTES });
+      groups.api.add(ballast.pid ?? 0);
+      for (const role of ['api', 'worker'] as const) {
+        groups[role].limit({ cores: (used.get(`healthvision-${role}`) ?? 1) / CPU_USED });
+        groups[role].add(this.house[role].process.pid ?? 0);
+      }
+      ballast.stdin.write('take\n');
+      await until();
+    } finally {
+      ballast.kill('SIGKILL');
+      if (ballast.exitCode === null && ballast.signalCode === null) await once(ballast, 'exit');
+      for (const group of Object.values(groups)) group.close();
+    }
   }
 
   /** AuditChainBroken, BackupOld, AuditUnsealed: somebody with the rights of a superuser writes and changes events. */
