@@ -97,12 +97,12 @@ def write_case(folder: str | Path, volumes: dict[str, np.ndarray], affines: dict
         volume.astype("<f4").tofile(f"{folder}/{role}.f32")
         affine = (affines or {}).get(role, [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]])
         described[role] = {"file": f"{role}.f32", "size": list(volume.shape[::-1]), "affine": affine}
-    Path(f"{folder}/case.json").write_text(json.dumps({"volumes": described}))
+    Path(f"{folder}/case.json").write_text(json.dumps({"volumes": described}), encoding="utf-8")
 
 
 def product(*arguments: str | Path) -> dict | str:
     """One command of product.mjs; what it prints."""
-    done = subprocess.run(["node", str(PRODUCT), *map(str, arguments)], capture_output=True, text=True)
+    done = subprocess.run(["node", str(PRODUCT), *map(str, arguments)], capture_output=True, text=True, encoding="utf-8")
     if done.returncode:
         raise RuntimeError(done.stderr)
     return json.loads(done.stdout) if done.stdout.startswith("{") else done.stdout
@@ -110,7 +110,7 @@ def product(*arguments: str | Path) -> dict | str:
 
 def read_case(folder: Path) -> tuple[np.ndarray, list]:
     """Images float32 [4, z, y, x] in the order of CHANNELS and the affine of their grid."""
-    described = json.loads((folder / "case.json").read_text())["volumes"]
+    described = json.loads((folder / "case.json").read_text(encoding="utf-8"))["volumes"]
     size = described[CHANNELS[0]]["size"][::-1]
     return np.stack([np.fromfile(folder / described[name]["file"], "<f4").reshape(size) for name in CHANNELS]), described[CHANNELS[0]]["affine"]
 

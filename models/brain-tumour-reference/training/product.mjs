@@ -4,7 +4,7 @@
  *
  *   node product.mjs strip FOLDER            brain of volumes.t1 → mask.u8
  *   node product.mjs prepare FOLDER          registration, 1 mm grid, brain extraction → prepared/
- *   node product.mjs phantom FOLDER SEED     the product's phantom, prepared → prepared/
+ *   node product.mjs phantom FOLDER SEED     the product's phantom, prepared → prepared/, with its truth as whole.u8, core.u8, enhancing.u8
  *   node product.mjs segment FOLDER PACK [WEIGHTS]   a pack's recipe on volumes of one grid, without parts under the report's least → labels.u8
  *
  * FOLDER holds case.json, {"volumes": {"t1": {"file", "size": [columns, rows, slices], "affine": 3 × 4 to LPS mm}, …}}, and the files,
@@ -16,7 +16,7 @@ import { join } from 'node:path';
 const dist = new URL('../../../dist/src/', import.meta.url);
 const load = (path) => import(new URL(path, dist));
 const [command, folder, pack, weights] = process.argv.slice(2);
-if (command === undefined || folder === undefined) throw new Error('usage: product.mjs strip|prepare|segment FOLDER [PACK [WEIGHTS]]');
+if (command === undefined || folder === undefined) throw new Error('usage: product.mjs strip|prepare|phantom|segment FOLDER [PACK [WEIGHTS]]');
 
 const described = command === 'phantom' ? {} : JSON.parse(readFileSync(join(folder, 'case.json'), 'utf8')).volumes;
 const volumes = Object.fromEntries(Object.entries(described).map(([role, { file, size, affine }]) => {
@@ -51,6 +51,19 @@ if (command === 'strip') {
   for (const [role, { size, affine, voxels }] of Object.entries(prepared.channels)) {
     writeFileSync(join(out, `${role}.f32`), Float32Array.from(voxels));
     written[role] = { file: `${role}.f32`, size, affine };
+  }
+  if (command === 'phantom') {
+    const { isInTumour } = await load('imaging/phantom/brain-mr.js');
+    const { size: [columns, rows, slices], affine } = prepared.channels.t1;
+    for (const [name, region] of Object.entries({ whole: 'whole-tumour', core: 'tumour-core', enhancing: 'enhancing-tumour' })) {
+      const truth = new Uint8Array(columns * rows * slices);
+      let offset = 0;
+      for (let k = 0; k < slices; k++) for (let j = 0; j < rows; j++) for (let i = 0; i < columns; i++) {
+        const [x, y, z] = affine.map(([di, dj, dk, start]) => di * i + dj * j + dk * k + start);
+        truth[offset++] = isInTumour(region, x, y, z) ? 1 : 0;
+      }
+      writeFileSync(join(out, `${name}.u8`), truth);
+    }
   }
   writeFileSync(join(out, 'case.json'), JSON.stringify({ volumes: written, notes: prepared.notes }, null, 1));
   console.log(prepared.notes.join('\n'));

@@ -1,7 +1,13 @@
-"""The adults of NIH ChestX-ray14: reading the images, the split by patient, and the folds."""
+#!/usr/bin/env python3
+"""The adults of NIH ChestX-ray14: reading the images, the split by patient, and the folds.
+
+As a program it copies the test part into a folder that `healthvision evaluate` reads.
+"""
+import argparse
 import csv
 import hashlib
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -100,3 +106,28 @@ def resize(image: np.ndarray, size: int) -> np.ndarray:
 def read_image(path: Path, size: int) -> np.ndarray:
     """A grey image as float32 [1, size, size] in [0, 255]: the whole image, as the product prepares it."""
     return resize(np.asarray(Image.open(path).convert("L"), np.float64), size).astype(np.float32)[None]
+
+
+def copy_test_part(films: Collection, output: Path):
+    """The test part's images and a labels.csv of them, in a folder of its own."""
+    output.mkdir(parents=True, exist_ok=True)
+    with open(output / "labels.csv", "w", newline="", encoding="utf-8") as lines:
+        table = csv.writer(lines)
+        table.writerow(["file", "labels", "patient", "age", "sex", "view"])
+        for i in range(len(films.paths)):
+            if films.test[i]:
+                shutil.copy(films.paths[i], output)
+                shown = "|".join(name for name, there in zip(FINDINGS, films.labels[i]) if there)
+                table.writerow([films.paths[i].name, shown, films.patient[i], films.age[i], films.sex[i], films.view[i]])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("output", help="the folder to write")
+    parser.add_argument("--data", default=default_folder(), help="folder that holds cxr/nih (default: HEALTHVISION_TEST_DATA, or ../shared/data beside the repository)")
+    options = parser.parse_args()
+    copy_test_part(Collection(options.data), Path(options.output))
+
+
+if __name__ == "__main__":
+    main()

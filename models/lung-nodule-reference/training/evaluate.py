@@ -115,8 +115,8 @@ def differences(a: object, b: object, at: str = '') -> list[str]:
 
 def store(key: str, value: object) -> None:
     path = PACK / 'figures.json'
-    before = json.loads(path.read_text()) if path.exists() else {}
-    path.write_text(json.dumps({**before, key: value}, indent=2) + '\n')
+    before = json.loads(path.read_text(encoding='utf-8')) if path.exists() else {}
+    path.write_text(json.dumps({**before, key: value}, indent=2) + '\n', encoding='utf-8')
 
 
 def main() -> None:
@@ -142,13 +142,13 @@ def main() -> None:
         print(json.dumps(chosen), {p: threshold_at([c for c in found if c.name.startswith(p)], AIM) for p in ('bare', 'chest', 'turned')})
         parts = {'all': found, 'made-up': [c for c in found if not c.name.startswith('turned')], 'turned': [c for c in found if c.name.startswith('turned')]}
         store('validation', {name: summary(part, threshold) for name, part in parts.items()})
-        (PACK / 'training' / 'chosen.json').write_text(json.dumps(chosen, indent=2) + '\n')
+        (PACK / 'training' / 'chosen.json').write_text(json.dumps(chosen, indent=2) + '\n', encoding='utf-8')
         return
-    manifest = json.loads((PACK / 'manifest.json').read_text())
-    chosen = json.loads((PACK / 'training' / 'chosen.json').read_text())
+    manifest = json.loads((PACK / 'manifest.json').read_text(encoding='utf-8'))
+    chosen = json.loads((PACK / 'training' / 'chosen.json').read_text(encoding='utf-8'))
     figures = {'model': {'bytes': options.model.stat().st_size, 'sha256': hashlib.sha256(options.model.read_bytes()).hexdigest()}, 'threshold': manifest['postprocessing']['scoreThreshold'], **evaluate(data, options.model, options.threads, manifest['postprocessing']['scoreThreshold'], chosen['strangeness'], options.phantoms)}
     if options.check:
-        kept = json.loads((PACK / 'figures.json').read_text())
+        kept = json.loads((PACK / 'figures.json').read_text(encoding='utf-8'))
         wrong = differences({k: v for k, v in kept.items() if k in figures}, figures)
         print('\n'.join(wrong) or 'All figures agree.')
         raise SystemExit(1 if wrong else 0)

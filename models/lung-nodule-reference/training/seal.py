@@ -17,11 +17,11 @@ def entry(dataset: str, split: str, metric: str, figure: dict) -> dict:
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
-    manifest = json.loads((PACK / 'manifest.json').read_text())
-    chosen = json.loads((PACK / 'training' / 'chosen.json').read_text())
+    manifest = json.loads((PACK / 'manifest.json').read_text(encoding='utf-8'))
+    chosen = json.loads((PACK / 'training' / 'chosen.json').read_text(encoding='utf-8'))
     manifest['files'][0]['sha256'] = hashlib.sha256((PACK / 'model.onnx').read_bytes()).hexdigest()
     manifest['postprocessing']['scoreThreshold'] = manifest['labels'][0]['threshold'] = chosen['threshold']
-    figures = json.loads((PACK / 'figures.json').read_text())
+    figures = json.loads((PACK / 'figures.json').read_text(encoding='utf-8'))
     if 'phantoms' in figures:
         at = figures['phantoms']['atThreshold']
         rate = at['falsePositivesPerScan']
@@ -33,7 +33,7 @@ def main() -> None:
             entry('made-up chests with known nodules', 'test', 'sensitivity from 6 mm within 3 mm', at['within3mm6mm']),
             entry('made-up chests with known nodules', 'test', 'false positives a scan', {**rate, 'n': figures['phantoms']['scans']}),
         ]
-    (PACK / 'manifest.json').write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + '\n')
+    (PACK / 'manifest.json').write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + '\n', encoding='utf-8')
 
 
 if __name__ == '__main__':

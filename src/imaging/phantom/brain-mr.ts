@@ -59,7 +59,12 @@ const REGIONS: Readonly<Record<TumourRegion, ReadonlySet<Tissue | undefined>>> =
 
 /** Where a region of the tumour lies: 1 inside, `[z, y, x]`. */
 export function tumourMask(region: TumourRegion, tumour: PhantomTumour, { size, spacing }: PhantomGrid): Uint8Array {
-  return Uint8Array.from(fillVolume(size, spacing, (x, y, z) => (REGIONS[region].has(tissueAt(x, y, z, tumour)) ? 1 : 0)).voxels);
+  return Uint8Array.from(fillVolume(size, spacing, (x, y, z) => (isInTumour(region, x, y, z, tumour) ? 1 : 0)).voxels);
+}
+
+/** Whether a point lies in a region of the tumour. LPS millimetres. */
+export function isInTumour(region: TumourRegion, x: number, y: number, z: number, tumour = TUMOUR): boolean {
+  return REGIONS[region].has(tissueAt(x, y, z, tumour));
 }
 
 function tissueAt(x: number, y: number, z: number, { centre, oedemaMm, rimMm, coreMm }: PhantomTumour): Tissue | undefined {
