@@ -36,16 +36,19 @@ export function intensityScale({ clipHu: [low, high], offset, scale }: Intensity
   };
 }
 
-/** Moves the bits of 32-bit numbers, four at a time: without conversions and with fewer steps it takes half the time. */
+/** Moves the bits of 32-bit numbers, four at a time: without conversions and with fewer steps it takes half the time. Plain statements, for closures and tuples here would cost more than that. */
 function lookUp(voxels: Int16Array, from: number, into: Int32Array, at: number, count: number, table: Int32Array): void {
-  const one = (i: number): number => table[(voxels[from + i] ?? 0) + LOWEST] ?? 0;
-  let i = 0;
-  for (; i + 3 < count; i += 4) {
-    const [a, b, c, d] = [one(i), one(i + 1), one(i + 2), one(i + 3)];
-    into[at + i] = a;
-    into[at + i + 1] = b;
-    into[at + i + 2] = c;
-    into[at + i + 3] = d;
+  const last = from + count - 3;
+  let [source, target] = [from, at];
+  for (; source < last; source += 4, target += 4) {
+    const a = table[(voxels[source] ?? 0) + LOWEST] ?? 0;
+    const b = table[(voxels[source + 1] ?? 0) + LOWEST] ?? 0;
+    const c = table[(voxels[source + 2] ?? 0) + LOWEST] ?? 0;
+    const d = table[(voxels[source + 3] ?? 0) + LOWEST] ?? 0;
+    into[target] = a;
+    into[target + 1] = b;
+    into[target + 2] = c;
+    into[target + 3] = d;
   }
-  for (; i < count; i++) into[at + i] = one(i);
+  for (const end = from + count; source < end; source++, target++) into[target] = table[(voxels[source] ?? 0) + LOWEST] ?? 0;
 }
